@@ -1,0 +1,21 @@
+# The Rust half of src/text: tokenizers, minijinja and parquet behind one C header, as a static library.
+# Cargo decides by itself what is out of date; one target folder serves every preset.
+set(SAFESAIL_RUST_DIR ${CMAKE_SOURCE_DIR}/src/text/rust)
+set(SAFESAIL_CARGO_TARGET ${CMAKE_SOURCE_DIR}/build/cargo)
+set(SAFESAIL_RUST_LIB ${SAFESAIL_CARGO_TARGET}/release/libsafesail_text_rs.a)
+find_program(CARGO cargo REQUIRED)
+file(GLOB_RECURSE rust_sources CONFIGURE_DEPENDS ${SAFESAIL_RUST_DIR}/src/*.rs)
+
+add_custom_command(
+  OUTPUT ${SAFESAIL_RUST_LIB}
+  COMMAND ${CARGO} build --quiet --release --locked --manifest-path ${SAFESAIL_RUST_DIR}/Cargo.toml
+          --target-dir ${SAFESAIL_CARGO_TARGET}
+  COMMAND ${CMAKE_COMMAND} -E touch ${SAFESAIL_RUST_LIB}
+  DEPENDS ${rust_sources} ${SAFESAIL_RUST_DIR}/Cargo.toml ${SAFESAIL_RUST_DIR}/Cargo.lock
+  COMMENT "Building the Rust text library (tokenizers, minijinja, parquet)"
+  USES_TERMINAL)
+add_custom_target(safesail_text_rs_build DEPENDS ${SAFESAIL_RUST_LIB})
+add_library(safesail_text_rs STATIC IMPORTED)
+set_target_properties(safesail_text_rs PROPERTIES
+  IMPORTED_LOCATION ${SAFESAIL_RUST_LIB} INTERFACE_LINK_LIBRARIES "dl;pthread;m")
+add_dependencies(safesail_text_rs safesail_text_rs_build)

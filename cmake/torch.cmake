@@ -1,0 +1,25 @@
+# LibTorch, imported by hand: the PyPI wheel is a CUDA build whose own TorchConfig.cmake wants a CUDA
+# toolkit even where nothing CUDA is linked. scripts/setup.sh leaves the folders in .deps/.
+#   SAFESAIL_TORCH_DIR  a folder with include/ and lib/ (a `torch` package folder)
+#   SAFESAIL_CUDART_DIR a folder with libcudart.so.13 and libcupti.so.13 (small; no GPU needed)
+set(SAFESAIL_TORCH_DIR "${CMAKE_SOURCE_DIR}/.deps/torch" CACHE PATH "torch package folder")
+set(SAFESAIL_CUDART_DIR "${CMAKE_SOURCE_DIR}/.deps/cudart" CACHE PATH "CUDA runtime libraries")
+
+if(NOT EXISTS "${SAFESAIL_TORCH_DIR}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "no libtorch_cpu.so in ${SAFESAIL_TORCH_DIR}/lib: run scripts/setup.sh")
+endif()
+
+add_library(safesail_torch INTERFACE)
+target_include_directories(safesail_torch SYSTEM INTERFACE
+  ${SAFESAIL_TORCH_DIR}/include ${SAFESAIL_TORCH_DIR}/include/torch/csrc/api/include)
+target_link_libraries(safesail_torch INTERFACE
+  ${SAFESAIL_TORCH_DIR}/lib/libtorch_cpu.so ${SAFESAIL_TORCH_DIR}/lib/libc10.so OpenMP::OpenMP_CXX)
+target_link_options(safesail_torch INTERFACE
+  -Wl,-rpath,${SAFESAIL_TORCH_DIR}/lib -Wl,-rpath,${SAFESAIL_CUDART_DIR}
+  -Wl,-rpath-link,${SAFESAIL_CUDART_DIR})
+
+# ATen costs about six seconds a file to parse; the rooms that use it share this one precompiled header.
+add_library(safesail_aten_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/aten_pch.cc)
+target_link_libraries(safesail_aten_pch PUBLIC safesail_torch PRIVATE safesail_warnings)
+target_precompile_headers(safesail_aten_pch PRIVATE <ATen/ATen.h> <ATen/Parallel.h> <algorithm>
+  <cmath> <cstdint> <functional> <memory> <optional> <span> <string> <string_view> <unordered_map> <vector>)

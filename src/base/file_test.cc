@@ -1,0 +1,79 @@
+#include "base/file.h"
+
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace safesail {
+namespace {
+
+using testing::HasSubstr;
+
+class FileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    dir_ = fs::temp_directory_path() /
+           (std::string("safesail_") + info->name() + std::to_string(::getpid()));
+    fs::create_directories(dir_);
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+  std::size_t n_files() const {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(dir_), fs::directory_iterator{}));
+  }
+  fs::path dir_;
+};
+
+TEST_F(FileTest, AtomicFileAppearsOnlyOnCommit) {
+  const fs::path path = dir_ / "sub" / "a.txt";
+  AtomicFile file(path);
+  file.write("hello");
+  EXPECT_FALSE(fs::exists(path));
+  file.commit();
+  EXPECT_EQ(read_file(path, 100), "hello");
+}
+
+TEST_F(FileTest, AbandonedAtomicFileLeavesTheOldOneAndNoRest) {
+  write_file(dir_ / "a.txt", "old");
+  {
+    AtomicFile file(dir_ / "a.txt");
+    file.write("half of the new");
+  }
+  EXPECT_EQ(read_file(dir_ / "a.txt", 100), "old");
+  EXPECT_EQ(n_files(), 1u);
+}
+
+TEST_F(FileTest, MapsAnEmptyFile) {
+  std::ofstream(dir_ / "empty");
+  EXPECT_TRUE(MappedFile(dir_ / "empty").bytes().empty());
+}
+
+TEST_F(FileTest, ErrorsNameThePath) {
+  try {
+    MappedFile file(dir_ / "none");
+    FAIL() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::input);
+    EXPECT_THAT(error.what(), HasSubstr("none"));
+    EXPECT_FALSE(error.remedy().empty());
+  }
+  EXPECT_THROW(MappedFile{dir_}, Error);
+}
+
+TEST_F(FileTest, ReadFileRefusesMoreThanItsLimit) {
+  write_file(dir_ / "a", "12345");
+  EXPECT_EQ(read_file(dir_ / "a", 5), "12345");
+  EXPECT_THROW(read_file(dir_ / "a", 4), Error);
+}
+
+TEST_F(FileTest, RequireDiskKnowsFoldersThatDoNotExistYet) {
+  EXPECT_NO_THROW(require_disk(dir_ / "x" / "y", 1, "a byte"));
+  EXPECT_THROW(require_disk(dir_ / "x" / "y", std::uint64_t{1} << 62, "everything"), Error);
+}
+
+}  // namespace
+}  // namespace safesail

@@ -1,0 +1,67 @@
+// Safetensors: one header of JSON, then raw tensors. Reading maps the file; every view stays valid
+// while the SafetensorsFile (or the SafetensorsFolder) lives. Every header is treated as hostile:
+// lengths, offsets, overlaps, holes, shapes, dtypes and duplicate names are checked before the
+// first view is given. Objects are immutable after construction and may be read from several
+// threads. See docs/formats/safetensors.md.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "formats/tensor.h"
+
+namespace safesail {
+
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const fs::path& path);
+
+  const fs::path& path() const { return file_.path(); }
+  /// The header's "__metadata__": free strings.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
+  bool contains(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
+  /// Throws an input error that names the file and its nearest tensors when there is no such
+  /// tensor.
+  const TensorView& at(std::string_view name) const;
+  void drop_pages() const { file_.drop_pages(); }
+
+ private:
+  MappedFile file_;
+  std::map<std::string, std::string> metadata_;
+  std::map<std::string, TensorView, std::less<>> tensors_;
+};
+
+/// The weights of a Hugging Face folder: `model.safetensors`, or the shards that
+/// `model.safetensors.index.json` names (a missing or extra shard is an error).
+class SafetensorsFolder {
+ public:
+  explicit SafetensorsFolder(const fs::path& folder);
+
+  bool contains(std::string_view name) const;
+  const TensorView& at(std::string_view name) const;
+  /// Every tensor name of every shard, sorted.
+  std::vector<std::string> names() const;
+  std::uint64_t total_bytes() const;
+  void drop_pages() const;
+
+ private:
+  fs::path folder_;
+  std::vector<SafetensorsFile> shards_;
+};
+
+struct NamedTensor {
+  std::string name;
+  TensorView tensor;
+};
+
+/// Writes atomically. Tensors keep the given order; each starts at a multiple of 8 bytes of the
+/// file.
+void write_safetensors(const fs::path& path, std::span<const NamedTensor> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace safesail

@@ -1,0 +1,92 @@
+// A decoder-only language model: load, forward with sites, losses. The weights are immutable after
+// load and one model may run forwards from several threads; each forward is parallel inside by
+// itself.
+//
+// Values that sites hand out and take are [n_tokens, d_model] in the model's dtype, packed like the
+// tokens.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/report.h"
+#include "model/site.h"
+#include "model/spec.h"
+#include "text/batch.h"
+
+namespace at {
+class Tensor;
+}
+
+namespace safesail {
+
+class KvCache;
+
+enum class ComputeType { f32, bf16 };
+
+struct LoadOptions {
+  ComputeType dtype = ComputeType::bf16;
+  std::string device = "cpu";  ///< "cpu", "cuda", "cuda:1"
+};
+
+/// Called with the value of a site while the forward runs; what it leaves in `value` is what the
+/// model goes on with. `value` is [n_tokens, d_model]; an edit may change it in place or assign a
+/// new tensor of the same shape and dtype.
+struct SiteEdit {
+  Site site;
+  std::function<void(at::Tensor& value)> edit;
+};
+
+/// What one forward should give. The pass stops at the highest site when `logits` is none.
+struct ForwardRequest {
+  enum class Logits { none, last_of_each, all };
+
+  std::span<const std::int32_t> ids;     ///< [n_tokens], packed
+  std::span<const std::int32_t> starts;  ///< [n_sequences + 1], as in TokenBatch
+  std::vector<Site> read;
+  std::vector<SiteEdit> edits;
+  Logits logits = Logits::none;
+  /// Continues cached sequences (one a sequence of the request) and appends to them; nullptr: no
+  /// cache.
+  KvCache* cache = nullptr;
+};
+
+struct ForwardResult {
+  /// In the order of ForwardRequest::read: [n_tokens, d_model] in the model's dtype. An edited site
+  /// is read after its edit.
+  std::vector<at::Tensor> sites;
+  /// [n_tokens or n_sequences, vocab] f32, after any soft cap; undefined when not asked for.
+  std::unique_ptr<at::Tensor> logits;
+};
+
+class LanguageModel {
+ public:
+  /// `path`: a Hugging Face folder or a .gguf file. States and checks the memory need first.
+  static LanguageModel load(const fs::path& path, const LoadOptions& options, Reporter& reporter);
+  ~LanguageModel();
+  LanguageModel(LanguageModel&&) noexcept;
+
+  const ModelSpec& spec() const;
+  const LoadOptions& options() const;
+  /// Bytes of the weights as held.
+  std::uint64_t weight_bytes() const;
+
+  ForwardResult forward(const ForwardRequest& request) const;
+
+  /// Next-token cross entropy in nats, [n_tokens] f32: entry t is -log p(ids[t+1] | ids[..t]) and 0
+  /// for the last token of each sequence. Logits are made a tile of tokens at a time, never
+  /// [n_tokens, V] in full.
+  at::Tensor next_token_loss(const ForwardRequest& request) const;
+
+ private:
+  struct Impl;
+  explicit LanguageModel(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace safesail

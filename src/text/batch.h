@@ -1,0 +1,69 @@
+// Packed tokens: documents laid end to end without padding. Attention never crosses a document
+// border.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "text/corpus.h"
+#include "text/tokenizer.h"
+
+namespace safesail {
+
+/// Tokens of several sequences, back to back. Sequence s is rows [starts[s], starts[s + 1]).
+struct TokenBatch {
+  std::vector<std::int32_t> ids;         ///< [n_tokens]
+  std::vector<std::int32_t> starts{0};   ///< [n_sequences + 1], strictly rising, starts[0] = 0
+  std::vector<std::int32_t> position;    ///< [n_tokens] position in its document, from 0
+  std::vector<std::uint64_t> document;   ///< [n_tokens] Document::id
+  std::vector<std::uint8_t> is_content;  ///< [n_tokens] 0 for special tokens (BOS, EOS, chat marks)
+
+  std::size_t n_tokens() const { return ids.size(); }
+  std::size_t n_sequences() const { return starts.size() - 1; }
+  /// Appends one sequence; `first_position` > 0 when a long document was cut.
+  void append(std::span<const std::int32_t> sequence, std::uint64_t document_id,
+              std::int32_t first_position, const Tokenizer& tokenizer);
+  void clear();
+};
+
+struct BatchConfig {
+  std::int32_t max_sequence =
+      1024;  ///< longer documents are cut; each piece is a sequence of its own
+  std::int32_t batch_tokens = 4096;  ///< a batch closes before it would exceed this
+  bool add_special = true;           ///< BOS / EOS as the tokenizer adds them
+};
+
+/// Which documents a stream keeps: held-out documents are told apart by a hash of their text, so
+/// that duplicates fall on the same side and the split does not depend on order.
+enum class Split { all, train, held_out };
+bool is_held_out(std::string_view text, double held_out_share);
+
+/// Documents -> TokenBatches; one thread. Tokenises ahead in small groups.
+class BatchStream {
+ public:
+  BatchStream(Corpus corpus, const Tokenizer& tokenizer, BatchConfig config, Split split,
+              double held_out_share);
+  /// The next batch, or nothing at the end of the corpus. Never empty.
+  std::optional<TokenBatch> next();
+  const CorpusReport& report() const { return corpus_.report(); }
+
+ private:
+  Corpus corpus_;
+  const Tokenizer& tokenizer_;
+  BatchConfig config_;
+  Split split_;
+  double held_out_share_;
+  // Encoded sequences that did not fit the last batch.
+  struct Pending {
+    std::vector<std::int32_t> ids;
+    std::uint64_t document;
+    std::int32_t first_position;
+  };
+  std::vector<Pending> pending_;
+  std::size_t next_pending_ = 0;
+};
+
+}  // namespace safesail

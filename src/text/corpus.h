@@ -1,0 +1,61 @@
+// Corpora: documents streamed from jsonl, plain text and parquet files, each also .gz or .zst.
+//
+// A Corpus is a forward stream, used by one thread. Bad lines are counted, the first few are kept
+// to be shown, and more than `max_bad_share` of them ends the stream with an input error.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "text/tokenizer.h"
+
+namespace safesail {
+
+struct CorpusConfig {
+  /// Files, folders or globs (* and ?), read in sorted order. The format follows from the name:
+  /// .jsonl/.ndjson, .parquet, anything else plain text; .gz and .zst are unpacked.
+  std::vector<std::string> paths;
+  /// jsonl and parquet: the field with the text. A field that holds a message list is rendered with
+  /// the chat template of the tokenizer; "messages" is tried where "text" is missing.
+  std::string field = "text";
+  /// Plain text: a document is a line (true) or a paragraph, lines up to the next empty one
+  /// (false).
+  bool document_per_line = true;
+  double max_bad_share = 0.01;
+  /// Documents are shuffled inside windows of this many (0: kept in order), by `seed`.
+  std::uint32_t shuffle_window = 16384;
+  std::uint64_t seed = 0;
+};
+
+struct Document {
+  std::uint64_t id = 0;  ///< number of the document in file order, from 0; independent of shuffling
+  std::string text;
+};
+
+struct CorpusReport {
+  std::uint64_t n_documents = 0, n_bad = 0;
+  std::vector<std::string> first_bad;  ///< "file:line: reason", at most five
+};
+
+class Corpus {
+ public:
+  /// `tokenizer` renders message lists; it must outlive the corpus. nullptr: message lists are bad
+  /// lines.
+  Corpus(CorpusConfig config, const Tokenizer* tokenizer);
+  ~Corpus();
+  Corpus(Corpus&&) noexcept;
+
+  /// The next document, or nothing at the end.
+  std::optional<Document> next();
+  const CorpusReport& report() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace safesail
