@@ -1,0 +1,87 @@
+// One SAE in training: the step, its optimiser state, dead-feature counts, and their exact resume.
+//
+// Loss (in the normalised space of InputTransform, where E|z|^2 = d_model):
+//   L = mean over the batch's tokens of |z - zhat|^2 / d_model
+//       + auxk_coefficient * mean over tokens of |e_aux - (z - zhat)|^2 / d_model
+// where e_aux = ReLU(top-k_aux(pre of the dead features)) W_dec, and z - zhat counts as a constant.
+//
+// After the gradients: the part of each decoder row's gradient along the row is removed, the joint
+// norm of all gradients is cut to clip_norm (0: not), Adam steps, decoder rows go back to unit
+// norm.
+//
+// Not thread-safe; a step is parallel inside by itself. A step is a pure function of (state, batch,
+// lr): bit-equal on the same machine for any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/file.h"
+#include "sae/sae.h"
+
+namespace safesail {
+
+struct TrainerOptions {
+  Selection selection = Selection::bf16;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double clip_norm = 0;         ///< 0: gradients are not cut
+  double auxk_coefficient = 0;  ///< 0: no auxiliary loss; 1/32 is usual
+  std::int64_t k_aux = 0;       ///< 0: d_model / 2
+  std::int64_t dead_after_tokens = 10'000'000;
+  std::string device = "cpu";  ///< "cpu": the sparse kernels; "cuda[:n]" or "aten": plain LibTorch
+};
+
+/// Seconds of one step by phase; all but `total` are zero outside the sparse kernels.
+struct StepSeconds {
+  double prepare = 0, encode = 0, refine = 0, decode = 0, backward = 0, adam = 0, total = 0;
+};
+
+struct StepReport {
+  double loss = 0;       ///< L above
+  double fvu = 0;        ///< of this batch before the update: sum|z-zhat|^2 / sum|z - batch mean|^2
+  double l0 = 0;         ///< mean active features a token
+  double aux_loss = 0;   ///< its share of `loss`, with the coefficient
+  double grad_norm = 0;  ///< before clipping; 0 when clipping is off
+  std::int64_t n_dead = 0;  ///< features that have not fired for dead_after_tokens
+  StepSeconds seconds;
+};
+
+class SaeTrainer {
+ public:
+  SaeTrainer(Sae sae, const TrainerOptions& options);
+  /// Continues a state written by save(), bit for bit. `metadata`, if given, receives what was
+  /// saved with it. The file is treated as hostile.
+  static SaeTrainer resume(const fs::path& path, const TrainerOptions& options,
+                           std::map<std::string, std::string>* metadata = nullptr);
+  ~SaeTrainer();
+  SaeTrainer(SaeTrainer&&) noexcept;
+  SaeTrainer& operator=(SaeTrainer&&) noexcept;
+
+  /// z [n_tokens, d_model] f32 or bf16, contiguous, already through the input transform; on the CPU
+  /// (it is moved where the trainer computes). Any batch size above 0.
+  StepReport step(const at::Tensor& z, double lr);
+
+  /// The weights of now; valid until the next step. (On a GPU they are copied home by this call.)
+  const Sae& sae() const;
+  std::int64_t n_steps() const;
+  std::int64_t n_tokens() const;
+  /// [n_features] tokens since each feature last fired, counted over the whole training.
+  std::span<const std::int64_t> tokens_since_fired() const;
+
+  /// Everything resume() needs, atomically, with the caller's metadata.
+  void save(const fs::path& path, const std::map<std::string, std::string>& metadata = {}) const;
+
+  /// Bytes a trainer of this shape holds at its highest with batches of `batch_tokens`.
+  static std::uint64_t memory_bytes(const SaeSpec& spec, const TrainerOptions& options,
+                                    std::int64_t batch_tokens);
+
+ private:
+  struct Impl;
+  explicit SaeTrainer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace safesail
