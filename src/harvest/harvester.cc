@@ -1,0 +1,92 @@
+#include "harvest/harvester.h"
+
+#include <ATen/ATen.h>
+#include <chrono>
+#include <utility>
+
+#include "base/error.h"
+
+namespace safesail {
+namespace {
+
+/// Row numbers of the tokens to keep.
+std::vector<std::int64_t> kept_rows(const TokenBatch& batch, bool keep_special,
+                                    std::uint64_t at_most) {
+  std::vector<std::int64_t> rows;
+  for (std::size_t t = 0; t < batch.n_tokens() && rows.size() < at_most; ++t)
+    if (keep_special || batch.is_content[t] != 0) rows.push_back(static_cast<std::int64_t>(t));
+  return rows;
+}
+
+at::Tensor select_rows(const at::Tensor& value, const std::vector<std::int64_t>& rows) {
+  if (static_cast<std::int64_t>(rows.size()) == value.size(0)) return value;
+  const at::Tensor index = at::tensor(rows, at::kLong).to(value.device());
+  return value.index_select(0, index);
+}
+
+}  // namespace
+
+std::size_t ActivationBlock::n_rows() const {
+  return values.empty() ? 0 : static_cast<std::size_t>(values.front().size(0));
+}
+
+Harvester::Harvester(const LanguageModel& model, BatchStream batches, HarvestConfig config)
+    : model_(model), batches_(std::move(batches)), config_(std::move(config)) {
+  if (config_.sites.empty())
+    bad_input("sites", "expected at least one site", "name one, as in --sites mlp_out.3");
+}
+
+void Harvester::skip_to(std::uint64_t cursor) {
+  SAFESAIL_CHECK(n_batches_ == 0);
+  // Reading and tokenising again is thousands of times cheaper than the model's pass, and exact.
+  for (; n_batches_ < cursor; ++n_batches_) {
+    const std::optional<TokenBatch> batch = batches_.next();
+    if (!batch)
+      bad_input("corpus",
+                "expected to find the batch where the interrupted run stopped, got the end",
+                "the corpus has become shorter; start over with --force");
+    n_rows_ += kept_rows(*batch, config_.keep_special, batch->n_tokens()).size();
+  }
+}
+
+std::optional<ActivationBlock> Harvester::next() {
+  const c10::InferenceMode inference;
+  ActivationBlock block;
+  std::vector<std::vector<at::Tensor>> parts(config_.sites.size());
+  std::int64_t rows_in_block = 0;
+  while (rows_in_block < config_.block_rows) {
+    const std::uint64_t left =
+        config_.max_rows == 0 ? ~std::uint64_t{0} : config_.max_rows - n_rows_;
+    if (left == 0) break;
+    const std::optional<TokenBatch> batch = batches_.next();
+    if (!batch) break;
+    ++n_batches_;
+    const std::vector<std::int64_t> rows = kept_rows(*batch, config_.keep_special, left);
+    if (rows.empty()) continue;
+
+    const auto start = std::chrono::steady_clock::now();
+    ForwardRequest request{.ids = batch->ids, .starts = batch->starts, .read = config_.sites};
+    const ForwardResult result = model_.forward(request);
+    for (std::size_t s = 0; s < parts.size(); ++s)
+      parts[s].push_back(select_rows(result.sites[s], rows));
+    model_seconds_ +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    model_tokens_ += batch->n_tokens();
+
+    for (const std::int64_t t : rows) {
+      const auto i = static_cast<std::size_t>(t);
+      block.token.push_back(batch->ids[i]);
+      block.position.push_back(batch->position[i]);
+      block.document.push_back(batch->document[i]);
+    }
+    rows_in_block += static_cast<std::int64_t>(rows.size());
+    n_rows_ += rows.size();
+  }
+  if (rows_in_block == 0) return std::nullopt;
+  for (std::vector<at::Tensor>& part : parts)
+    block.values.push_back(part.size() == 1 ? part.front().contiguous() : at::cat(part));
+  block.cursor = n_batches_;
+  return block;
+}
+
+}  // namespace safesail

@@ -1,0 +1,44 @@
+// The model over a corpus: token batches -> activations of several sites in one truncated pass.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "harvest/block.h"
+#include "model/language_model.h"
+#include "model/site.h"
+#include "text/batch.h"
+
+namespace safesail {
+
+struct HarvestConfig {
+  std::vector<Site> sites;
+  /// A block is complete when it holds at least this many rows; it always ends with a whole batch.
+  std::int64_t block_rows = 16384;
+  /// Ends the stream after this many rows (the last block is cut to fit); 0: the whole corpus.
+  std::uint64_t max_rows = 0;
+  bool keep_special = false;  ///< special tokens (BOS, chat marks) are left out by default
+};
+
+/// `model` must outlive the harvester. The cursor counts batches.
+class Harvester final : public BlockSource {
+ public:
+  Harvester(const LanguageModel& model, BatchStream batches, HarvestConfig config);
+
+  std::optional<ActivationBlock> next() override;
+  void skip_to(std::uint64_t cursor) override;
+
+  /// Seconds spent inside the model so far, and tokens it read (special ones included).
+  double model_seconds() const { return model_seconds_; }
+  std::uint64_t model_tokens() const { return model_tokens_; }
+
+ private:
+  const LanguageModel& model_;
+  BatchStream batches_;
+  const HarvestConfig config_;
+  std::uint64_t n_batches_ = 0, n_rows_ = 0, model_tokens_ = 0;
+  double model_seconds_ = 0;
+};
+
+}  // namespace safesail
