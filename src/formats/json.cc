@@ -1,0 +1,262 @@
+#include "formats/json.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <limits>
+#include <utility>
+
+#include "base/error.h"
+#include "base/units.h"
+
+namespace safesail {
+namespace {
+
+constexpr std::string_view kRemedy = "correct the JSON, or fetch the file again";
+
+/// Builds the value event by event. nlohmann's own builder has no depth limit and lets duplicate
+/// keys pass; this one throws Error at the first of either.
+class Builder final : public nlohmann::json_sax<Json> {
+ public:
+  Builder(std::string_view where, const JsonLimits& limits) : where_(where), limits_(limits) {}
+
+  Json take() { return std::move(root_); }
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(number_integer_t value) override { return put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return put(value); }
+  bool string(string_t& value) override { return put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }
+
+  bool start_object(std::size_t) override { return open(Json::object()); }
+  bool key(string_t& name) override {
+    auto& object = open_.back()->get_ref<Json::object_t&>();
+    const auto [entry, is_new] = object.try_emplace(std::move(name));
+    if (!is_new && limits_.unique_keys)
+      bad_input(where_,
+                fmt::format("expected every key once, got {} twice in one object",
+                            printable(entry->first)),
+                kRemedy);
+    slot_ = &entry->second;
+    return true;
+  }
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t) override { return open(Json::array()); }
+  bool end_array() override { return close(); }
+
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    // nlohmann's text reads "[json.exception...] parse error at line 1, column 2: <reason>".
+    std::string_view reason = error.what();
+    if (const auto colon = reason.find(": "); colon != reason.npos) reason.remove_prefix(colon + 2);
+    bad_input(where_, fmt::format("expected JSON, at byte {}: {}", position, reason), kRemedy);
+  }
+
+ private:
+  Json* place(Json value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+      return &root_;
+    }
+    if (open_.back()->is_array()) {
+      // A pointer into this array is only kept while its last element is open, so that growth
+      // cannot leave one dangling.
+      auto& array = open_.back()->get_ref<Json::array_t&>();
+      array.push_back(std::move(value));
+      return &array.back();
+    }
+    *slot_ = std::move(value);
+    return slot_;
+  }
+
+  bool put(Json value) {
+    place(std::move(value));
+    return true;
+  }
+
+  bool open(Json container) {
+    if (open_.size() >= static_cast<std::size_t>(limits_.max_depth))
+      bad_input(where_,
+                fmt::format("expected at most {} nested levels, got more", limits_.max_depth),
+                kRemedy);
+    open_.push_back(place(std::move(container)));
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::string_view where_;
+  const JsonLimits& limits_;
+  Json root_;
+  std::vector<Json*> open_;
+  Json* slot_ = nullptr;  // the value of the key read last
+};
+
+/// What each T is called in errors, and whether a value may be read as it.
+template <class T>
+struct Kind;
+
+template <>
+struct Kind<bool> {
+  static constexpr std::string_view name = "true or false";
+  static bool fits(const Json& value) { return value.is_boolean(); }
+};
+template <>
+struct Kind<std::int64_t> {
+  static constexpr std::string_view name = "an integer";
+  static bool fits(const Json& value) {
+    if (value.is_number_unsigned())
+      return value.get<std::uint64_t>() <= std::numeric_limits<std::int64_t>::max();
+    return value.is_number_integer();
+  }
+};
+template <>
+struct Kind<double> {
+  static constexpr std::string_view name = "a number";
+  static bool fits(const Json& value) { return value.is_number(); }
+};
+template <>
+struct Kind<std::string> {
+  static constexpr std::string_view name = "a string";
+  static bool fits(const Json& value) { return value.is_string(); }
+};
+template <class Item>
+bool all_fit(const Json& value) {
+  return value.is_array() && std::all_of(value.begin(), value.end(), Kind<Item>::fits);
+}
+template <>
+struct Kind<std::vector<std::int64_t>> {
+  static constexpr std::string_view name = "a list of integers";
+  static bool fits(const Json& value) { return all_fit<std::int64_t>(value); }
+};
+template <>
+struct Kind<std::vector<double>> {
+  static constexpr std::string_view name = "a list of numbers";
+  static bool fits(const Json& value) { return all_fit<double>(value); }
+};
+template <>
+struct Kind<std::vector<std::string>> {
+  static constexpr std::string_view name = "a list of strings";
+  static bool fits(const Json& value) { return all_fit<std::string>(value); }
+};
+
+/// A key in single quotes; keys may come from the file too.
+std::string key_text(std::string_view key) {
+  std::string text = printable(key);
+  text.front() = '\'';
+  text[text.rfind('"')] = '\'';
+  return text;
+}
+
+std::string shown(const Json& value) {
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "a list";
+  if (value.is_string()) return printable(value.get_ref<const std::string&>());
+  return value.dump();
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, std::string_view where, const JsonLimits& limits) {
+  if (text.size() > limits.max_bytes)
+    bad_input(where,
+              fmt::format("expected at most {} of JSON, got {}", human_bytes(limits.max_bytes),
+                          human_bytes(text.size())),
+              "check that this is the right file");
+  Builder builder(where, limits);
+  Json::sax_parse(text, &builder);
+  return builder.take();
+}
+
+Json read_json(const fs::path& path, const JsonLimits& limits) {
+  return parse_json(read_file(path, limits.max_bytes), path.string(), limits);
+}
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kMaxShown = 80;
+  const bool cut = text.size() > kMaxShown;
+  const Json value(std::string(text.substr(0, kMaxShown)));
+  return value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace) +
+         (cut ? "..." : "");
+}
+
+JsonObject::JsonObject(const Json& value, std::string where)
+    : value_(&value), where_(std::move(where)) {
+  if (!value.is_object())
+    bad_input(where_, fmt::format("expected a JSON object, got {}", shown(value)), kRemedy);
+}
+
+const Json* JsonObject::lookup(std::string_view key) const {
+  const auto entry = value_->find(key);
+  return entry == value_->end() || entry->is_null() ? nullptr : &*entry;
+}
+
+void JsonObject::missing(std::string_view key) const {
+  bad_input(where_, fmt::format("expected a key {}, got none", key_text(key)),
+            fmt::format("add {}, or fetch the file again", key_text(key)));
+}
+
+void JsonObject::wrong(std::string_view key, std::string_view expected, const Json& got) const {
+  bad_input(where_,
+            fmt::format("expected {} to be {}, got {}", key_text(key), expected, shown(got)),
+            fmt::format("correct {}", key_text(key)));
+}
+
+template <class T>
+std::optional<T> JsonObject::find(std::string_view key) const {
+  const Json* value = lookup(key);
+  if (value == nullptr) return std::nullopt;
+  if (!Kind<T>::fits(*value)) wrong(key, Kind<T>::name, *value);
+  return value->get<T>();
+}
+
+template <class T>
+T JsonObject::get(std::string_view key) const {
+  std::optional<T> value = find<T>(key);
+  if (!value) missing(key);
+  return *std::move(value);
+}
+
+#define SAFESAIL_JSON_GETTERS(T)                                         \
+  template std::optional<T> JsonObject::find<T>(std::string_view) const; \
+  template T JsonObject::get<T>(std::string_view) const
+SAFESAIL_JSON_GETTERS(bool);
+SAFESAIL_JSON_GETTERS(std::int64_t);
+SAFESAIL_JSON_GETTERS(double);
+SAFESAIL_JSON_GETTERS(std::string);
+SAFESAIL_JSON_GETTERS(std::vector<std::int64_t>);
+SAFESAIL_JSON_GETTERS(std::vector<double>);
+SAFESAIL_JSON_GETTERS(std::vector<std::string>);
+#undef SAFESAIL_JSON_GETTERS
+
+std::optional<std::int64_t> JsonObject::find_positive(std::string_view key) const {
+  const Json* value = lookup(key);
+  if (value == nullptr) return std::nullopt;
+  if (!Kind<std::int64_t>::fits(*value) || value->get<std::int64_t>() < 1)
+    wrong(key, "a positive integer", *value);
+  return value->get<std::int64_t>();
+}
+
+std::int64_t JsonObject::get_positive(std::string_view key) const {
+  const std::optional<std::int64_t> value = find_positive(key);
+  if (!value) missing(key);
+  return *value;
+}
+
+std::optional<JsonObject> JsonObject::find_object(std::string_view key) const {
+  const Json* value = lookup(key);
+  if (value == nullptr) return std::nullopt;
+  return JsonObject(*value, fmt::format("{}: {}", where_, key));
+}
+
+JsonObject JsonObject::object(std::string_view key) const {
+  std::optional<JsonObject> value = find_object(key);
+  if (!value) missing(key);
+  return *std::move(value);
+}
+
+}  // namespace safesail

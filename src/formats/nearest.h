@@ -1,0 +1,23 @@
+// "There is no tensor 'x'; the nearest are ..." for error texts.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace safesail {
+
+/// The up to three candidates with the fewest edits to `name`, quoted and joined; "none" when
+/// there are none.
+std::string nearest_names(std::string_view name, const std::vector<std::string_view>& candidates);
+
+/// The same over the keys of a map.
+template <class Map>
+std::string nearest_keys(std::string_view name, const Map& map) {
+  std::vector<std::string_view> keys;
+  keys.reserve(map.size());
+  for (const auto& [key, value] : map) keys.push_back(key);
+  return nearest_names(name, keys);
+}
+
+}  // namespace safesail
