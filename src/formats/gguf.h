@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -45,13 +46,26 @@ struct GgufTensor {
 using GgufValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>,
                                std::vector<double>, std::vector<std::string>>;
 
+/// What a file says; the tensors are views into its bytes.
+struct GgufContents {
+  std::map<std::string, GgufValue, std::less<>> metadata;
+  std::map<std::string, GgufTensor, std::less<>> tensors;
+};
+
+/// Reads a file that is already in memory; `where` names it in errors.
+GgufContents parse_gguf(std::span<const std::byte> bytes, std::string_view where);
+
 class GgufFile {
  public:
   explicit GgufFile(const fs::path& path);
 
   const fs::path& path() const { return file_.path(); }
-  const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
-  const std::map<std::string, GgufTensor, std::less<>>& tensors() const { return tensors_; }
+  const std::map<std::string, GgufValue, std::less<>>& metadata() const {
+    return contents_.metadata;
+  }
+  const std::map<std::string, GgufTensor, std::less<>>& tensors() const {
+    return contents_.tensors;
+  }
 
   /// The value of `key` as T; an input error that names the key when it is missing or of another
   /// type.
@@ -64,8 +78,8 @@ class GgufFile {
   /// nullptr when the key is missing; an input error when it has another type.
   template <class T>
   const T* find(std::string_view key) const {
-    const auto entry = metadata_.find(key);
-    if (entry == metadata_.end()) return nullptr;
+    const auto entry = metadata().find(key);
+    if (entry == metadata().end()) return nullptr;
     const T* value = std::get_if<T>(&entry->second);
     if (value == nullptr) wrong_type(key);
     return value;
@@ -78,8 +92,7 @@ class GgufFile {
   [[noreturn]] void wrong_type(std::string_view key) const;
 
   MappedFile file_;
-  std::map<std::string, GgufValue, std::less<>> metadata_;
-  std::map<std::string, GgufTensor, std::less<>> tensors_;
+  GgufContents contents_;
 };
 
 /// Elements of one quantisation block of `type` (1 for the float types) and its bytes.
@@ -90,7 +103,8 @@ struct GgmlBlock {
 GgmlBlock block_of(GgmlType type);
 
 /// Dequantises elements [first, first + out.size()) of `tensor`, both multiples of its block, as
-/// f32. The values are those of ggml's reference dequantisers, bit for bit.
+/// f32. The values are those of ggml's reference dequantisers, bit for bit. One thread; callers
+/// share out rows with parallel_for.
 void dequantize(const GgufTensor& tensor, std::int64_t first, std::span<float> out);
 
 /// The same, rounded to nearest-even bf16 (as raw bits).
