@@ -9,28 +9,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "base/file.h"
+#include "formats/ggml_type.h"
 
 namespace safesail {
-
-enum class GgmlType : std::uint32_t {
-  f32 = 0,
-  f16 = 1,
-  q4_0 = 2,
-  q4_1 = 3,
-  q5_0 = 6,
-  q5_1 = 7,
-  q8_0 = 8,
-  q4_k = 12,
-  q5_k = 13,
-  q6_k = 14,
-  bf16 = 30,
-};
-
-std::string_view name_of(GgmlType type);
 
 struct GgufTensor {
   std::string name;
@@ -81,7 +67,7 @@ class GgufFile {
     const auto entry = metadata().find(key);
     if (entry == metadata().end()) return nullptr;
     const T* value = std::get_if<T>(&entry->second);
-    if (value == nullptr) wrong_type(key);
+    if (value == nullptr) wrong_type(key, GgufValue(std::in_place_type<T>).index());
     return value;
   }
   const GgufTensor& tensor(std::string_view name) const;
@@ -89,18 +75,12 @@ class GgufFile {
 
  private:
   [[noreturn]] void missing(std::string_view key) const;
-  [[noreturn]] void wrong_type(std::string_view key) const;
+  /// `expected`: an index of GgufValue.
+  [[noreturn]] void wrong_type(std::string_view key, std::size_t expected) const;
 
   MappedFile file_;
   GgufContents contents_;
 };
-
-/// Elements of one quantisation block of `type` (1 for the float types) and its bytes.
-struct GgmlBlock {
-  std::int64_t elements;
-  std::int64_t bytes;
-};
-GgmlBlock block_of(GgmlType type);
 
 /// Dequantises elements [first, first + out.size()) of `tensor`, both multiples of its block, as
 /// f32. The values are those of ggml's reference dequantisers, bit for bit. One thread; callers
