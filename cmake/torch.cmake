@@ -10,13 +10,23 @@ if(NOT EXISTS "${SAFESAIL_TORCH_DIR}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "no libtorch_cpu.so in ${SAFESAIL_TORCH_DIR}/lib: run scripts/setup.sh")
 endif()
 
+# One OpenMP runtime for libtorch and for us: the one that the wheel brings, else the compiler's.
+file(GLOB SAFESAIL_GOMP ${SAFESAIL_TORCH_DIR}/lib/libgomp*.so*)
+if(NOT SAFESAIL_GOMP)
+  set(SAFESAIL_GOMP gomp)
+endif()
+
 add_library(safesail_torch INTERFACE)
 target_include_directories(safesail_torch SYSTEM INTERFACE
   ${SAFESAIL_TORCH_DIR}/include ${SAFESAIL_TORCH_DIR}/include/torch/csrc/api/include)
 target_link_libraries(safesail_torch INTERFACE
-  ${SAFESAIL_TORCH_DIR}/lib/libtorch_cpu.so ${SAFESAIL_TORCH_DIR}/lib/libc10.so OpenMP::OpenMP_CXX)
+  ${SAFESAIL_TORCH_DIR}/lib/libtorch_cpu.so ${SAFESAIL_TORCH_DIR}/lib/libc10.so ${SAFESAIL_GOMP})
+# The wheel brings headers of a newer fmt than the system's library, and they are found first.
+target_compile_definitions(safesail_torch INTERFACE FMT_HEADER_ONLY)
+# at::parallel_for is OpenMP in headers. clang serves clang-tidy alone and brings no omp.h of its own.
+target_compile_options(safesail_torch INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fopenmp>)
 target_link_options(safesail_torch INTERFACE
-  -Wl,-rpath,${SAFESAIL_TORCH_DIR}/lib -Wl,-rpath,${SAFESAIL_CUDART_DIR}
+  -Wl,--disable-new-dtags -Wl,-rpath,${SAFESAIL_TORCH_DIR}/lib -Wl,-rpath,${SAFESAIL_CUDART_DIR}
   -Wl,-rpath-link,${SAFESAIL_CUDART_DIR})
 
 # ATen costs about six seconds a file to parse; the rooms that use it share this one precompiled header.

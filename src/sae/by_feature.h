@@ -1,0 +1,29 @@
+// The (token, feature) pairs of some codes in feature order: what the sparse kernels walk through.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace safesail {
+
+/// Pairs of feature f are [offsets[f], offsets[f + 1]), by rising token. Immutable once built.
+struct ByFeature {
+  std::vector<std::int64_t> offsets;  ///< [n_features + 1]
+  std::vector<std::int32_t> tokens;   ///< [n_pairs]
+  std::vector<std::int32_t> slots;  ///< [n_pairs] where the pair stands in the [n_tokens, k] codes
+
+  std::int64_t n_features() const { return std::int64_t(offsets.size()) - 1; }
+  std::int64_t n_pairs() const { return offsets.back(); }
+
+  /// Cuts features [first, last) into `n_parts` of about equal work (some may be empty), at
+  /// multiples of `step`; returns n_parts + 1 borders.
+  std::vector<std::int64_t> split(std::int64_t first, std::int64_t last, std::int64_t n_parts,
+                                  std::int64_t step = 1) const;
+};
+
+/// `indices` [n_tokens, k], -1 where a slot is empty. Reuses the memory of `out`.
+void sort_by_feature(std::span<const std::int32_t> indices, std::int64_t k, std::int64_t n_features,
+                     ByFeature& out);
+
+}  // namespace safesail

@@ -1,0 +1,40 @@
+// What the two files of this room (the checkpoint and the trainer's state) share: writing and
+// reading f32 tensors and the numbers in the metadata. Reading treats the file as hostile.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "formats/safetensors.h"
+
+namespace safesail {
+
+template <class T>
+NamedTensor named_tensor(std::string name, std::span<const T> values, DType dtype,
+                         std::vector<std::int64_t> shape) {
+  return {std::move(name), {dtype, std::move(shape), std::as_bytes(values)}};
+}
+inline NamedTensor named_tensor(std::string name, std::span<const float> values,
+                                std::vector<std::int64_t> shape) {
+  return named_tensor(std::move(name), values, DType::f32, std::move(shape));
+}
+
+/// Checks dtype and shape, then copies; for floats also that all are finite.
+void read_tensor(const SafetensorsFile& file, std::string_view name,
+                 std::span<const std::int64_t> shape, std::span<float> out);
+void read_tensor(const SafetensorsFile& file, std::string_view name,
+                 std::span<const std::int64_t> shape, std::span<std::int64_t> out);
+void read_tensor(const SafetensorsFile& file, std::string_view name,
+                 std::span<const std::int64_t> shape, std::span<std::int32_t> out);
+
+/// A metadata string that must be there.
+const std::string& metadata_text(const SafetensorsFile& file, const std::string& key);
+/// A metadata number within [low, high].
+std::int64_t metadata_integer(const SafetensorsFile& file, const std::string& key, std::int64_t low,
+                              std::int64_t high);
+float metadata_positive_float(const SafetensorsFile& file, const std::string& key);
+
+}  // namespace safesail
