@@ -1,6 +1,6 @@
 #include "formats/gguf.h"
 
-#include <array>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <vector>
@@ -295,6 +295,28 @@ TEST(Gguf, RefusesOnePartOfASplitModel) {
 TEST(Gguf, HostileNamesArePrintedHarmlessly) {
   const std::string error = error_of_file(Builder().tensor("\x1b[2J\xff", {0}, 0, 0));
   EXPECT_EQ(error.find('\x1b'), std::string::npos);
+}
+
+/// The fuzzers' seeds come from the `gguf` package (fuzz/make_seeds.py): one tensor of every type.
+TEST(Gguf, ReadsFilesOfTheReferenceWriter) {
+  std::size_t n_files = 0;
+  for (const auto& entry : fs::directory_iterator(SAFESAIL_SOURCE_DIR "/fuzz/corpus/fuzz_gguf")) {
+    const GgufFile file(entry.path());
+    EXPECT_EQ(file.get<std::string>("general.architecture"), "llama");
+    EXPECT_EQ(file.get<std::int64_t>("llama.block_count"), 2);
+    EXPECT_EQ(file.get<bool>("a.bool"), true);
+    EXPECT_THAT(file.get<std::vector<std::string>>("a.tokens"), ElementsAre("<s>", "a", "अ"));
+    ASSERT_EQ(file.tensors().size(), 1u);
+    const auto& [name, tensor] = *file.tensors().begin();
+    const GgmlBlock block = block_of(tensor.type);
+    EXPECT_EQ(name, fmt::format("t.{}", name_of(tensor.type)));
+    EXPECT_THAT(tensor.shape, ElementsAre(2, block.elements)) << name;
+    ASSERT_EQ(static_cast<std::int64_t>(tensor.bytes.size()), 2 * block.bytes) << name;
+    for (std::size_t i = 0; i < tensor.bytes.size(); ++i)
+      ASSERT_EQ(tensor.bytes[i], static_cast<std::byte>(i)) << name;
+    ++n_files;
+  }
+  EXPECT_EQ(n_files, 11u);
 }
 
 class GgufOnDisk : public testing::Test {

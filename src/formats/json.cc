@@ -13,6 +13,15 @@ namespace {
 
 constexpr std::string_view kRemedy = "correct the JSON, or fetch the file again";
 
+/// Printable ASCII, long texts cut.
+std::string escaped(std::string_view text) {
+  constexpr std::size_t kMaxShown = 80;
+  const Json value(std::string(text.substr(0, kMaxShown)));
+  const std::string in_quotes =
+      value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+  return in_quotes.substr(1, in_quotes.size() - 2) + (text.size() > kMaxShown ? "..." : "");
+}
+
 /// Builds the value event by event. nlohmann's own builder has no depth limit and lets duplicate
 /// keys pass; this one throws Error at the first of either.
 class Builder final : public nlohmann::json_sax<Json> {
@@ -47,10 +56,13 @@ class Builder final : public nlohmann::json_sax<Json> {
 
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    // nlohmann's text reads "[json.exception...] parse error at line 1, column 2: <reason>".
+    // nlohmann writes "[json.exception...] parse error at line 1, column 2: <reason>; last read:
+    // '<all of the token>'". Only the reason is wanted: the token may be megabytes of anything.
     std::string_view reason = error.what();
     if (const auto colon = reason.find(": "); colon != reason.npos) reason.remove_prefix(colon + 2);
-    bad_input(where_, fmt::format("expected JSON, at byte {}: {}", position, reason), kRemedy);
+    reason = reason.substr(0, reason.find("; last read"));
+    bad_input(where_, fmt::format("expected JSON, at byte {}: {}", position, escaped(reason)),
+              kRemedy);
   }
 
  private:
@@ -144,14 +156,6 @@ struct Kind<std::vector<std::string>> {
   static bool fits(const Json& value) { return all_fit<std::string>(value); }
 };
 
-/// A key in single quotes; keys may come from the file too.
-std::string key_text(std::string_view key) {
-  std::string text = printable(key);
-  text.front() = '\'';
-  text[text.rfind('"')] = '\'';
-  return text;
-}
-
 std::string shown(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list";
@@ -177,11 +181,7 @@ Json read_json(const fs::path& path, const JsonLimits& limits) {
 }
 
 std::string printable(std::string_view text) {
-  constexpr std::size_t kMaxShown = 80;
-  const bool cut = text.size() > kMaxShown;
-  const Json value(std::string(text.substr(0, kMaxShown)));
-  return value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace) +
-         (cut ? "..." : "");
+  return fmt::format("\"{}\"", escaped(text));
 }
 
 JsonObject::JsonObject(const Json& value, std::string where)
@@ -196,14 +196,14 @@ const Json* JsonObject::lookup(std::string_view key) const {
 }
 
 void JsonObject::missing(std::string_view key) const {
-  bad_input(where_, fmt::format("expected a key {}, got none", key_text(key)),
-            fmt::format("add {}, or fetch the file again", key_text(key)));
+  bad_input(where_, fmt::format("expected a key '{}', got none", escaped(key)),
+            fmt::format("add '{}', or fetch the file again", escaped(key)));
 }
 
 void JsonObject::wrong(std::string_view key, std::string_view expected, const Json& got) const {
   bad_input(where_,
-            fmt::format("expected {} to be {}, got {}", key_text(key), expected, shown(got)),
-            fmt::format("correct {}", key_text(key)));
+            fmt::format("expected '{}' to be {}, got {}", escaped(key), expected, shown(got)),
+            fmt::format("correct '{}'", escaped(key)));
 }
 
 template <class T>
@@ -250,7 +250,7 @@ std::int64_t JsonObject::get_positive(std::string_view key) const {
 std::optional<JsonObject> JsonObject::find_object(std::string_view key) const {
   const Json* value = lookup(key);
   if (value == nullptr) return std::nullopt;
-  return JsonObject(*value, fmt::format("{}: {}", where_, key));
+  return JsonObject(*value, fmt::format("{}: {}", where_, escaped(key)));
 }
 
 JsonObject JsonObject::object(std::string_view key) const {

@@ -42,6 +42,7 @@ class JsonObject {
  public:
   /// An input error unless `value` is an object.
   JsonObject(const Json& value, std::string where);
+  JsonObject(Json&& value, std::string where) = delete;
 
   const std::string& where() const { return where_; }
   const Json& json() const { return *value_; }

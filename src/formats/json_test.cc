@@ -40,6 +40,16 @@ TEST(ParseJson, RefusesInvalidUtf8AndNumbersThatOverflow) {
   EXPECT_THAT(error_of([] { parse_json("1e999", "f"); }), HasSubstr("overflow"));
 }
 
+TEST(ParseJson, ErrorsStayShortAndPrintable) {
+  const std::string endless = "{\"a\": \"" + std::string(10'000'000, 'x');
+  const std::string digits = std::string(1'000'000, '9') + "e999";
+  for (const std::string& text : {endless, digits, std::string("[\"\x1b[2J\xff\"]")}) {
+    const std::string error = error_of([&] { parse_json(text, "f"); });
+    EXPECT_LT(error.size(), 300u);
+    for (const char c : error) EXPECT_TRUE(c == '\n' || (c >= ' ' && c <= '~')) << int{c};
+  }
+}
+
 TEST(ParseJson, DepthIsLimited) {
   EXPECT_NO_THROW(parse_json(nested(64), "f"));
   EXPECT_THAT(error_of([] { parse_json(nested(65), "f"); }), HasSubstr("64 nested levels"));
@@ -75,7 +85,7 @@ TEST(ReadJson, NamesTheFile) {
 TEST(Printable, EscapesAndCuts) {
   EXPECT_EQ(printable("a\n\x1b\xff\"é"), R"("a\n\u001b\ufffd\"\u00e9")");
   const std::string cut = printable(std::string(1000, 'x'));
-  EXPECT_THAT(cut, testing::EndsWith("x\"..."));
+  EXPECT_THAT(cut, testing::EndsWith("x...\""));
   EXPECT_LT(cut.size(), 100u);
 }
 
