@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "text/corpus.h"
@@ -23,7 +23,7 @@ struct TokenBatch {
 
   std::size_t n_tokens() const { return ids.size(); }
   std::size_t n_sequences() const { return starts.size() - 1; }
-  /// Appends one sequence; `first_position` > 0 when a long document was cut.
+  /// Appends one sequence, not empty; `first_position` > 0 when a long document was cut.
   void append(std::span<const std::int32_t> sequence, std::uint64_t document_id,
               std::int32_t first_position, const Tokenizer& tokenizer);
   void clear();
@@ -33,7 +33,8 @@ struct BatchConfig {
   std::int32_t max_sequence =
       1024;  ///< longer documents are cut; each piece is a sequence of its own
   std::int32_t batch_tokens = 4096;  ///< a batch closes before it would exceed this
-  bool add_special = true;           ///< BOS / EOS as the tokenizer adds them
+  /// BOS / EOS as the tokenizer adds them; rendered chats have their own and get no more.
+  bool add_special = true;
 };
 
 /// Which documents a stream keeps: held-out documents are told apart by a hash of their text, so
@@ -51,19 +52,20 @@ class BatchStream {
   const CorpusReport& report() const { return corpus_.report(); }
 
  private:
+  bool keeps(std::string_view text) const;
+  /// Reads and tokenises the next group of documents; false at the end of the corpus.
+  bool refill();
+
   Corpus corpus_;
   const Tokenizer& tokenizer_;
   BatchConfig config_;
   Split split_;
   double held_out_share_;
-  // Encoded sequences that did not fit the last batch.
-  struct Pending {
-    std::vector<std::int32_t> ids;
-    std::uint64_t document;
-    std::int32_t first_position;
-  };
-  std::vector<Pending> pending_;
-  std::size_t next_pending_ = 0;
+  // The group being packed: its tokens, the document of each text, and how far packing has come.
+  TokenSequences group_;
+  std::vector<std::uint64_t> group_documents_;
+  std::size_t next_document_ = 0, next_token_ = 0;
+  std::optional<Document> held_;  // read, but of the next group
 };
 
 }  // namespace safesail

@@ -1,7 +1,8 @@
 // Corpora: documents streamed from jsonl, plain text and parquet files, each also .gz or .zst.
 //
 // A Corpus is a forward stream, used by one thread. Bad lines are counted, the first few are kept
-// to be shown, and more than `max_bad_share` of them ends the stream with an input error.
+// to be shown, and more than `max_bad_share` of them ends the stream with an input error (at the
+// end, or from the 1,000th line on). So does a corpus without a single document.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,9 @@
 namespace safesail {
 
 struct CorpusConfig {
-  /// Files, folders or globs (* and ?), read in sorted order. The format follows from the name:
-  /// .jsonl/.ndjson, .parquet, anything else plain text; .gz and .zst are unpacked.
+  /// Files, folders or globs, read in sorted order, each file once. The format follows from the
+  /// name: .jsonl/.ndjson/.json (one object a line), .parquet, anything else plain text; .gz and
+  /// .zst are unpacked. Of a folder, files of these formats and .txt are read, at any depth.
   std::vector<std::string> paths;
   /// jsonl and parquet: the field with the text. A field that holds a message list is rendered with
   /// the chat template of the tokenizer; "messages" is tried where "text" is missing.
@@ -26,7 +28,8 @@ struct CorpusConfig {
   /// (false).
   bool document_per_line = true;
   double max_bad_share = 0.01;
-  /// Documents are shuffled inside windows of this many (0: kept in order), by `seed`.
+  /// Documents are shuffled inside windows of this many (0: kept in order), by `seed`. A window
+  /// also ends at 256 MiB of text.
   std::uint32_t shuffle_window = 16384;
   std::uint64_t seed = 0;
 };
@@ -34,11 +37,12 @@ struct CorpusConfig {
 struct Document {
   std::uint64_t id = 0;  ///< number of the document in file order, from 0; independent of shuffling
   std::string text;
+  bool is_chat = false;  ///< rendered from messages: BOS and EOS are in the text where they belong
 };
 
 struct CorpusReport {
   std::uint64_t n_documents = 0, n_bad = 0;
-  std::vector<std::string> first_bad;  ///< "file:line: reason", at most five
+  std::vector<std::string> first_bad;  ///< "file:line: reason", at most five; rows for parquet
 };
 
 class Corpus {

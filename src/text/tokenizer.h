@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,12 @@ struct Encoding {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> offsets;
 };
 
+/// Ids of several texts, laid end to end: text i is ids[ends[i - 1], ends[i]).
+struct TokenSequences {
+  std::vector<std::int32_t> ids;
+  std::vector<std::size_t> ends;
+};
+
 class Tokenizer {
  public:
   /// `path`: a model folder with tokenizer.json (and tokenizer_config.json where there is one), a
@@ -39,7 +46,10 @@ class Tokenizer {
   /// in the text ("<|im_end|>") become their ids either way, as in transformers. Invalid UTF-8 is
   /// an input error.
   Encoding encode(std::string_view text, bool add_special) const;
-  std::vector<Encoding> encode_batch(const std::vector<std::string>& texts, bool add_special) const;
+  /// Many texts at once, on several threads.
+  std::vector<Encoding> encode_batch(std::span<const std::string> texts, bool add_special) const;
+  /// Without offsets: faster, and one allocation for all.
+  TokenSequences encode_ids(std::span<const std::string> texts, bool add_special) const;
 
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
   /// The vocabulary's own spelling of one token ("Ġthe", "▁the", "<0xE4>").
@@ -54,6 +64,11 @@ class Tokenizer {
 
   /// The chat template (Jinja source) that came with the tokenizer, or nothing.
   const std::optional<std::string>& chat_template() const;
+  /// "bos_token" -> "<s>" and so on, as tokenizer_config.json names them: variables of the
+  /// template.
+  const std::map<std::string, std::string>& named_tokens() const;
+  /// Runs the chat template on a JSON object of variables; render_chat() in chat.h is the way in.
+  std::string render_template(std::string_view variables_json) const;
 
  private:
   struct Impl;

@@ -1,0 +1,129 @@
+#include "text/corpus_files.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <glob.h>
+
+#include "base/error.h"
+#include "text/chat.h"
+#include "text/utf8.h"
+
+namespace safesail {
+namespace {
+
+enum class Format { jsonl, parquet, text };
+
+bool is_packed(const fs::path& path) {
+  return path.extension() == ".gz" || path.extension() == ".zst";
+}
+
+/// The extension below .gz or .zst.
+std::string inner_extension(const fs::path& path) {
+  return is_packed(path) ? path.stem().extension().string() : path.extension().string();
+}
+
+Format format_of(const fs::path& path) {
+  const std::string extension = inner_extension(path);
+  if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json") return Format::jsonl;
+  if (extension == ".parquet") return Format::parquet;
+  return Format::text;
+}
+
+bool is_known(const fs::path& path) {
+  const std::string extension = inner_extension(path);
+  return format_of(path) != Format::text || extension == ".txt" || extension == ".text";
+}
+
+/// The corpus files below a folder; other files and hidden ones are left alone.
+std::vector<fs::path> files_below(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (auto entry = fs::recursive_directory_iterator(folder);
+       entry != fs::recursive_directory_iterator(); ++entry) {
+    const bool hidden = entry->path().filename().string().starts_with('.');
+    if (hidden && entry->is_directory()) entry.disable_recursion_pending();
+    if (!hidden && entry->is_regular_file() && is_known(entry->path()))
+      files.push_back(entry->path());
+  }
+  return files;
+}
+
+std::vector<fs::path> files_matching(const std::string& pattern) {
+  glob_t found{};
+  std::vector<fs::path> files;
+  if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0)
+    for (std::size_t i = 0; i < found.gl_pathc; ++i)
+      if (fs::is_regular_file(found.gl_pathv[i])) files.emplace_back(found.gl_pathv[i]);
+  ::globfree(&found);
+  return files;
+}
+
+}  // namespace
+
+std::vector<fs::path> find_corpus_files(const std::vector<std::string>& paths) {
+  if (paths.empty())
+    bad_input("corpus", "expected at least one path, got none", "name files, folders or globs");
+  std::vector<fs::path> files;
+  for (const std::string& path : paths) {
+    std::vector<fs::path> found;
+    // A file may have a star in its name: what exists is taken as it is written.
+    if (fs::is_directory(path))
+      found = files_below(path);
+    else if (fs::exists(path))
+      found = {path};
+    else
+      found = files_matching(path);
+    if (found.empty())
+      bad_input(path, "expected corpus files, got none",
+                "correct the path; a folder needs .jsonl, .json, .parquet or .txt files, also .gz "
+                "and .zst");
+    files.insert(files.end(), found.begin(), found.end());
+  }
+  std::sort(files.begin(), files.end());
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  return files;
+}
+
+std::unique_ptr<CorpusReader> open_corpus_file(const fs::path& path, const CorpusConfig& config,
+                                               const Tokenizer* tokenizer) {
+  switch (format_of(path)) {
+    case Format::jsonl:
+      return open_jsonl(path, config, tokenizer);
+    case Format::parquet:
+      if (is_packed(path))
+        bad_input(path.string(), "expected parquet as it is, got it packed once more",
+                  "unpack the file: parquet is compressed inside");
+      return open_parquet(path, config, tokenizer);
+    case Format::text:
+      break;
+  }
+  return open_plain_text(path, config);
+}
+
+void take_text(FileItem& item, std::string text) {
+  item.text = std::move(text);
+  if (!is_utf8(item.text))
+    item.bad = "expected UTF-8";
+  else if (item.text.find_first_not_of(" \t\r\n") == std::string::npos)
+    item.bad = "expected text, got an empty one";
+}
+
+void take_messages(FileItem& item, std::string_view json, const Tokenizer* tokenizer) {
+  if (tokenizer == nullptr) {
+    item.bad = "expected text, got messages, and there is no chat template to render them";
+    return;
+  }
+  try {
+    item.text = render_chat(*tokenizer, parse_messages(json, "messages"),
+                            /*add_generation_prompt=*/false);
+    item.is_chat = true;
+  } catch (const Error& error) {
+    item.bad = error.problem();
+  }
+}
+
+std::string_view fallback_field(std::string_view field) {
+  return field == "text" ? "messages" : field;
+}
+
+}  // namespace safesail

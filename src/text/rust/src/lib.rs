@@ -1,0 +1,8 @@
+//! The Rust half of the text room: Hugging Face tokenizers, chat templates and parquet, behind the C
+//! functions that `src/text/text_rs.h` documents. Every function catches panics: an error comes back
+//! as a string that the caller owns, and nothing unwinds into C.
+
+mod border;
+mod parquet_rows;
+mod template;
+mod tokenizer;
