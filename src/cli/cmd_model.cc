@@ -10,6 +10,7 @@
 #include "cli/session.h"
 #include "model/dump.h"
 #include "model/language_model.h"
+#include "model/read_spec.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
 
@@ -63,25 +64,23 @@ void info(const InfoOptions& options) {
     fmt::print("{}\n", json{{"family", spec.family},
                             {"n_layers", spec.n_layers},
                             {"d_model", spec.d_model},
-                            {"d_mlp", spec.d_mlp},
+                            {"d_ff", spec.d_ff},
                             {"n_heads", spec.n_heads},
                             {"n_kv_heads", spec.n_kv_heads},
                             {"head_dim", spec.head_dim},
                             {"vocab_size", spec.vocab_size},
-                            {"n_parameters", spec.n_parameters()}}
+                            {"max_positions", spec.max_positions}}
                            .dump(2));
     return;
   }
-  fmt::print("{}",
-             format_table({{"", ""},
-                           {"family", spec.family},
-                           {"parameters", human_count(static_cast<double>(spec.n_parameters()))},
-                           {"layers", fmt::to_string(spec.n_layers)},
-                           {"d_model", fmt::to_string(spec.d_model)},
-                           {"d_mlp", fmt::to_string(spec.d_mlp)},
-                           {"heads", fmt::format("{} ({} key/value), {} wide", spec.n_heads,
-                                                 spec.n_kv_heads, spec.head_dim)},
-                           {"vocabulary", fmt::to_string(spec.vocab_size)}}));
+  fmt::print("{}", format_table({{"", ""},
+                                 {"family", spec.family},
+                                 {"layers", fmt::to_string(spec.n_layers)},
+                                 {"d_model", fmt::to_string(spec.d_model)},
+                                 {"d_ff", fmt::to_string(spec.d_ff)},
+                                 {"heads", fmt::format("{} ({} key/value), {} wide", spec.n_heads,
+                                                       spec.n_kv_heads, spec.head_dim)},
+                                 {"vocabulary", fmt::to_string(spec.vocab_size)}}));
 }
 
 void add_info(CLI::App& model, Session& session) {

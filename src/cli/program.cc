@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/session.h"
-#include "model/dump.h"
+#include "model/compute.h"
 
 namespace safesail {
 namespace {

@@ -1,10 +1,8 @@
 #include "model/dump.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <array>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "base/error.h"
@@ -50,11 +48,6 @@ void dump_activations(const LanguageModel& model, std::span<const std::int32_t> 
   for (std::size_t s = 0; s < sites.size(); ++s)
     values.emplace_back(to_string(sites[s]), result.sites[s]);
   write(out, values);
-}
-
-void set_compute_threads(int n) {
-  at::set_num_threads(n > 0 ? n
-                            : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
 }
 
 }  // namespace safesail

@@ -19,7 +19,4 @@ void dump_logits(const LanguageModel& model, std::span<const std::int32_t> ids,
 void dump_activations(const LanguageModel& model, std::span<const std::int32_t> ids,
                       const std::vector<Site>& sites, const fs::path& out);
 
-/// CPU threads of every tensor operation from now on; 0: one a core. Call once, before the first.
-void set_compute_threads(int n);
-
 }  // namespace safesail

@@ -1,0 +1,67 @@
+// `safesail demo`: the main job on the packaged model, with nothing to configure.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <memory>
+
+#include "base/error.h"
+#include "cli/results_table.h"
+#include "cli/session.h"
+#include "train/run.h"
+
+namespace safesail {
+namespace {
+
+struct DemoOptions {
+  fs::path model = ".deps/models/smollm2-135m-instruct-q4_1.gguf";
+  fs::path corpus = ".deps/corpora/wordnet.jsonl";
+  fs::path out = "runs/demo";
+  std::uint64_t tokens = 300'000;
+  bool force = false;
+};
+
+void run_demo(const DemoOptions& options, Session& session) {
+  for (const fs::path& path : {options.model, options.corpus})
+    if (!fs::exists(path))
+      bad_input(path.string(), "the demo's data is not there",
+                "run scripts/setup.sh from the checkout's root");
+  RunConfig config;
+  config.model = options.model;
+  config.corpus.paths = {options.corpus.string()};
+  // WordNet is sorted by meaning: shuffle all of it.
+  config.corpus.shuffle_window = 1 << 17;
+  config.batch = {.max_sequence = 512, .batch_tokens = 2048};
+  config.sites = "mlp_out.7,mlp_out.15,mlp_out.23";
+  config.grid.ks = {16, 32, 64};
+  config.grid.n_tokens = options.tokens;
+  config.grid.batch_tokens = 1024;
+  config.grid.lr = 2e-3;
+  config.evaluation = {.n_tokens = 20'000, .n_loss_tokens = 4'000};
+  config.out = options.out;
+  config.force = options.force;
+  session.reporter->note(
+      "SmolLM2-135M-Instruct reads WordNet definitions once; nine TopK SAEs learn from that one "
+      "pass\n"
+      "(3 sites x 3 sparsities), then held-out definitions tell how good they are.");
+  const RunResult result = run_phase_one(config, *session.reporter, session.stop);
+  fmt::print("\n{}\n{}\n\nEverything is in {}/: try\n  bin/safesail sae info --sae {}\n",
+             results_table(result.cells), speed_line(result), options.out.string(),
+             sae_path(options.out, "mlp_out.15", 32).string());
+}
+
+}  // namespace
+
+void add_demo_command(CLI::App& app, Session& session) {
+  auto options = std::make_shared<DemoOptions>();
+  CLI::App* command =
+      app.add_subcommand("demo", "The main job on the packaged model: nine SAEs in one pass");
+  command->add_option("--tokens", options->tokens, "Tokens to train on")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("-o,--out", options->out, "Run folder")->capture_default_str();
+  command->add_flag("--force", options->force, "Start over instead of going on");
+  command->footer("Example:\n  make demo            the same as: safesail demo");
+  command->callback(
+      [=, &session] { session.action = [=, &session] { run_demo(*options, session); }; });
+}
+
+}  // namespace safesail

@@ -1,0 +1,88 @@
+// `safesail harvest`: activations of a model over a corpus, to files.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <memory>
+
+#include "base/units.h"
+#include "base/version.h"
+#include "cli/corpus_options.h"
+#include "cli/model_options.h"
+#include "cli/session.h"
+#include "harvest/activation_files.h"
+#include "harvest/harvester.h"
+#include "harvest/to_files.h"
+
+namespace safesail {
+namespace {
+
+struct HarvestOptions {
+  ModelOptions model;
+  CorpusOptions corpus;
+  HarvestConfig harvest;
+  std::string sites, out;
+  bool as_json = false;
+};
+
+void run_harvest(const HarvestOptions& options, Session& session) {
+  Reporter& reporter = *session.reporter;
+  const Tokenizer tokenizer = Tokenizer::load(options.model.path);
+  const LanguageModel model =
+      LanguageModel::load(options.model.path, options.model.load_options(), reporter);
+  HarvestConfig config = options.harvest;
+  config.sites = parse_sites(options.sites, static_cast<int>(model.spec().n_layers));
+  const std::uint64_t bytes =
+      activation_bytes(config.max_rows, config.sites.size(), model.spec().d_model,
+                       options.model.dtype == "f32" ? 4 : 2);
+  reporter.note(fmt::format("{} tokens of {} sites will take at most {} in {}",
+                            human_count(static_cast<double>(config.max_rows)), config.sites.size(),
+                            human_bytes(bytes), options.out));
+  require_disk(options.out, bytes, "the activations");
+
+  ActivationWriter writer(options.out, config.sites,
+                          {{"model", fs::path(options.model.path).filename().string()},
+                           {"sites", fmt::format("{}", options.sites)},
+                           {"dtype", options.model.dtype},
+                           {"special_tokens", config.keep_special ? "kept" : "left out"},
+                           {"program_version", kVersion}});
+  Harvester harvester(model,
+                      BatchStream(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
+                                  options.corpus.batch_config(), Split::all, 0),
+                      config);
+  const std::uint64_t n =
+      harvest_to_files(harvester, writer, config.max_rows, reporter, session.stop);
+  if (options.as_json)
+    fmt::print("{{\"tokens\": {}, \"model_seconds\": {:.3f}}}\n", writer.rows_written(),
+               harvester.model_seconds());
+  else
+    fmt::print("{} tokens in {}, {} tokens/s\n", n, options.out,
+               human_count(static_cast<double>(harvester.model_tokens()) /
+                           std::max(harvester.model_seconds(), 1e-9)));
+}
+
+}  // namespace
+
+void add_harvest_command(CLI::App& app, Session& session) {
+  auto options = std::make_shared<HarvestOptions>();
+  options->harvest.max_rows = 100'000;
+  CLI::App* command =
+      app.add_subcommand("harvest", "Activations of a model over a corpus, to safetensors files");
+  add_model_options(*command, options->model, "bf16");
+  add_corpus_options(*command, options->corpus);
+  command->add_option("-s,--sites", options->sites, "Sites: mlp_out.5,mlp_out.15 or mlp_out.*")
+      ->required();
+  command->add_option("--tokens", options->harvest.max_rows, "Tokens to write at most")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--shard", options->harvest.block_rows, "Tokens of a file")
+      ->capture_default_str();
+  command->add_flag("--keep-special", options->harvest.keep_special, "Write special tokens too");
+  command->add_option("-o,--out", options->out, "Folder to write")->required();
+  command->add_flag("--json", options->as_json, "Print a JSON line");
+  command->footer(
+      "Example:\n  safesail harvest --model model.gguf --corpus texts.jsonl --sites mlp_out.8 "
+      "--tokens 50000 --out acts");
+  command->callback(
+      [=, &session] { session.action = [=, &session] { run_harvest(*options, session); }; });
+}
+
+}  // namespace safesail

@@ -1,0 +1,16 @@
+// The table that ends a training run or an evaluation.
+#pragma once
+
+#include <string>
+
+#include "train/run.h"
+
+namespace safesail {
+
+/// site, k, L0, FVU, loss and its recovered share, dead %.
+std::string results_table(const std::vector<CellResult>& cells);
+
+/// "model 1.9 k tokens/s, 9 SAEs together 8.2 k tokens/s, 3:10 in all"
+std::string speed_line(const RunResult& result);
+
+}  // namespace safesail

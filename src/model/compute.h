@@ -1,0 +1,18 @@
+// What the tensor library runs on: threads, instruction set, GPU.
+#pragma once
+
+#include <string>
+
+namespace safesail {
+
+/// CPU threads of every tensor operation from now on; 0: one a core. Call once, before the first.
+void set_compute_threads(int n);
+
+struct ComputeInfo {
+  std::string torch_version, cpu_capability, gpu;
+  bool native_bf16 =
+      false;  ///< the CPU multiplies bf16 by itself, so that bf16 is the faster dtype
+};
+ComputeInfo compute_info();
+
+}  // namespace safesail
