@@ -1,5 +1,5 @@
 # The Rust half of src/text: tokenizers, minijinja and parquet behind one C header, as a static library.
-# Cargo decides by itself what is out of date; one target folder serves every preset.
+# It takes zstd from the system, as the C++ half does. Cargo decides by itself what is out of date; one target folder serves every preset.
 set(SAFESAIL_RUST_DIR ${CMAKE_SOURCE_DIR}/src/text/rust)
 set(SAFESAIL_CARGO_TARGET ${CMAKE_SOURCE_DIR}/build/cargo)
 set(SAFESAIL_RUST_LIB ${SAFESAIL_CARGO_TARGET}/release/libsafesail_text_rs.a)
@@ -17,5 +17,5 @@ add_custom_command(
 add_custom_target(safesail_text_rs_build DEPENDS ${SAFESAIL_RUST_LIB})
 add_library(safesail_text_rs STATIC IMPORTED)
 set_target_properties(safesail_text_rs PROPERTIES
-  IMPORTED_LOCATION ${SAFESAIL_RUST_LIB} INTERFACE_LINK_LIBRARIES "dl;pthread;m")
+  IMPORTED_LOCATION ${SAFESAIL_RUST_LIB} INTERFACE_LINK_LIBRARIES "PkgConfig::ZSTD;dl;pthread;m")
 add_dependencies(safesail_text_rs safesail_text_rs_build)
