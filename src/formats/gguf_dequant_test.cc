@@ -162,5 +162,14 @@ TEST(DequantizeBf16, RoundsTiesToEven) {
   EXPECT_TRUE(std::isinf(from_bf16(out[3])));  // as nearest-even demands
 }
 
+TEST(DequantizeBf16, EveryNaNStaysOne) {
+  // Payloads that rounding would carry into infinity, into zero, or cut off.
+  const std::array<std::uint32_t, 4> in = {0x7f800001, 0xff80ffff, 0x7fffffff, 0xffffffff};
+  std::array<std::uint16_t, 4> out{};
+  dequantize_bf16(tensor_of(GgmlType::f32, std::as_bytes(std::span(in))), 0, out);
+  for (std::size_t i = 0; i < in.size(); ++i)
+    EXPECT_TRUE(std::isnan(from_bf16(out[i]))) << std::hex << in[i] << " became " << out[i];
+}
+
 }  // namespace
 }  // namespace safesail
