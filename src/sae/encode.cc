@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <fmt/format.h>
 #include <functional>
@@ -68,9 +69,22 @@ void tile_candidates(const EncoderWeights& encoder, const T* rows, const T* w, s
     }
   }
   for (std::int64_t t = 0; t < n; ++t) {
-    std::int32_t* kept = std::fill_n(out + (first + t) * n_kept, n_kept, -1) - n_kept;
-    for (const std::uint64_t key : best[std::size_t(t)].best()) *kept++ = feature_of_key(key);
+    const std::span<const std::int32_t> kept = best[std::size_t(t)].best();
+    std::int32_t* end = std::ranges::copy(kept, out + (first + t) * n_kept).out;
+    std::fill(end, out + (first + t + 1) * n_kept, -1);
   }
+}
+
+// A positive value and its feature as one number: larger is better, and of equal values the one
+// with the lower feature. Positive floats order like their bits.
+std::uint64_t key_of(float value, std::int32_t feature) {
+  return std::uint64_t{std::bit_cast<std::uint32_t>(value)} << 32 | ~std::uint32_t(feature);
+}
+float value_of(std::uint64_t key) {
+  return std::bit_cast<float>(std::uint32_t(key >> 32));
+}
+std::int32_t feature_of(std::uint64_t key) {
+  return std::int32_t(~std::uint32_t(key));
 }
 
 }  // namespace
@@ -129,7 +143,7 @@ void find_candidates(const EncoderWeights& encoder, const PreparedTokens& tokens
 }
 
 void choose_codes(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                  EncodeScratch& scratch, SparseCodes& codes) {
+                  EncodeScratch& scratch, CodeOrder order, SparseCodes& codes) {
   const auto [d, n_features, k] = encoder.spec;
   const std::int64_t n_kept = k + selection_margin(encoder.spec);
   const ByFeature& pairs = scratch.pairs;
@@ -160,15 +174,19 @@ void choose_codes(const EncoderWeights& encoder, const PreparedTokens& tokens,
       for (auto slot = std::size_t(t * n_kept); slot < std::size_t((t + 1) * n_kept); ++slot) {
         const std::int32_t feature = scratch.candidates[slot];
         if (feature < 0) break;
-        if (scratch.values[slot] > 0) keys.push_back(topk_key(scratch.values[slot], feature));
+        if (scratch.values[slot] > 0) keys.push_back(key_of(scratch.values[slot], feature));
       }
-      const std::size_t n = std::min(keys.size(), std::size_t(k));
-      std::partial_sort(keys.begin(), keys.begin() + std::ptrdiff_t(n), keys.end(),
-                        std::greater<>());
+      const auto n = std::min(std::ptrdiff_t(keys.size()), std::ptrdiff_t(k));
+      if (order == CodeOrder::falling) {
+        std::partial_sort(keys.begin(), keys.begin() + n, keys.end(), std::greater<>());
+      } else if (n < std::ptrdiff_t(keys.size())) {
+        std::nth_element(keys.begin(), keys.begin() + n, keys.end(), std::greater<>());
+      }
       auto slot = std::size_t(t * k);
       for (std::size_t i = 0; i < std::size_t(k); ++i, ++slot) {
-        codes.indices[slot] = i < n ? feature_of_key(keys[i]) : -1;
-        codes.values[slot] = i < n ? value_of_key(keys[i]) : 0;
+        const bool used = i < std::size_t(n);
+        codes.indices[slot] = used ? feature_of(keys[i]) : -1;
+        codes.values[slot] = used ? value_of(keys[i]) : 0;
       }
     }
   });

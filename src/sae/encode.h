@@ -56,8 +56,12 @@ std::int64_t selection_margin(const SaeSpec& spec);
 void find_candidates(const EncoderWeights& encoder, const PreparedTokens& tokens,
                      Selection selection, std::vector<std::int32_t>& candidates);
 
+/// Of a token's codes: by falling value as SparseCodes promises, or as they come (training sorts
+/// them by feature anyway).
+enum class CodeOrder { falling, any };
+
 /// Steps 2 and 3.
 void choose_codes(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                  EncodeScratch& scratch, SparseCodes& codes);
+                  EncodeScratch& scratch, CodeOrder order, SparseCodes& codes);
 
 }  // namespace safesail

@@ -133,7 +133,7 @@ SparseCodes Sae::encode(const at::Tensor& x, Selection selection) const {
     const std::int64_t n = std::min(kTokensAtOnce, x.size(0) - first);
     prepare_tokens(x.narrow(0, first, n).contiguous(), affine, selection, tokens);
     find_candidates(encoder, tokens, selection, scratch.candidates);
-    choose_codes(encoder, tokens, scratch, codes);
+    choose_codes(encoder, tokens, scratch, CodeOrder::falling, codes);
     all.indices.insert(all.indices.end(), codes.indices.begin(), codes.indices.end());
     all.values.insert(all.values.end(), codes.values.begin(), codes.values.end());
   }

@@ -84,7 +84,7 @@ StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z) {
   }
   {
     const PhaseTimer timer(report.seconds.refine);
-    choose_codes(encoder, tokens_, scratch_, codes_);
+    choose_codes(encoder, tokens_, scratch_, CodeOrder::any, codes_);
   }
   const PhaseTimer timer(report.seconds.decode);
   sort_by_feature(codes_.indices, k, n_features, pairs_.by_feature);

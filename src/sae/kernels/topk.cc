@@ -1,9 +1,7 @@
 #include "sae/kernels/topk.h"
 
-#include <algorithm>
 #include <bit>
-#include <cstring>
-#include <functional>
+#include <cmath>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "sae/kernels/topk.cc"
@@ -89,6 +87,70 @@ std::size_t collect_f32(const float* pre, const float* bias, std::size_t n,
   return collect(pre, bias, n, first_feature, threshold, out);
 }
 
+// How many of values[0, n) have bits >= bound. Positive floats order like their bits.
+HWY_ATTR std::size_t count_from(const float* values, std::size_t n, std::int32_t bound) {
+  const hn::ScalableTag<std::int32_t> i32;
+  const std::size_t lanes = hn::Lanes(i32);
+  const auto* bits = reinterpret_cast<const std::int32_t*>(values);
+  const auto below = hn::Set(i32, bound - 1);
+  std::size_t count = 0, i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    count += hn::CountTrue(i32, hn::Gt(hn::LoadU(i32, bits + i), below));
+  }
+  for (; i < n; ++i) count += bits[i] >= bound;
+  return count;
+}
+
+// Keeps the k best of out (size >= k), in their order; of equal ones the first. Returns the lowest
+// value kept, or a bound just below it.
+HWY_ATTR float keep_best(std::size_t k, TopKCandidates& out) {
+  // Bisection for the k-th largest bits: at least k values are >= low, fewer than k are >= high.
+  std::int32_t low = 1, high = std::bit_cast<std::int32_t>(HUGE_VALF) + 1;
+  std::size_t n_low = out.size, n_high = 0;
+  while (n_low != k && high - low > 1) {
+    const std::int32_t middle = low + (high - low) / 2;
+    const std::size_t n = count_from(out.values, out.size, middle);
+    (n >= k ? low : high) = middle;
+    (n >= k ? n_low : n_high) = n;
+  }
+  // Of the values equal to `low` only as many stay as there is room for.
+  std::size_t ties = n_low == k ? k : k - n_high;
+  const F32 f32;
+  const hn::RebindToSigned<F32> i32;
+  const std::size_t lanes = hn::Lanes(f32);
+  const auto* bits = reinterpret_cast<const std::int32_t*>(out.values);
+  const auto limit = hn::Set(i32, low), below = hn::Set(i32, low - 1);
+  std::size_t kept = 0, i = 0;
+  const auto keep_one_by_one = [&](std::size_t end) {
+    for (; i < end; ++i) {
+      const std::int32_t here = bits[i];
+      if (here < low || (here == low && ties == 0)) continue;
+      if (here == low) --ties;
+      out.values[kept] = out.values[i];
+      out.features[kept++] = out.features[i];
+    }
+  };
+  while (i + lanes <= out.size) {
+    const auto value = hn::LoadU(i32, bits + i);
+    const std::size_t n_equal = hn::CountTrue(i32, hn::Eq(value, limit));
+    if (n_equal > ties) {
+      keep_one_by_one(i + lanes);
+      continue;
+    }
+    ties -= n_equal;
+    // In place: what is stored never reaches beyond what was loaded.
+    const auto mask = hn::Gt(value, below);
+    const auto features = hn::Compress(hn::LoadU(i32, out.features + i), mask);
+    hn::StoreU(hn::BitCast(f32, hn::Compress(value, mask)), f32, out.values + kept);
+    hn::StoreU(features, i32, out.features + kept);
+    kept += hn::CountTrue(i32, mask);
+    i += lanes;
+  }
+  keep_one_by_one(out.size);
+  out.size = kept;
+  return std::bit_cast<float>(low);
+}
+
 }  // namespace safesail::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -98,6 +160,7 @@ namespace {
 
 HWY_EXPORT(collect_bf16);
 HWY_EXPORT(collect_f32);
+HWY_EXPORT(keep_best);
 
 std::size_t collect_any(const std::uint16_t* pre, const float* bias, std::size_t n,
                         std::int32_t first_feature, float threshold, TopKCandidates& out) {
@@ -116,39 +179,14 @@ std::size_t room_for(std::int64_t k) {
 
 }  // namespace
 
-std::uint64_t topk_key(float value, std::int32_t feature) {
-  return std::uint64_t{std::bit_cast<std::uint32_t>(value)} << 32 |
-         (0xffffffffu - std::uint32_t(feature));
-}
+RunningTopK::RunningTopK(std::int64_t k)
+    : k_(std::size_t(k)), values_(room_for(k)), features_(room_for(k)) {}
 
-float value_of_key(std::uint64_t key) {
-  return std::bit_cast<float>(std::uint32_t(key >> 32));
-}
-
-std::int32_t feature_of_key(std::uint64_t key) {
-  return std::int32_t(0xffffffffu - std::uint32_t(key));
-}
-
-RunningTopK::RunningTopK(std::int64_t k) : k_(k), values_(room_for(k)), features_(room_for(k)) {}
-
-void RunningTopK::restart() {
-  size_ = 0;
-  threshold_ = 0;
-}
-
-void RunningTopK::shrink() {
-  keys_.resize(size_);
-  for (std::size_t i = 0; i < size_; ++i) keys_[i] = topk_key(values_[i], features_[i]);
-  if (size_ <= std::size_t(k_)) return;
-  const auto kth = keys_.begin() + k_ - 1;
-  std::nth_element(keys_.begin(), kth, keys_.end(), std::greater<>());
-  keys_.resize(std::size_t(k_));
-  size_ = keys_.size();
-  threshold_ = value_of_key(keys_.back());
-  for (std::size_t i = 0; i < size_; ++i) {
-    values_[i] = value_of_key(keys_[i]);
-    features_[i] = feature_of_key(keys_[i]);
-  }
+void RunningTopK::keep_best() {
+  if (size_ <= k_) return;
+  TopKCandidates candidates{values_.data(), features_.data(), size_, values_.size()};
+  threshold_ = HWY_DYNAMIC_DISPATCH(keep_best)(k_, candidates);
+  size_ = candidates.size;
 }
 
 template <class T>
@@ -159,7 +197,7 @@ void RunningTopK::offer_any(std::span<const T> pre, const float* bias, std::int3
                         first_feature + std::int32_t(done), threshold_, candidates);
     size_ = candidates.size;
     if (done == pre.size()) return;
-    shrink();
+    keep_best();
     candidates.size = size_;
   }
 }
@@ -173,9 +211,9 @@ void RunningTopK::offer(std::span<const float> pre, const float* bias, std::int3
   offer_any(pre, bias, first_feature);
 }
 
-std::span<const std::uint64_t> RunningTopK::best() {
-  shrink();
-  return keys_;
+std::span<const std::int32_t> RunningTopK::best() {
+  keep_best();
+  return std::span(features_).first(size_);
 }
 
 }  // namespace safesail
