@@ -15,11 +15,12 @@ constexpr std::string_view kShape =
 
 std::string render_chat(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages,
                         bool add_generation_prompt) {
-  Json list = Json::array();
+  using Ordered = nlohmann::ordered_json;  // templates may walk over a message's keys
+  Ordered list = Ordered::array();
   for (const ChatMessage& message : messages)
     list.push_back({{"role", message.role}, {"content", message.content}});
   // The variables that transformers gives; the call's own win over the tokens of the same name.
-  Json variables = tokenizer.named_tokens();
+  Ordered variables = tokenizer.named_tokens();
   variables["messages"] = std::move(list);
   variables["tools"] = nullptr;
   variables["documents"] = nullptr;

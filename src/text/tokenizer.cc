@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <fmt/format.h>
-#include <set>
 
 #include "base/error.h"
 #include "formats/gguf.h"
@@ -51,22 +50,29 @@ Json added_token(const std::string& text, const Json& properties, bool special) 
 /// every token of added_tokens_decoder, then the named and the additional special ones.
 Json settings_of(const Json& config) {
   std::map<std::int64_t, Json> numbered;
-  std::set<std::string> known;
   if (const auto entry = config.find("added_tokens_decoder");
       entry != config.end() && entry->is_object())
     for (const auto& [id, properties] : entry->items())
-      if (auto text = token_text(properties)) {
+      if (const auto text = token_text(properties)) {
         std::int64_t number = 0;
         std::from_chars(id.data(), id.data() + id.size(), number);
         numbered[number] = added_token(*text, properties, false);
-        known.insert(*text);
       }
 
   Json added = Json::array();
-  for (auto& [id, token] : numbered) added.push_back(std::move(token));
+  std::map<std::string, std::size_t> place;  // in `added`
+  for (auto& [id, token] : numbered) {
+    place.emplace(token["content"].get<std::string>(), added.size());
+    added.push_back(std::move(token));
+  }
   const auto add_special = [&](const Json& value) {
     const auto text = token_text(value);
-    if (text && known.insert(*text).second) added.push_back(added_token(*text, value, true));
+    if (!text) return;
+    const auto [entry, is_new] = place.emplace(*text, added.size());
+    if (is_new)
+      added.push_back(added_token(*text, value, true));
+    else
+      added[entry->second]["special"] = true;
   };
   for (const auto& [key, value] : config.items())
     if (key.ends_with("_token")) add_special(value);

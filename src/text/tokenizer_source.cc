@@ -62,6 +62,11 @@ TokenizerSource read_tokenizer_files(const fs::path& path) {
   for (const auto& [key, value] : special.items())
     if (!source.config.contains(key)) source.config[key] = value;
 
+  // The one name that a class of transformers knows by itself and the published configs leave out.
+  if (source.config.value("tokenizer_class", Json()) == "GemmaTokenizer" &&
+      !source.config.contains("mask_token"))
+    source.config["mask_token"] = "<mask>";
+
   if (const fs::path jinja = folder / "chat_template.jinja"; fs::exists(jinja))
     source.chat_template = read_file(jinja, kMaxTemplateBytes);
   else

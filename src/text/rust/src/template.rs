@@ -11,8 +11,8 @@ use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use std::io;
 
 /// Steps that one rendering may take; a real template takes some tens a message and one for each 64
-/// bytes, a hostile one stops here after about a second.
-const FUEL: u64 = 50_000_000;
+/// bytes, a hostile one stops here within a second.
+const FUEL: u64 = 10_000_000;
 const RECURSION_LIMIT: usize = 200;
 const NAME: &str = "chat_template";
 

@@ -186,7 +186,10 @@ pub unsafe extern "C" fn text_rs_encode(
 ) -> bool {
     guard(out, error, || {
         let texts = array(texts, n_texts).iter();
-        let texts: Vec<&str> = texts.map(|slice| slice.text()).collect::<Result<_, _>>()?;
+        let texts: Vec<&str> = texts
+            .enumerate()
+            .map(|(i, slice)| slice.text().map_err(|e| format!("text {i}: {e}")))
+            .collect::<Result<_, _>>()?;
         encode_many(&*tokenizer, &texts, add_special, with_offsets)
     })
 }
