@@ -1,0 +1,106 @@
+// The program as its users meet it: help, results, and one clear error for each kind of bad input.
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "workspace.h"
+
+namespace safesail {
+namespace {
+
+using testing::HasSubstr;
+
+class Cli : public WorkspaceTest {
+ protected:
+  /// Exit code 2, one error with a remedy, and nothing left in the workspace but what was there.
+  void expect_bad_input(const std::string& arguments, const std::string& says) {
+    const Outcome outcome = run_safesail(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << arguments << "\n" << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr(says)) << arguments;
+  }
+  std::string path(const char* name) const { return (dir_ / name).string(); }
+  std::string write(const char* name, const std::string& text) const {
+    std::ofstream(dir_ / name) << text;
+    return path(name);
+  }
+  const std::string model_ = "--model " + packaged_model().string();
+};
+
+TEST_F(Cli, EveryCommandHasHelpWithAnExample) {
+  for (const char* command :
+       {"demo", "doctor", "model info", "model tokenize", "model logits", "model activations",
+        "model generate", "harvest", "train", "evaluate", "sae info", "sae encode", "sae verify"}) {
+    const Outcome outcome = run_safesail(std::string(command) + " --help");
+    EXPECT_EQ(outcome.exit_code, 0) << command;
+    EXPECT_THAT(outcome.output, HasSubstr("Example:")) << command;
+  }
+}
+
+TEST_F(Cli, TokenizePrintsJson) {
+  const Outcome outcome = run_safesail("model tokenize " + model_ + " --text 'Hello world' --json");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  const auto json = nlohmann::json::parse(outcome.output);
+  EXPECT_EQ(json["tokens"], (std::vector<std::string>{"Hello", "Ġworld"}));
+  EXPECT_EQ(json["ids"].size(), 2u);
+}
+
+TEST_F(Cli, UnknownCommandsAndOptionsAreBadInput) {
+  EXPECT_EQ(run_safesail("").exit_code, 2);
+  EXPECT_EQ(run_safesail("fly").exit_code, 2);
+  EXPECT_EQ(run_safesail("doctor --wings").exit_code, 2);
+}
+
+TEST_F(Cli, ModelsThatAreNotModels) {
+  expect_bad_input("model info --model " + path("none.gguf"), "none.gguf");
+  expect_bad_input("model info --model " + write("bad.gguf", "GGUF but not really"), "bad.gguf");
+  expect_bad_input("model info --model " + write("empty.gguf", ""), "empty.gguf");
+  fs::create_directories(dir_ / "folder");
+  expect_bad_input("model info --model " + path("folder"), "config.json");
+  write("folder/config.json", R"({"model_type": "mamba"})");
+  expect_bad_input("model info --model " + path("folder"), "llama");
+}
+
+TEST_F(Cli, SitesAndIdsThatTheModelDoesNotHave) {
+  const std::string out = " --out " + path("a.safetensors");
+  expect_bad_input("model activations " + model_ + " --ids 1,2 --sites mlp_out.99" + out,
+                   "mlp_out.99");
+  expect_bad_input("model activations " + model_ + " --ids 1,2 --sites mlp_side.1" + out,
+                   "mlp_side");
+  expect_bad_input("model activations " + model_ + " --ids 1,x --sites mlp_out.1" + out, "1,x");
+  expect_bad_input("model logits " + model_ + " --ids 1,9999999" + out, "9999999");
+  EXPECT_FALSE(fs::exists(dir_ / "a.safetensors"));
+}
+
+TEST_F(Cli, TrainingThatCannotWork) {
+  const std::string corpus =
+      " --corpus " + write("c.jsonl", "{\"text\": \"one two three four five\"}\n");
+  const std::string rest = " --out " + path("run");
+  expect_bad_input("train " + model_ + corpus + " --sites mlp_out.1 -k 99999" + rest, "99999");
+  expect_bad_input(
+      "train " + model_ + " --corpus " + path("none.jsonl") + " --sites mlp_out.1" + rest,
+      "none.jsonl");
+  expect_bad_input("train " + model_ + " --corpus " + write("bad.jsonl", "not json\nnor this\n") +
+                       " --sites mlp_out.1" + rest,
+                   "bad.jsonl");
+  expect_bad_input("train " + model_ + corpus + rest, "--sites");
+  EXPECT_FALSE(fs::exists(dir_ / "run" / "sae"));
+}
+
+TEST_F(Cli, HarvestSaysWhatTheDiskCannotHold) {
+  const std::string corpus =
+      " --corpus " + write("c.jsonl", "{\"text\": \"one two three four five\"}\n");
+  expect_bad_input("harvest " + model_ + corpus +
+                       " --sites 'mlp_out.*' --tokens 100000000000 --out " + path("acts"),
+                   "free");
+  EXPECT_FALSE(fs::exists(dir_ / "acts"));
+}
+
+TEST_F(Cli, SaesThatAreNotSaes) {
+  expect_bad_input("sae info --sae " + path("none.safetensors"), "none.safetensors");
+  expect_bad_input("sae info --sae " + write("bad.safetensors", "12345678901234567890"),
+                   "bad.safetensors");
+}
+
+}  // namespace
+}  // namespace safesail
