@@ -20,7 +20,7 @@ class StreamingMetrics {
   void add(const at::Tensor& x, const at::Tensor& xhat, const SparseCodes& codes);
   void merge(const StreamingMetrics& other);
 
-  std::int64_t n_tokens() const { return n_tokens_; }
+  std::int64_t n_tokens() const { return moments_.n_tokens(); }
   /// sum |x - xhat|^2 / sum |x - mean x|^2, the mean over everything added.
   double fvu() const;
   /// Mean squared error a token, summed over dimensions, in x space.
@@ -39,7 +39,7 @@ class StreamingMetrics {
   std::vector<std::int64_t> density_histogram(int n_bins, double lowest = -7) const;
 
  private:
-  std::int64_t n_tokens_ = 0, n_active_ = 0;
+  std::int64_t n_active_ = 0;
   double squared_error_ = 0;
   RunningMoments moments_;
   std::vector<std::int64_t> n_fired_;

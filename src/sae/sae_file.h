@@ -2,7 +2,6 @@
 // reading f32 tensors and the numbers in the metadata. Reading treats the file as hostile.
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,6 +21,11 @@ inline NamedTensor named_tensor(std::string name, std::span<const float> values,
   return named_tensor(std::move(name), values, DType::f32, std::move(shape));
 }
 
+/// An input error unless the file holds `name` with this shape: to be asked before anything of that
+/// size is allocated.
+void require_shape(const SafetensorsFile& file, std::string_view name,
+                   const std::vector<std::int64_t>& shape);
+
 /// Checks dtype and shape, then copies; for floats also that all are finite.
 void read_tensor(const SafetensorsFile& file, std::string_view name,
                  std::span<const std::int64_t> shape, std::span<float> out);
@@ -35,6 +39,7 @@ const std::string& metadata_text(const SafetensorsFile& file, const std::string&
 /// A metadata number within [low, high].
 std::int64_t metadata_integer(const SafetensorsFile& file, const std::string& key, std::int64_t low,
                               std::int64_t high);
+std::uint64_t metadata_unsigned(const SafetensorsFile& file, const std::string& key);
 float metadata_positive_float(const SafetensorsFile& file, const std::string& key);
 
 }  // namespace safesail

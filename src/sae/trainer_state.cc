@@ -85,13 +85,7 @@ TrainerState load_trainer_state(const fs::path& path,
                      .n_features = metadata_integer(file, "n_features", 1, kMost),
                      .k = metadata_integer(file, "k", 1, kMost)};
   check(spec);
-  // Before anything of that size is allocated: the file must really hold such weights.
-  if (file.at("W_enc").shape != std::vector<std::int64_t>{spec.n_features, spec.d_model}) {
-    bad_input(path.string(),
-              fmt::format("expected W_enc [{}, {}], got {}", spec.n_features, spec.d_model,
-                          file.at("W_enc").shape_text()),
-              "take an undamaged file");
-  }
+  require_shape(file, "W_enc", {spec.n_features, spec.d_model});
   InputTransform transform = identity_transform(spec.d_model);
   read_tensor(file, "center", std::vector{spec.d_model}, transform.center);
   transform.scale = metadata_positive_float(file, "scale");
