@@ -1,11 +1,11 @@
-#include <ATen/ATen.h>
-#include <fmt/format.h>
+#include "sae/checkpoint.h"
 
+#include <ATen/ATen.h>
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 #include "base/error.h"
-#include "sae/checkpoint.h"
 #include "sae/sae_file.h"
 
 namespace safesail {

@@ -1,10 +1,10 @@
-#include <ATen/ATen.h>
+#include "sae/metrics.h"
 
+#include <ATen/ATen.h>
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
-#include "sae/metrics.h"
 
 namespace safesail {
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "sae/kernels/residual.h"
 #include "sae/kernels/sparse_rows.h"
 #include "sae/kernels/vectors.h"
 
@@ -30,35 +31,6 @@ class PhaseTimer {
   double& phase_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-// What one column block contributes to the report.
-struct BlockSums {
-  double squared_error = 0, squared_deviation = 0;
-};
-
-// residual -= z; sums over the tokens of one block, in the order of the tokens.
-BlockSums finish_residual(const float* z, std::int64_t n_tokens, std::int64_t width,
-                          float* residual, float* residual_sums) {
-  double sum[kBlockColumns] = {}, squares[kBlockColumns] = {}, error_sum[kBlockColumns] = {},
-         error_squares[kBlockColumns] = {};
-  for (std::int64_t t = 0; t < n_tokens; ++t) {
-    for (std::int64_t c = 0; c < kBlockColumns; ++c) {
-      const float value = z[t * kBlockColumns + c];
-      const float error = residual[t * kBlockColumns + c] -= value;
-      sum[c] += value;
-      squares[c] += double(value) * value;
-      error_sum[c] += error;
-      error_squares[c] += double(error) * error;
-    }
-  }
-  BlockSums total;
-  for (std::int64_t c = 0; c < width; ++c) {
-    total.squared_error += error_squares[c];
-    total.squared_deviation += squares[c] - sum[c] * sum[c] / double(n_tokens);
-    residual_sums[c] = float(error_sum[c]);
-  }
-  return total;
-}
 
 }  // namespace
 
@@ -87,33 +59,27 @@ StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z) {
     choose_codes(encoder, tokens_, scratch_, CodeOrder::any, codes_);
   }
   const PhaseTimer timer(report.seconds.decode);
-  sort_by_feature(codes_.indices, k, n_features, pairs_.by_feature);
-  const auto n_pairs = std::size_t(pairs_.by_feature.n_pairs());
-  pairs_.values.resize(n_pairs);
-  pairs_.gradients.resize(n_pairs);
-  for (std::size_t p = 0; p < n_pairs; ++p) {
-    pairs_.values[p] = codes_.values[std::size_t(pairs_.by_feature.slots[p])];
-  }
+  pairs_.assign(codes_, n_features);
   residual_.resize(n_tokens, d);
   residual_sums_.resize(std::size_t(d));
-  std::vector<BlockSums> sums(std::size_t(residual_.n_blocks()));
+  std::vector<ResidualSums> sums(std::size_t(residual_.n_blocks()));
   at::parallel_for(0, residual_.n_blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
       std::fill_n(residual_.block(b), n_tokens * kBlockColumns, 0.0f);
       pair_spread(pairs_.by_feature, pairs_.values.data(), state.sae.w_dec().data(), b, residual_);
-      sums[std::size_t(b)] =
-          finish_residual(tokens_.columns.block(b), n_tokens, residual_.width(b),
-                          residual_.block(b), residual_sums_.data() + b * kBlockColumns);
+      sums[std::size_t(b)] = finish_residual(tokens_.columns, b, residual_, residual_sums_.data());
     }
   });
-  BlockSums total;
-  for (const BlockSums& block : sums) {
+  ResidualSums total;
+  for (const ResidualSums& block : sums) {
     total.squared_error += block.squared_error;
     total.squared_deviation += block.squared_deviation;
   }
   report.loss = total.squared_error / double(n_tokens * d);
   report.fvu = total.squared_deviation > 0 ? total.squared_error / total.squared_deviation : 0;
-  report.l0 = double(n_pairs) / double(n_tokens);
+  report.l0 = double(pairs_.by_feature.n_pairs()) / double(n_tokens);
+  report.aux_loss = aux_.forward(state, tokens_, residual_, options_);
+  report.loss += report.aux_loss;
   if (!std::isfinite(report.loss)) {
     failed("sae training",
            fmt::format("expected a finite loss at step {}, got {}", state.n_steps + 1, report.loss),
@@ -127,36 +93,27 @@ void SparseStep::gradients(const TrainerState& state, std::int64_t first, std::i
   const auto [d, n_features, k] = state.sae.spec();
   const std::int64_t n_tokens = tokens_.n_tokens();
   const auto loss_scale = float(2.0 / double(n_tokens * d));
-  const ByFeature& pairs = pairs_.by_feature;
   out.w_enc.reserve_zeros(std::size_t((last - first) * d));
   out.w_dec.reserve_zeros(std::size_t((last - first) * d));
   out.b_enc.resize(std::size_t(n_features));
   b_dec_partials_.resize(std::size_t((n_features + kGroup - 1) / kGroup * d));
 
-  const std::vector<std::int64_t> borders = pairs.split(first, last, at::get_num_threads(), kGroup);
+  const std::vector<std::int64_t> borders =
+      pairs_.by_feature.split(first, last, at::get_num_threads(), kGroup);
   at::parallel_for(0, std::int64_t(borders.size()) - 1, 1, [&](std::int64_t b, std::int64_t e) {
     const std::int64_t from = borders[std::size_t(b)], to = borders[std::size_t(e)];
-    const auto begin = std::size_t(pairs.offsets[std::size_t(from)]);
-    const auto end = std::size_t(pairs.offsets[std::size_t(to)]);
     float* w_dec = out.w_dec.data() + (from - first) * d;
     float* w_enc = out.w_enc.data() + (from - first) * d;
-    // dL/dW_dec[f] = scale * sum of value * residual; dL/dvalue = scale * <W_dec[f], residual>.
-    pair_dots(pairs, from, to, state.sae.w_dec().data(), residual_, pairs_.gradients.data());
-    pair_sums(pairs, from, to, pairs_.values.data(), residual_, w_dec);
-    for (std::int64_t i = 0; i < (to - from) * d; ++i) w_dec[i] *= loss_scale;
-    for (std::size_t p = begin; p < end; ++p) pairs_.gradients[p] *= loss_scale;
-    pair_sums(pairs, from, to, pairs_.gradients.data(), tokens_.columns, w_enc);
+    float* b_enc = out.b_enc.data() + from;
+    code_gradients(pairs_, from, to, state.sae.w_dec().data(), residual_, tokens_.columns,
+                   loss_scale, w_dec, w_enc, b_enc);
+    aux_.add_gradients(from, to, tokens_, w_dec, w_enc, b_enc);
     for (std::int64_t f = from; f < to; ++f) {
-      float sum = 0;
-      for (auto p = pairs.offsets[std::size_t(f)]; p < pairs.offsets[std::size_t(f) + 1]; ++p) {
-        sum += pairs_.gradients[std::size_t(p)];
-      }
-      out.b_enc[std::size_t(f)] = sum;
       remove_parallel(state.sae.w_dec().data() + f * d, d, w_dec + (f - from) * d);
       // b_dec is also subtracted from the encoder's input.
       float* partial = b_dec_partials_.data() + f / kGroup * d;
       if (f % kGroup == 0) std::fill_n(partial, d, 0.0f);
-      add_scaled(-sum, state.sae.w_enc().data() + f * d, d, partial);
+      add_scaled(-b_enc[f - from], state.sae.w_enc().data() + f * d, d, partial);
     }
   });
 }

@@ -8,7 +8,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "sae/by_feature.h"
+#include "sae/aux_loss.h"
+#include "sae/code_pairs.h"
 #include "sae/encode.h"
 #include "sae/kernels/adam.h"
 #include "sae/kernels/column_blocks.h"
@@ -41,12 +42,6 @@ class SparseStep {
   const SparseCodes& codes() const { return codes_; }
 
  private:
-  /// Pairs of some codes, their values and the gradients with respect to them.
-  struct Pairs {
-    ByFeature by_feature;
-    std::vector<float> values, gradients;
-  };
-
   void update(TrainerState& state, const AdamStep& adam, std::int64_t first, std::int64_t last,
               const Gradients& gradients);
   void update_biases(TrainerState& state, const AdamStep& adam, const Gradients& gradients);
@@ -59,11 +54,12 @@ class SparseStep {
   PreparedTokens tokens_;
   EncodeScratch scratch_;
   SparseCodes codes_;
-  Pairs pairs_;
+  CodePairs pairs_;
   ColumnBlocks residual_;              ///< zhat - z
   std::vector<float> residual_sums_;   ///< [d_model] over tokens
   std::vector<float> b_dec_partials_;  ///< [groups of features, d_model]
   Gradients gradients_;
+  AuxLoss aux_;
 };
 
 }  // namespace safesail

@@ -52,6 +52,49 @@ HWY_ATTR void pair_dots(const ByFeature& pairs, std::int64_t first, std::int64_t
   }
 }
 
+HWY_ATTR void pair_dots_and_sums(const ByFeature& pairs, std::int64_t first, std::int64_t last,
+                                 const float* w, const float* coefficients, const ColumnBlocks& x,
+                                 float* dots, float* sums) {
+  const hn::ScalableTag<float> f32;
+  const auto n = std::int64_t(hn::Lanes(f32));
+  HWY_ALIGN float padded[kBlockColumns] = {}, sum[kBlockColumns];
+  const std::int64_t from = pairs.offsets[std::size_t(first)];
+  const std::int64_t to = pairs.offsets[std::size_t(last)];
+  std::memset(dots + from, 0, std::size_t(to - from) * sizeof(float));
+  for (std::int64_t block = 0; block < x.n_blocks(); ++block) {
+    const float* columns = x.block(block);
+    for (std::int64_t feature = first; feature < last; ++feature) {
+      const std::int64_t begin = pairs.offsets[std::size_t(feature)];
+      const std::int64_t end = pairs.offsets[std::size_t(feature) + 1];
+      const float* row = row_block(w, feature, block, x, padded);
+      for (std::int64_t c = 0; c < kBlockColumns; c += 4 * n) {
+        const auto w0 = hn::LoadU(f32, row + c), w1 = hn::LoadU(f32, row + c + n);
+        const auto w2 = hn::LoadU(f32, row + c + 2 * n), w3 = hn::LoadU(f32, row + c + 3 * n);
+        auto s0 = hn::Zero(f32), s1 = s0, s2 = s0, s3 = s0;
+        for (std::int64_t p = begin; p < end; ++p) {
+          const float* v = columns + pairs.tokens[std::size_t(p)] * kBlockColumns + c;
+          const auto a = hn::Set(f32, coefficients[p]);
+          const auto v0 = hn::Load(f32, v), v1 = hn::Load(f32, v + n);
+          const auto v2 = hn::Load(f32, v + 2 * n), v3 = hn::Load(f32, v + 3 * n);
+          const auto low = hn::MulAdd(w2, v2, hn::Mul(w0, v0));
+          const auto high = hn::MulAdd(w3, v3, hn::Mul(w1, v1));
+          dots[p] += hn::GetLane(hn::SumOfLanes(f32, hn::Add(low, high)));
+          s0 = hn::MulAdd(a, v0, s0);
+          s1 = hn::MulAdd(a, v1, s1);
+          s2 = hn::MulAdd(a, v2, s2);
+          s3 = hn::MulAdd(a, v3, s3);
+        }
+        hn::Store(s0, f32, sum + c);
+        hn::Store(s1, f32, sum + c + n);
+        hn::Store(s2, f32, sum + c + 2 * n);
+        hn::Store(s3, f32, sum + c + 3 * n);
+      }
+      std::memcpy(sums + (feature - first) * x.n_columns() + block * kBlockColumns, sum,
+                  std::size_t(x.width(block)) * sizeof(float));
+    }
+  }
+}
+
 HWY_ATTR void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t last,
                         const float* coefficients, const ColumnBlocks& x, float* out) {
   const hn::ScalableTag<float> f32;
@@ -115,12 +158,19 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace safesail {
 HWY_EXPORT(pair_dots);
+HWY_EXPORT(pair_dots_and_sums);
 HWY_EXPORT(pair_sums);
 HWY_EXPORT(pair_spread);
 
 void pair_dots(const ByFeature& pairs, std::int64_t first, std::int64_t last, const float* w,
                const ColumnBlocks& x, float* out) {
   HWY_DYNAMIC_DISPATCH(pair_dots)(pairs, first, last, w, x, out);
+}
+
+void pair_dots_and_sums(const ByFeature& pairs, std::int64_t first, std::int64_t last,
+                        const float* w, const float* coefficients, const ColumnBlocks& x,
+                        float* dots, float* sums) {
+  HWY_DYNAMIC_DISPATCH(pair_dots_and_sums)(pairs, first, last, w, coefficients, x, dots, sums);
 }
 
 void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t last,
