@@ -7,7 +7,6 @@
 // is not counted.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -61,10 +60,11 @@ int main(int argc, char** argv) {
   const auto start = Clock::now();
   const LanguageModel model =
       LanguageModel::load(argv[1], {f32 ? ComputeType::f32 : ComputeType::bf16, "cpu"}, silent);
-  std::printf("{\"case\": \"load\", \"seconds\": %.3f, \"weight_bytes\": %llu, \"peak_bytes\": %llu}\n",
-              std::chrono::duration<double>(Clock::now() - start).count(),
-              static_cast<unsigned long long>(model.weight_bytes()),
-              static_cast<unsigned long long>(peak_memory_bytes()));
+  std::printf(
+      "{\"case\": \"load\", \"seconds\": %.3f, \"weight_bytes\": %llu, \"peak_bytes\": %llu}\n",
+      std::chrono::duration<double>(Clock::now() - start).count(),
+      static_cast<unsigned long long>(model.weight_bytes()),
+      static_cast<unsigned long long>(peak_memory_bytes()));
 
   Rng rng(1, "bench");
   const auto vocab = static_cast<std::uint64_t>(model.spec().vocab_size);

@@ -1,0 +1,24 @@
+// The one decoder: embeds packed tokens and runs them through the layers that a ModelSpec
+// describes, showing every site to whoever asked. Knows neither files nor heads of vocabulary.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <vector>
+
+#include "model/language_model.h"
+#include "model/weights.h"
+
+namespace safesail {
+
+struct DecoderOutput {
+  std::vector<at::Tensor> sites;  ///< in the order of request.read
+  /// [n_tokens, d_model] after the final norm; undefined when the pass stopped earlier.
+  at::Tensor hidden;
+};
+
+/// `whole`: run every layer and the final norm, even where no site asks for it. The request is
+/// checked; errors name its fault.
+DecoderOutput decode(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request,
+                     bool whole);
+
+}  // namespace safesail

@@ -1,0 +1,71 @@
+#include "model/dot_bf16.h"
+
+#include "base/error.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define SAFESAIL_BF16_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
+#endif
+
+namespace safesail::cpu {
+
+#if defined(__x86_64__)
+
+bool has_bf16_dot() {
+  static const bool has =
+      __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw");
+  return has;
+}
+
+namespace {
+
+constexpr std::size_t kRows = 8;
+
+/// kRows x (16 kVectors) of C, held in registers.
+template <int kVectors>
+SAFESAIL_BF16_TARGET void multiply_panel(const PairProduct& p, std::size_t row,
+                                         std::size_t column) {
+  __m512 sum[kRows][kVectors];
+  float* c = p.c + row * p.c_row + column;
+  for (std::size_t r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v)
+      sum[r][v] = p.accumulate ? _mm512_loadu_ps(c + r * p.c_row + 16 * v) : _mm512_setzero_ps();
+  const std::uint32_t* a = p.a + row * p.a_row;
+  const std::uint32_t* b = p.b + column;
+  for (std::size_t k = 0; k < p.inner; ++k, a += p.a_inner, b += p.b_inner) {
+    __m512bh right[kVectors];
+    for (int v = 0; v < kVectors; ++v) right[v] = (__m512bh)_mm512_loadu_si512(b + 16 * v);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const auto left = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[r * p.a_row]));
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
+    }
+  }
+  for (std::size_t r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(c + r * p.c_row + 16 * v, sum[r][v]);
+}
+
+}  // namespace
+
+void multiply_pairs(const PairProduct& p) {
+  SAFESAIL_CHECK(p.rows % kRows == 0 && p.columns % 16 == 0);
+  for (std::size_t column = 0; column < p.columns; column += 32)
+    for (std::size_t row = 0; row < p.rows; row += kRows)
+      if (column + 32 <= p.columns)
+        multiply_panel<2>(p, row, column);
+      else
+        multiply_panel<1>(p, row, column);
+}
+
+#else
+
+bool has_bf16_dot() {
+  return false;
+}
+
+void multiply_pairs(const PairProduct&) {
+  SAFESAIL_CHECK(false);
+}
+
+#endif
+
+}  // namespace safesail::cpu

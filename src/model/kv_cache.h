@@ -1,0 +1,55 @@
+// Keys and values of sequences under way, so that a token costs one row of work and not its whole
+// past. Owned by whoever generates; a forward that is given it continues its sequences and appends.
+// Used by one forward at a time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/attention.h"
+#include "model/spec.h"
+
+namespace at {
+class Tensor;
+}
+
+namespace safesail {
+
+class LanguageModel;
+
+class KvCache {
+ public:
+  /// Room for `capacity` tokens of each sequence at first; it grows by doubling.
+  KvCache(const LanguageModel& model, std::int64_t n_sequences, std::int64_t capacity);
+  ~KvCache();
+  KvCache(KvCache&&) noexcept;
+  KvCache& operator=(KvCache&&) noexcept;
+
+  std::int64_t n_sequences() const { return static_cast<std::int64_t>(lengths_.size()); }
+  /// Tokens of sequence `s` so far.
+  std::int64_t length(std::int64_t s) const { return lengths_[static_cast<std::size_t>(s)]; }
+  /// Keeps only the sequences `kept`, in that order.
+  void keep(std::span<const std::int64_t> kept);
+
+  // ---- For the forward pass.
+
+  /// Makes room for starts[s + 1] - starts[s] more tokens of every sequence s.
+  void reserve(std::span<const std::int32_t> starts);
+  /// Copies the new keys and values out of qkv [n_tokens, qkv_dim] and points `spans` at them.
+  void append(std::int64_t layer, const ModelSpec& spec, const at::Tensor& qkv,
+              std::span<AttentionSpan> spans);
+  /// After the last layer: the new tokens now count.
+  void advance(std::span<const std::int32_t> starts);
+
+  /// Bytes that one token of one sequence takes in a model.
+  static std::uint64_t bytes_per_token(const ModelSpec& spec, std::uint64_t bytes_per_element);
+
+ private:
+  /// [n_sequences, capacity, 2 kv_dim] a layer: keys, values.
+  std::vector<at::Tensor> layers_;
+  std::vector<std::int64_t> lengths_;
+  std::int64_t capacity_;
+};
+
+}  // namespace safesail

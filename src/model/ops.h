@@ -1,0 +1,50 @@
+// The operations of the forward pass that are not plain matrix products. On the CPU each is one
+// parallel loop over rows with f32 arithmetic inside (ops_cpu.cc); elsewhere, and in the tests as
+// the truth, a chain of ATen operations (ops_aten.cc). Outputs are given by the caller, so that a
+// pass reuses its buffers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "model/spec.h"
+#include "model/weights.h"
+
+namespace safesail {
+
+/// Per token [n_tokens, pairs] f32; no columns: no rotation.
+struct RopeTable {
+  at::Tensor cosine, sine;
+};
+RopeTable rope_table(const Rope& rope, const at::Tensor& positions);
+
+/// out = norm(x); `out` has the shape and dtype of x.
+void norm(const ModelSpec& spec, const Norm& weights, const at::Tensor& x, at::Tensor& out);
+/// x += delta, rounded; out = norm(x).
+void add_norm(const ModelSpec& spec, const Norm& weights, at::Tensor& x, const at::Tensor& delta,
+              at::Tensor& out);
+/// Queries and keys of qkv [n_tokens, qkv_dim]: RMS norm of each head where the model has one, then
+/// rotation. In place.
+void rotate(const ModelSpec& spec, const LayerWeights& weights, const RopeTable& table,
+            at::Tensor& qkv);
+/// out = act(gate) * up, with gate_up [n_tokens, 2 d_ff].
+void gate(const ModelSpec& spec, const at::Tensor& gate_up, at::Tensor& out);
+/// x = act(x), in place.
+void activate(const ModelSpec& spec, at::Tensor& x);
+/// -log softmax(cap(logits))[target] of each row, f32; 0 where the target is negative. `targets`
+/// int32 on the device of the logits.
+at::Tensor losses(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets);
+/// f32 logits after the final soft cap.
+at::Tensor finish_logits(const ModelSpec& spec, const at::Tensor& logits);
+
+namespace aten {
+
+void add_norm(const ModelSpec& spec, const Norm& weights, at::Tensor& x, const at::Tensor* delta,
+              at::Tensor& out);
+void rotate(const ModelSpec& spec, const LayerWeights& weights, const RopeTable& table,
+            at::Tensor& qkv);
+void gate(const ModelSpec& spec, const at::Tensor& gate_up, at::Tensor& out);
+at::Tensor losses(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets);
+
+}  // namespace aten
+}  // namespace safesail

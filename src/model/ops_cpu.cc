@@ -1,0 +1,219 @@
+#include "model/ops_cpu.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "model/ops_cpu.cc"
+#include <hwy/foreach_target.h>
+// After foreach_target, which defines what it needs.
+#include "model/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace safesail {
+namespace HWY_NAMESPACE {
+
+using cpu::GateRows;
+using cpu::LossRows;
+using cpu::NormRows;
+using cpu::RotateRows;
+
+/// Calls f(i, n) for every vector of `width` elements; n < Lanes in the last.
+template <class F>
+HWY_INLINE void for_vectors(std::int64_t width, F f) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
+  std::int64_t i = 0;
+  for (; i + lanes <= width; i += lanes) f(i, static_cast<std::size_t>(lanes));
+  if (i < width) f(i, static_cast<std::size_t>(width - i));
+}
+
+template <class T>
+void norm_typed(const NormRows& a, std::int64_t begin, std::int64_t end) {
+  const F32 d;
+  std::vector<float> row(static_cast<std::size_t>(a.width) + hn::Lanes(d));
+  const float inv_width = 1.0f / static_cast<float>(a.width);
+  for (std::int64_t r = begin; r < end; ++r) {
+    T* x = static_cast<T*>(a.x) + r * a.width;
+    const T* delta = a.delta == nullptr ? nullptr : static_cast<const T*>(a.delta) + r * a.width;
+    T* out = static_cast<T*>(a.out) + r * a.width;
+    VF sum = hn::Zero(d), squares = hn::Zero(d);
+    for_vectors(a.width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+      VF v = load_n(d, x + i, n);
+      if (delta != nullptr) {
+        // What the norm sees is the stored, rounded sum.
+        store_n(d, hn::Add(v, load_n(d, delta + i, n)), x + i, n);
+        v = load_n(d, x + i, n);
+      }
+      hn::StoreU(v, d, row.data() + i);
+      sum = hn::Add(sum, v);
+      squares = hn::MulAdd(v, v, squares);
+    });
+    float mean = 0, variance;
+    if (a.kind == NormKind::layer) {
+      mean = hn::GetLane(hn::SumOfLanes(d, sum)) * inv_width;
+      squares = hn::Zero(d);
+      for_vectors(a.width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+        const VF centred = hn::Sub(hn::LoadU(d, row.data() + i), hn::Set(d, mean));
+        const VF kept = hn::IfThenElseZero(hn::FirstN(d, n), centred);
+        squares = hn::MulAdd(kept, kept, squares);
+      });
+    }
+    variance = hn::GetLane(hn::SumOfLanes(d, squares)) * inv_width;
+    const VF scale = hn::Set(d, 1.0f / std::sqrt(variance + a.eps)), shift = hn::Set(d, mean);
+    for_vectors(a.width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+      VF v = hn::Mul(hn::Sub(hn::LoadU(d, row.data() + i), shift), scale);
+      v = hn::Mul(v, load_n(d, a.weight + i, n));
+      if (a.bias != nullptr) v = hn::Add(v, load_n(d, a.bias + i, n));
+      store_n(d, v, out + i, n);
+    });
+  }
+}
+
+/// One head in `row` (f32, padded): RMS norm where `weight` is given.
+HWY_INLINE void norm_head(float* row, std::int64_t width, const float* weight, float eps) {
+  const F32 d;
+  VF squares = hn::Zero(d);
+  for_vectors(width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+    const VF v = load_n(d, row + i, n);
+    squares = hn::MulAdd(v, v, squares);
+  });
+  const float mean = hn::GetLane(hn::SumOfLanes(d, squares)) / static_cast<float>(width);
+  const VF scale = hn::Set(d, 1.0f / std::sqrt(mean + eps));
+  for_vectors(width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+    store_n(d, hn::Mul(hn::Mul(load_n(d, row + i, n), scale), load_n(d, weight + i, n)), row + i,
+            n);
+  });
+}
+
+/// (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin)
+template <class From, class To>
+HWY_INLINE void rotate_head(const From* from, To* to, std::int64_t half, const float* cosine,
+                            const float* sine) {
+  const F32 d;
+  for_vectors(half, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+    const VF x1 = load_n(d, from + i, n), x2 = load_n(d, from + half + i, n);
+    const VF c = load_n(d, cosine + i, n), s = load_n(d, sine + i, n);
+    store_n(d, hn::NegMulAdd(x2, s, hn::Mul(x1, c)), to + i, n);
+    store_n(d, hn::MulAdd(x1, s, hn::Mul(x2, c)), to + half + i, n);
+  });
+}
+
+template <class T>
+void rotate_typed(const RotateRows& a, std::int64_t begin, std::int64_t end) {
+  const F32 d;
+  std::vector<float> row(static_cast<std::size_t>(a.head_dim));
+  for (std::int64_t r = begin; r < end; ++r) {
+    const float* cosine = a.cosine + r * a.half;
+    const float* sine = a.sine + r * a.half;
+    for (std::int64_t h = 0; h < a.n_heads + a.n_kv_heads; ++h) {
+      T* head = static_cast<T*>(a.qkv) + r * a.stride + h * a.head_dim;
+      if (a.q_norm == nullptr) {
+        rotate_head(head, head, a.half, cosine, sine);
+        continue;
+      }
+      for_vectors(a.head_dim, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+        store_n(d, load_n(d, head + i, n), row.data() + i, n);
+      });
+      norm_head(row.data(), a.head_dim, h < a.n_heads ? a.q_norm : a.k_norm, a.eps);
+      rotate_head(row.data(), row.data(), a.half, cosine, sine);
+      for_vectors(a.head_dim, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+        store_n(d, load_n(d, row.data() + i, n), head + i, n);
+      });
+    }
+  }
+}
+
+/// silu(x) = x sigmoid(x); gelu_tanh(x) = x (1 + tanh(u)) / 2 = x sigmoid(2u) with
+/// u = sqrt(2 / pi) (x + 0.044715 x^3).
+HWY_INLINE VF activate(F32 d, VF x, Activation activation) {
+  VF at = x;
+  if (activation == Activation::gelu_tanh) {
+    const VF cubic = hn::MulAdd(hn::Mul(hn::Mul(x, x), x), hn::Set(d, 0.044715f), x);
+    at = hn::Mul(cubic, hn::Set(d, 1.5957691216057308f));
+  }
+  return hn::Mul(x, sigmoid(d, at));
+}
+
+template <class T>
+void gate_typed(const GateRows& a, std::int64_t begin, std::int64_t end) {
+  const F32 d;
+  for (std::int64_t r = begin; r < end; ++r) {
+    const T* gate = static_cast<const T*>(a.gate_up) + r * 2 * a.width;
+    const T* up = gate + a.width;
+    T* out = static_cast<T*>(a.out) + r * a.width;
+    for_vectors(a.width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+      const VF gated = activate(d, load_n(d, gate + i, n), a.activation);
+      store_n(d, hn::Mul(gated, load_n(d, up + i, n)), out + i, n);
+    });
+  }
+}
+
+template <class T>
+void loss_typed(const LossRows& a, std::int64_t begin, std::int64_t end) {
+  const F32 d;
+  const VF lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
+  for (std::int64_t r = begin; r < end; ++r) {
+    if (a.targets[r] < 0) {
+      a.out[r] = 0;
+      continue;
+    }
+    const T* row = static_cast<const T*>(a.logits) + r * a.width;
+    const auto logit = [&](std::int64_t i, std::size_t n) HWY_ATTR {
+      const VF v = load_n(d, row + i, n);
+      const VF capped = a.softcap > 0 ? softcap(d, v, a.softcap) : v;
+      return hn::IfThenElse(hn::FirstN(d, n), capped, lowest);
+    };
+    VF highest = lowest;
+    for_vectors(a.width, [&](std::int64_t i, std::size_t n)
+                             HWY_ATTR { highest = hn::Max(highest, logit(i, n)); });
+    const float top = hn::GetLane(hn::MaxOfLanes(d, highest));
+    VF sum = hn::Zero(d);
+    for_vectors(a.width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+      sum = hn::Add(sum, hn::Exp(d, hn::Sub(logit(i, n), hn::Set(d, top))));
+    });
+    const float target = hn::GetLane(logit(a.targets[r], 1));
+    a.out[r] = std::log(hn::GetLane(hn::SumOfLanes(d, sum))) + top - target;
+  }
+}
+
+void norm_rows(const NormRows& a, std::int64_t begin, std::int64_t end) {
+  a.bf16 ? norm_typed<Bf16>(a, begin, end) : norm_typed<float>(a, begin, end);
+}
+void rotate_rows(const RotateRows& a, std::int64_t begin, std::int64_t end) {
+  a.bf16 ? rotate_typed<Bf16>(a, begin, end) : rotate_typed<float>(a, begin, end);
+}
+void gate_rows(const GateRows& a, std::int64_t begin, std::int64_t end) {
+  a.bf16 ? gate_typed<Bf16>(a, begin, end) : gate_typed<float>(a, begin, end);
+}
+void loss_rows(const LossRows& a, std::int64_t begin, std::int64_t end) {
+  a.bf16 ? loss_typed<Bf16>(a, begin, end) : loss_typed<float>(a, begin, end);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace safesail
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace safesail::cpu {
+
+HWY_EXPORT(norm_rows);
+HWY_EXPORT(rotate_rows);
+HWY_EXPORT(gate_rows);
+HWY_EXPORT(loss_rows);
+
+void norm_rows(const NormRows& args, std::int64_t begin, std::int64_t end) {
+  HWY_DYNAMIC_DISPATCH(norm_rows)(args, begin, end);
+}
+void rotate_rows(const RotateRows& args, std::int64_t begin, std::int64_t end) {
+  HWY_DYNAMIC_DISPATCH(rotate_rows)(args, begin, end);
+}
+void gate_rows(const GateRows& args, std::int64_t begin, std::int64_t end) {
+  HWY_DYNAMIC_DISPATCH(gate_rows)(args, begin, end);
+}
+void loss_rows(const LossRows& args, std::int64_t begin, std::int64_t end) {
+  HWY_DYNAMIC_DISPATCH(loss_rows)(args, begin, end);
+}
+
+}  // namespace safesail::cpu
+#endif

@@ -1,0 +1,131 @@
+#include "model/weight_source.h"
+
+#include <bit>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace safesail {
+namespace {
+
+float float_from_bf16(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+
+/// Exact: every half is a float.
+float float_from_half(std::uint16_t bits) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000) << 16;
+  const std::uint32_t rest = bits & 0x7fff;
+  if (rest >= 0x7c00) return std::bit_cast<float>(sign | 0x7f800000 | (rest & 0x3ff) << 13);
+  // Shifted into place, a half is a float that is 2^112 too small, subnormals included.
+  const float small = std::bit_cast<float>(rest << 13) * 0x1p112f;
+  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(small));
+}
+
+std::uint16_t bf16_from_float(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fffffff) > 0x7f800000)
+    return static_cast<std::uint16_t>(bits >> 16 | 0x40);  // NaN
+  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/// out[i] = convert(element i of `bytes`), which may be unaligned.
+template <class From, class To, class Convert>
+void convert_each(std::span<const std::byte> bytes, std::span<To> out, Convert convert) {
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    From value;
+    std::memcpy(&value, bytes.data() + i * sizeof(From), sizeof(From));
+    out[i] = convert(value);
+  }
+}
+
+std::span<const std::byte> part(const TensorView& view, std::int64_t first, std::size_t n) {
+  const std::size_t size = size_of(view.dtype);
+  return view.bytes.subspan(static_cast<std::size_t>(first) * size, n * size);
+}
+
+void copy_bytes(std::span<const std::byte> from, void* to) {
+  std::memcpy(to, from.data(), from.size());
+}
+
+void read_view(const TensorView& view, std::int64_t first, std::span<float> out) {
+  const auto bytes = part(view, first, out.size());
+  switch (view.dtype) {
+    case DType::f32:
+      return copy_bytes(bytes, out.data());
+    case DType::bf16:
+      return convert_each<std::uint16_t>(bytes, out, float_from_bf16);
+    case DType::f16:
+      return convert_each<std::uint16_t>(bytes, out, float_from_half);
+    case DType::f64:
+      return convert_each<double>(bytes, out, [](double v) { return static_cast<float>(v); });
+    default:
+      SAFESAIL_CHECK(false);
+  }
+}
+
+void read_view_bf16(const TensorView& view, std::int64_t first, std::span<std::uint16_t> out) {
+  const auto bytes = part(view, first, out.size());
+  switch (view.dtype) {
+    case DType::f32:
+      return convert_each<float>(bytes, out, bf16_from_float);
+    case DType::bf16:
+      return copy_bytes(bytes, out.data());
+    case DType::f16:
+      return convert_each<std::uint16_t>(
+          bytes, out, [](std::uint16_t v) { return bf16_from_float(float_from_half(v)); });
+    case DType::f64:
+      return convert_each<double>(bytes, out,
+                                  [](double v) { return bf16_from_float(static_cast<float>(v)); });
+    default:
+      SAFESAIL_CHECK(false);
+  }
+}
+
+}  // namespace
+
+const std::vector<std::int64_t>& SourceTensor::shape() const {
+  return std::visit(
+      [](const auto* view) -> const auto& { return view->shape; }, view_);
+}
+
+bool SourceTensor::is_float() const {
+  const auto* view = std::get_if<const TensorView*>(&view_);
+  if (view == nullptr) return true;
+  const DType dtype = (*view)->dtype;
+  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16 || dtype == DType::f64;
+}
+
+std::string_view SourceTensor::dtype_name() const {
+  if (const auto* view = std::get_if<const TensorView*>(&view_)) return name_of((*view)->dtype);
+  return name_of(std::get<const GgufTensor*>(view_)->type);
+}
+
+void SourceTensor::read(std::int64_t first, std::span<float> out) const {
+  if (const auto* view = std::get_if<const TensorView*>(&view_))
+    return read_view(**view, first, out);
+  dequantize(*std::get<const GgufTensor*>(view_), first, out);
+}
+
+void SourceTensor::read_bf16(std::int64_t first, std::span<std::uint16_t> out) const {
+  if (const auto* view = std::get_if<const TensorView*>(&view_))
+    return read_view_bf16(**view, first, out);
+  dequantize_bf16(*std::get<const GgufTensor*>(view_), first, out);
+}
+
+std::optional<SourceTensor> WeightSource::find(std::string_view name) const {
+  if (const auto* folder = std::get_if<SafetensorsFolder>(&files_)) {
+    if (!folder->contains(name)) return std::nullopt;
+    return SourceTensor(folder->at(name));
+  }
+  const auto& tensors = gguf().tensors();
+  const auto entry = tensors.find(name);
+  if (entry == tensors.end()) return std::nullopt;
+  return SourceTensor(entry->second);
+}
+
+void WeightSource::drop_pages() const {
+  std::visit([](const auto& files) { files.drop_pages(); }, files_);
+}
+
+}  // namespace safesail
