@@ -44,6 +44,41 @@ def gguf_with(types: list[str], path: pathlib.Path) -> bytes:
     return data
 
 
+def tokenizers() -> dict[str, tuple[dict, dict]]:
+    """One small tokenizer of each kind that the models at hand use, and a config beside it."""
+    names = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "add_bos_token": True}
+    added = [{"id": 1, "content": "<s>", "single_word": False, "lstrip": False, "rstrip": True,
+              "normalized": False, "special": True}]
+    split = {"type": "Split", "pattern": {"Regex": r"\p{N}| ?\p{L}+|\s+(?!\S)|\s+"}, "behavior": "Isolated", "invert": False}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    words = {"type": "WordLevel", "unk_token": "?", "vocab": {"?": 0, "<s>": 1, "a": 2, "good": 3}}
+    bpe = {"type": "BPE", "vocab": {"?": 0, "<s>": 1, "a": 2, "g": 3, "o": 4, "oo": 5}, "merges": [["o", "o"]]}
+    space = {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
+    byte_pieces = {"type": "BPE", "byte_fallback": True, "fuse_unk": True, "unk_token": "?",
+                   "vocab": {"?": 0, "<s>": 1, "<0x0A>": 2, "a": 3, "\u2581a": 4, "\u2581": 5}, "merges": ["\u2581 a"]}
+    decoders = [{"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
+                {"type": "ByteFallback"}, {"type": "Fuse"}]
+    return {
+        "words": ({"added_tokens": added, "pre_tokenizer": {"type": "Whitespace"}, "model": words}, names),
+        "byte_level": ({"added_tokens": added, "normalizer": {"type": "NFC"}, "decoder": byte_level, "model": bpe,
+                        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]}}, {}),
+        "sentence_piece": ({"added_tokens": added, "normalizer": space, "model": byte_pieces,
+                            "decoder": {"type": "Sequence", "decoders": decoders}}, names),
+        "unigram": ({"added_tokens": [], "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581"},
+                     "model": {"type": "Unigram", "unk_id": 0, "vocab": [["?", 0], ["a", -1], ["\u2581go", -2]]}}, {}),
+    }
+
+
+TEMPLATES = {
+    "chatml": "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m.content | trim }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ bos_token }}{% endif %}",
+    "namespace": "{%- set ns = namespace(n=0) %}{% for m in messages[::-1] %}{% set ns.n = ns.n + loop.index0 %}"
+    "{% if ns.n > 3 %}{% break %}{% endif %}{% endfor %}{{ ns.n }}",
+    "python": "{{ messages[0].content.strip().split(' ')[-1].upper().replace('A', 'b') }}{{ messages | tojson(indent=2) }}",
+    "macro": "{% macro f(x, y='d') %}{{ x ~ y }}{% endmacro %}{{ f(1) }}{{ raise_exception('no ' + messages[1].role) }}",
+}
+
+
 def main() -> None:
     put("fuzz_safetensors", "two", save({"a": np.eye(2, dtype=np.float32), "b": np.arange(3)}, {"k": "v"}))
     put("fuzz_safetensors", "empty", save({"a": np.zeros((0, 4), np.float16)}))
@@ -62,6 +97,15 @@ def main() -> None:
     # A zstd frame of one last, raw block: window of 1 KiB, block header = size * 8 + 1.
     block = (len(lines) * 8 + 1).to_bytes(3, "little") + lines
     put("fuzz_byte_stream", "zstd", b"\x28\xb5\x2f\xfd\x00\x00" + block)
+
+    for name, (tokenizer, config) in tokenizers().items():
+        put("fuzz_tokenizer", name, json.dumps(tokenizer).encode() + b"\n\n" + json.dumps(config).encode())
+    for name, template in TEMPLATES.items():
+        put("fuzz_chat_template", name, template.encode())
+    for path in sorted((CORPUS.parents[1] / "tests/data/text").glob("*.parquet")):
+        put("fuzz_corpus", path.name, b"\0" + path.read_bytes())
+    put("fuzz_corpus", "jsonl", b"\x01" + b'{"text": "a"}\n[]\n{"messages": [{"role": "user", "content": "b"}]}')
+    put("fuzz_corpus", "text", b"\x02" + lines)
 
 
 if __name__ == "__main__":

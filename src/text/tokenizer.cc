@@ -202,11 +202,15 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 Tokenizer Tokenizer::load(const fs::path& path) {
   if (path.extension() == ".gguf") return from_gguf(GgufFile(path));
-  return Tokenizer(std::make_unique<Impl>(read_tokenizer_files(path)));
+  return from_source(read_tokenizer_files(path));
 }
 
 Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
-  return Tokenizer(std::make_unique<Impl>(read_gguf_tokenizer(file)));
+  return from_source(read_gguf_tokenizer(file));
+}
+
+Tokenizer Tokenizer::from_source(TokenizerSource source) {
+  return Tokenizer(std::make_unique<Impl>(std::move(source)));
 }
 
 Encoding Tokenizer::encode(std::string_view text, bool add_special) const {

@@ -18,6 +18,7 @@
 namespace safesail {
 
 class GgufFile;
+struct TokenizerSource;
 
 struct Encoding {
   std::vector<std::int32_t> ids;
@@ -38,6 +39,8 @@ class Tokenizer {
   /// tokenizer.json file, or a .gguf file.
   static Tokenizer load(const fs::path& path);
   static Tokenizer from_gguf(const GgufFile& file);
+  /// From the files' contents; see tokenizer_source.h.
+  static Tokenizer from_source(TokenizerSource source);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
