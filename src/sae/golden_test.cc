@@ -13,6 +13,18 @@ namespace {
 
 constexpr double kEpsilon = 0x1p-24;  // f32 rounding unit
 
+// Stored decoder gradients are raw; ours have lost their part along each row.
+std::vector<float> without_parallel(std::span<const float> gradient, const Sae& sae) {
+  const auto d = std::size_t(sae.spec().d_model);
+  std::vector<float> rest(gradient.begin(), gradient.end());
+  for (std::size_t row = 0; row < rest.size(); row += d) {
+    double along = 0;
+    for (std::size_t i = row; i < row + d; ++i) along += double(gradient[i]) * sae.w_dec()[i];
+    for (std::size_t i = row; i < row + d; ++i) rest[i] -= float(along * sae.w_dec()[i]);
+  }
+  return rest;
+}
+
 class Golden : public testing::Test {
  protected:
   static constexpr std::int64_t kBatch = 64;
@@ -69,23 +81,42 @@ TEST_F(Golden, LossAndEveryGradientAgree) {
   expect_near(gradients.w_enc.span(), floats("gradient.w_enc"), tolerance, "w_enc");
   expect_near(gradients.b_enc, floats("gradient.b_enc"), tolerance, "b_enc");
   expect_near(gradients.b_dec, floats("gradient.b_dec"), tolerance, "b_dec");
-  // The stored decoder gradient is the raw one; ours has lost its part along each row.
-  std::vector<float> w_dec(floats("gradient.w_dec").begin(), floats("gradient.w_dec").end());
-  for (std::size_t f = 0; f < 96; ++f) {
-    const float* row = state.sae.w_dec().data() + f * 32;
-    double along = 0;
-    for (std::size_t i = 0; i < 32; ++i) along += double(w_dec[f * 32 + i]) * row[i];
-    for (std::size_t i = 0; i < 32; ++i) w_dec[f * 32 + i] -= float(along * row[i]);
+  expect_near(gradients.w_dec.span(), without_parallel(floats("gradient.w_dec"), state.sae),
+              tolerance, "w_dec");
+}
+
+TEST_F(Golden, AuxiliaryLossAndItsGradientsAgree) {
+  TrainerState state(initial());
+  const std::span<const std::byte> dead = file.at("aux.features").bytes;
+  for (std::size_t i = 0; i < dead.size() / sizeof(std::int32_t); ++i) {
+    const std::int32_t feature = reinterpret_cast<const std::int32_t*>(dead.data())[i];
+    state.tokens_since_fired[std::size_t(feature)] = 1000;
   }
-  expect_near(gradients.w_dec.span(), w_dec, tolerance, "w_dec");
+  SparseStep step(state, {.selection = Selection::f32,
+                          .auxk_coefficient = std::stod(file.metadata().at("auxk_coefficient")),
+                          .k_aux = std::stoi(file.metadata().at("k_aux")),
+                          .dead_after_tokens = 1000});
+  EXPECT_NEAR(step.forward(state, batch(0)).loss, floats("aux.loss")[0], 32 * kEpsilon);
+  SparseStep::Gradients gradients;
+  step.gradients(state, 0, 96, gradients);
+  step.finish_b_dec(gradients);
+  const double tolerance = 64 * kEpsilon * 2 / 32;
+  expect_near(gradients.w_enc.span(), floats("aux.gradient.w_enc"), tolerance, "w_enc");
+  expect_near(gradients.b_enc, floats("aux.gradient.b_enc"), tolerance, "b_enc");
+  expect_near(gradients.b_dec, floats("aux.gradient.b_dec"), tolerance, "b_dec");
+  expect_near(gradients.w_dec.span(), without_parallel(floats("aux.gradient.w_dec"), state.sae),
+              tolerance, "w_dec");
 }
 
 // Adam divides a gradient by its own running size, so that a relative error r of a gradient moves a
 // weight by r * lr a step. r is small except where a gradient happens to cancel to almost nothing;
 // one in 10^4 entries cancels by 10^4, hence r = 10^4 * 64 eps.
-TEST_F(Golden, TenAdamStepsAgree) {
+class GoldenSteps : public Golden, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenSteps, testing::Values("cpu", "aten"));
+
+TEST_P(GoldenSteps, TenAdamStepsAgree) {
   const double lr = std::stod(file.metadata().at("lr"));
-  SaeTrainer trainer(initial(), {.selection = Selection::f32});
+  SaeTrainer trainer(initial(), {.selection = Selection::f32, .device = GetParam()});
   for (int i = 0; i < 10; ++i) {
     const StepReport report = trainer.step(batch(i), lr);
     const double tolerance = (i + 1) * lr * 1e4 * 64 * kEpsilon;

@@ -6,10 +6,15 @@
 #include <gtest/gtest.h>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/rng.h"
+#include "sae/sae.h"
 
 namespace safesail {
+
+/// Lengths around every vector width and unrolling.
+inline constexpr std::int64_t kTailSizes[] = {1, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100};
 
 /// A copy of `values` as [n, columns].
 inline at::Tensor tensor_of(std::span<const float> values, std::int64_t columns) {
@@ -22,6 +27,22 @@ inline at::Tensor random_tensor(std::int64_t rows, std::int64_t columns, Rng& rn
   float* out = tensor.mutable_data_ptr<float>();
   for (std::int64_t i = 0; i < rows * columns; ++i) out[i] = float(rng.normal());
   return tensor;
+}
+
+inline std::vector<float> random_floats(std::size_t n, Rng& rng) {
+  std::vector<float> values(n);
+  for (float& value : values) value = float(rng.normal());
+  return values;
+}
+
+/// An SAE with every weight random, biases small; decoder rows of unit norm.
+inline Sae random_sae(const SaeSpec& spec, std::uint64_t seed) {
+  Sae sae = Sae::random(spec, identity_transform(spec.d_model), seed);
+  Rng rng(seed, "test weights");
+  for (float& weight : sae.w_enc()) weight += 0.1f * float(rng.normal());
+  for (float& bias : sae.b_enc()) bias = 0.1f * float(rng.normal());
+  for (float& bias : sae.b_dec()) bias = 0.1f * float(rng.normal());
+  return sae;
 }
 
 inline void expect_near(std::span<const float> got, std::span<const float> expected,

@@ -3,20 +3,38 @@
 #include <ATen/ATen.h>
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 
 #include "base/error.h"
+#include "sae/aten_step.h"
 #include "sae/sparse_step.h"
 #include "sae/trainer_state.h"
 
 namespace safesail {
 
+// One of the two ways to step is chosen here, once.
 struct SaeTrainer::Impl {
   Impl(TrainerState start, const TrainerOptions& trainer_options)
-      : options(trainer_options), state(std::move(start)), sparse(state, options) {}
+      : options(trainer_options), state(std::move(start)) {
+    if (options.device == "cpu") {
+      sparse.emplace(state, options);
+    } else {
+      aten.emplace(state, options, options.device == "aten" ? "cpu" : options.device);
+    }
+  }
+
+  // On a GPU the state here is as old as the last call of this.
+  const TrainerState& at_home() {
+    if (aten && stale) aten->store(state);
+    stale = false;
+    return state;
+  }
 
   const TrainerOptions options;
   TrainerState state;
-  SparseStep sparse;
+  std::optional<SparseStep> sparse;
+  std::optional<AtenStep> aten;
+  bool stale = false;
 };
 
 SaeTrainer::SaeTrainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -36,11 +54,13 @@ StepReport SaeTrainer::step(const at::Tensor& z, double lr) {
   const SaeSpec& spec = impl_->state.sae.spec();
   SAFESAIL_CHECK(z.dim() == 2 && z.size(0) > 0 && z.size(1) == spec.d_model);
   SAFESAIL_CHECK(std::isfinite(lr) && lr >= 0);
-  return impl_->sparse.run(impl_->state, z.contiguous(), lr);
+  if (impl_->sparse) return impl_->sparse->run(impl_->state, z.contiguous(), lr);
+  impl_->stale = true;
+  return impl_->aten->run(impl_->state, z, lr);
 }
 
 const Sae& SaeTrainer::sae() const {
-  return impl_->state.sae;
+  return impl_->at_home().sae;
 }
 
 std::int64_t SaeTrainer::n_steps() const {
@@ -52,12 +72,12 @@ std::int64_t SaeTrainer::n_tokens() const {
 }
 
 std::span<const std::int64_t> SaeTrainer::tokens_since_fired() const {
-  return impl_->state.tokens_since_fired;
+  return impl_->at_home().tokens_since_fired;
 }
 
 void SaeTrainer::save(const fs::path& path,
                       const std::map<std::string, std::string>& metadata) const {
-  save_trainer_state(path, impl_->state, metadata);
+  save_trainer_state(path, impl_->at_home(), metadata);
 }
 
 std::uint64_t SaeTrainer::memory_bytes(const SaeSpec& spec, const TrainerOptions& options,

@@ -1,0 +1,300 @@
+#include "sae/trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <cmath>
+#include <gtest/gtest.h>
+#include <limits>
+
+#include "base/error.h"
+#include "formats/safetensors.h"
+#include "sae/sparse_step.h"
+#include "sae/test_support.h"
+
+namespace safesail {
+namespace {
+
+constexpr double kEpsilon = 0x1p-24;
+
+void expect_same_bits(const SaeTrainer& left, const SaeTrainer& right) {
+  expect_near(left.sae().w_enc(), right.sae().w_enc(), 0, "w_enc");
+  expect_near(left.sae().b_enc(), right.sae().b_enc(), 0, "b_enc");
+  expect_near(left.sae().w_dec(), right.sae().w_dec(), 0, "w_dec");
+  expect_near(left.sae().b_dec(), right.sae().b_dec(), 0, "b_dec");
+  EXPECT_TRUE(std::ranges::equal(left.tokens_since_fired(), right.tokens_since_fired()));
+  EXPECT_EQ(left.n_tokens(), right.n_tokens());
+}
+
+class Folder {
+ public:
+  Folder() : path_(fs::path(testing::TempDir()) / "safesail_trainer_test") {
+    fs::create_directories(path_);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  fs::path operator/(const char* name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+// L as defined in trainer.h, in f64 from the plain codes, with the selection held fixed: the loss
+// is smooth there, so a central difference of step h errs by h^2 L'''/6, far below the tolerance.
+double plain_loss(const Sae& sae, const SparseCodes& codes, const at::Tensor& z) {
+  const auto [d, n_features, k] = sae.spec();
+  const float* values = z.const_data_ptr<float>();
+  double squares = 0;
+  for (std::int64_t t = 0; t < z.size(0); ++t) {
+    std::vector<double> error(static_cast<std::size_t>(d));
+    for (std::int64_t i = 0; i < d; ++i) {
+      error[std::size_t(i)] = double(sae.b_dec()[std::size_t(i)]) - values[t * d + i];
+    }
+    for (std::int64_t slot = t * k; slot < (t + 1) * k; ++slot) {
+      const std::int32_t f = codes.indices[std::size_t(slot)];
+      if (f < 0) continue;
+      double code = sae.b_enc()[std::size_t(f)];
+      for (std::int64_t i = 0; i < d; ++i) {
+        code += (double(values[t * d + i]) - sae.b_dec()[std::size_t(i)]) *
+                sae.w_enc()[std::size_t(f * d + i)];
+      }
+      for (std::int64_t i = 0; i < d; ++i)
+        error[std::size_t(i)] += code * sae.w_dec()[std::size_t(f * d + i)];
+    }
+    for (const double e : error) squares += e * e;
+  }
+  return squares / double(z.size(0) * d);
+}
+
+TEST(SaeTrainer, GradientsEqualFiniteDifferences) {
+  Rng rng(21, "finite differences");
+  Sae sae = random_sae({19, 140, 6}, 4);
+  const at::Tensor z = random_tensor(33, 19, rng);
+  const TrainerState state(sae.clone());
+  SparseStep step(state, {.selection = Selection::f32});
+  step.forward(state, z);
+  SparseStep::Gradients gradients;
+  step.gradients(state, 0, 140, gradients);
+  step.finish_b_dec(gradients);
+  const SparseCodes codes = step.codes();
+
+  // The loss is quadratic in each parameter but for W_enc x W_dec, so the central difference is
+  // exact up to the f32 rounding of the moved parameter, which `moved` accounts for.
+  const auto difference = [&](std::span<float> weights, std::size_t i) {
+    const float kept = weights[i];
+    weights[i] = kept + 0x1p-6f;
+    const double above = plain_loss(sae, codes, z), up = weights[i];
+    weights[i] = kept - 0x1p-6f;
+    const double below = plain_loss(sae, codes, z), down = weights[i];
+    weights[i] = kept;
+    return (above - below) / (up - down);
+  };
+  const auto expect_gradient = [&](std::span<float> weights, std::span<const float> gradient,
+                                   const char* name) {
+    double largest = 0;
+    for (const float g : gradient) largest = std::max(largest, std::abs(double(g)));
+    for (std::size_t i = 0; i < gradient.size(); i += 1 + gradient.size() / 300) {
+      EXPECT_NEAR(gradient[i], difference(weights, i), 64 * kEpsilon * largest + 1e-9)
+          << name << "[" << i << "]";
+    }
+  };
+  expect_gradient(sae.w_enc(), gradients.w_enc.span().first(140 * 19), "w_enc");
+  expect_gradient(sae.b_enc(), gradients.b_enc, "b_enc");
+  expect_gradient(sae.b_dec(), gradients.b_dec, "b_dec");
+  // Along a decoder row the gradient is removed by design: compare across.
+  for (std::size_t f = 0; f < 140; f += 9) {
+    std::vector<double> raw(19);
+    double along = 0;
+    for (std::size_t i = 0; i < 19; ++i) {
+      raw[i] = difference(sae.w_dec(), f * 19 + i);
+      along += raw[i] * sae.w_dec()[f * 19 + i];
+    }
+    for (std::size_t i = 0; i < 19; ++i) {
+      EXPECT_NEAR(gradients.w_dec[f * 19 + i], raw[i] - along * sae.w_dec()[f * 19 + i], 1e-7)
+          << "w_dec[" << f << ", " << i << "]";
+    }
+  }
+}
+
+// Two ways to compute the same step, sums in another order. Adam turns a relative error r of a
+// gradient into r * lr of its weight; as in the golden test r is at most 10^4 * 64 eps.
+TEST(SaeTrainer, SparseAndDenseStepsAgreeForAllTailSizes) {
+  Rng rng(22, "sparse and dense");
+  constexpr double kLr = 1e-3;
+  constexpr int kSteps = 3;
+  for (const std::int64_t d : {3, 16, 33, 100}) {
+    for (const std::int64_t n_features : {7, 31, 129, 300}) {
+      for (const std::int64_t batch : {1, 17, 64}) {
+        const std::int64_t k = std::min<std::int64_t>(n_features, 5);
+        SCOPED_TRACE(testing::Message() << "d " << d << " F " << n_features << " B " << batch);
+        TrainerOptions options{.selection = Selection::f32,
+                               .clip_norm = batch == 17 ? 0.01 : 0,
+                               .auxk_coefficient = batch == 64 ? 1.0 / 32 : 0,
+                               .dead_after_tokens = 64};
+        const Sae start = random_sae({d, n_features, k}, 6);
+        SaeTrainer sparse(start.clone(), options);
+        options.device = "aten";
+        SaeTrainer dense(start.clone(), options);
+        for (int i = 1; i <= kSteps; ++i) {
+          const at::Tensor z = random_tensor(batch, d, rng);
+          const StepReport left = sparse.step(z, kLr), right = dense.step(z, kLr);
+          const double tolerance = i * kLr * 1e4 * 64 * kEpsilon;
+          EXPECT_NEAR(left.loss, right.loss, tolerance * (1 + right.loss));
+          EXPECT_NEAR(left.fvu, right.fvu, tolerance * (1 + right.fvu));
+          EXPECT_NEAR(left.aux_loss, right.aux_loss, tolerance);
+          EXPECT_NEAR(left.grad_norm, right.grad_norm, tolerance * (1 + right.grad_norm));
+          EXPECT_EQ(left.l0, right.l0);
+          EXPECT_EQ(left.n_dead, right.n_dead);
+          expect_near(sparse.sae().w_enc(), dense.sae().w_enc(), tolerance, "w_enc");
+          expect_near(sparse.sae().b_enc(), dense.sae().b_enc(), tolerance, "b_enc");
+          expect_near(sparse.sae().w_dec(), dense.sae().w_dec(), tolerance, "w_dec");
+          expect_near(sparse.sae().b_dec(), dense.sae().b_dec(), tolerance, "b_dec");
+        }
+      }
+    }
+  }
+}
+
+TEST(SaeTrainer, BitsDoNotDependOnTheThreads) {
+  for (const Selection selection : {Selection::f32, Selection::bf16}) {
+    std::vector<SaeTrainer> trainers;
+    const int n_threads = at::get_num_threads();
+    for (const int threads : {1, 2, 3, 7}) {
+      at::set_num_threads(threads);
+      SaeTrainer& trainer = trainers.emplace_back(
+          random_sae({72, 1500, 8}, 7),
+          TrainerOptions{
+              .selection = selection, .auxk_coefficient = 0.1, .dead_after_tokens = 300});
+      Rng rng(23, "threads");
+      for (int i = 0; i < 3; ++i) trainer.step(random_tensor(300, 72, rng), 1e-3);
+    }
+    at::set_num_threads(n_threads);
+    for (const SaeTrainer& trainer : trainers) expect_same_bits(trainers.front(), trainer);
+  }
+}
+
+TEST(SaeTrainer, ResumesBitForBit) {
+  const Folder folder;
+  for (const char* device : {"cpu", "aten"}) {
+    const TrainerOptions options{
+        .auxk_coefficient = 0.1, .dead_after_tokens = 100, .device = device};
+    SaeTrainer whole(random_sae({20, 200, 4}, 8), options),
+        first(random_sae({20, 200, 4}, 8), options);
+    Rng rng(24, "resume");
+    for (int i = 0; i < 4; ++i) {
+      const at::Tensor z = random_tensor(64, 20, rng);
+      whole.step(z, 1e-3);
+      first.step(z, 1e-3);
+    }
+    first.save(folder / "state.safetensors", {{"cursor", "4"}});
+    std::map<std::string, std::string> metadata;
+    SaeTrainer second = SaeTrainer::resume(folder / "state.safetensors", options, &metadata);
+    EXPECT_EQ(metadata, (std::map<std::string, std::string>{{"cursor", "4"}}));
+    EXPECT_EQ(second.n_steps(), 4);
+    for (int i = 0; i < 4; ++i) {
+      const at::Tensor z = random_tensor(64, 20, rng);
+      const StepReport left = whole.step(z, 1e-3), right = second.step(z, 1e-3);
+      EXPECT_EQ(left.loss, right.loss);
+      EXPECT_EQ(left.n_dead, right.n_dead);
+    }
+    expect_same_bits(whole, second);
+  }
+}
+
+TEST(SaeTrainer, CountsTokensSinceFeaturesFired) {
+  Sae sae = random_sae({8, 16, 2}, 9);
+  for (std::size_t f = 4; f < 16; ++f) sae.b_enc()[f] = -1000;  // only the first four can fire
+  SaeTrainer trainer(std::move(sae), {.selection = Selection::f32, .dead_after_tokens = 100});
+  Rng rng(25, "fired");
+  EXPECT_EQ(trainer.step(random_tensor(60, 8, rng), 0).n_dead, 0);
+  EXPECT_EQ(trainer.step(random_tensor(60, 8, rng), 0).n_dead, 12);
+  EXPECT_EQ(trainer.tokens_since_fired()[10], 120);
+  EXPECT_EQ(trainer.tokens_since_fired()[0], 0);
+  EXPECT_EQ(trainer.n_tokens(), 120);
+}
+
+TEST(SaeTrainer, DecoderRowsKeepUnitNorm) {
+  SaeTrainer trainer(random_sae({40, 100, 5}, 10), {});
+  Rng rng(26, "unit norm");
+  for (int i = 0; i < 5; ++i) trainer.step(random_tensor(50, 40, rng), 0.05);
+  for (std::size_t f = 0; f < 100; ++f) {
+    double squares = 0;
+    for (std::size_t i = 0; i < 40; ++i) {
+      squares += double(trainer.sae().w_dec()[f * 40 + i]) * trainer.sae().w_dec()[f * 40 + i];
+    }
+    EXPECT_NEAR(squares, 1, 8 * kEpsilon) << "row " << f;
+  }
+}
+
+TEST(SaeTrainer, RefusesNonFiniteTokensAndKeepsItsState) {
+  for (const char* device : {"cpu", "aten"}) {
+    const TrainerOptions options{.selection = Selection::f32, .device = device};
+    SaeTrainer trainer(random_sae({8, 16, 2}, 11), options),
+        untouched(random_sae({8, 16, 2}, 11), options);
+    at::Tensor z = at::zeros({4, 8});
+    z[1][2] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_THROW(trainer.step(z, 1e-3), Error);
+    expect_same_bits(trainer, untouched);
+  }
+}
+
+// Tokens are sparse positive sums of known directions: a trained SAE must find those directions.
+// (Chance: the best of 128 random directions in 32 dimensions has a cosine of about 0.5.)
+TEST(SaeTrainer, RecoversAPlantedDictionary) {
+  constexpr std::int64_t kWidth = 32, kPlanted = 64, kActive = 3, kBatch = 512;
+  Rng rng(27, "planted");
+  Sae truth = Sae::random({kWidth, kPlanted, kActive}, identity_transform(kWidth), 12);
+  const auto planted_batch = [&] {
+    SparseCodes codes{kActive, {}, {}};
+    for (std::int64_t i = 0; i < kBatch * kActive; ++i) {
+      codes.indices.push_back(std::int32_t(rng.below(kPlanted)));
+      codes.values.push_back(float(1 + rng.uniform()));
+    }
+    return truth.decode(codes);
+  };
+  SaeTrainer trainer(Sae::random({kWidth, 128, kActive}, identity_transform(kWidth), 13), {});
+  double fvu = 1;
+  for (int i = 0; i < 1500; ++i) fvu = trainer.step(planted_batch(), i < 1000 ? 3e-3 : 5e-4).fvu;
+  EXPECT_LT(fvu, 0.2);
+  double sum = 0;
+  for (std::size_t p = 0; p < kPlanted; ++p) {
+    double best = -1;
+    for (std::size_t f = 0; f < 128; ++f) {
+      double cosine = 0;
+      for (std::size_t i = 0; i < kWidth; ++i) {
+        cosine += double(truth.w_dec()[p * kWidth + i]) * trainer.sae().w_dec()[f * kWidth + i];
+      }
+      best = std::max(best, cosine);
+    }
+    sum += best;
+  }
+  EXPECT_GT(sum / kPlanted, 0.9) << "mean of the best cosines";
+}
+
+TEST(SaeTrainer, RefusesDamagedStates) {
+  const Folder folder;
+  const fs::path path = folder / "state.safetensors", bad = folder / "bad.safetensors";
+  SaeTrainer(random_sae({8, 16, 2}, 14), {}).save(path);
+  const SafetensorsFile file(path);
+  const auto expect_refused = [&](const std::map<std::string, std::string>& changes,
+                                  const std::string& dropped, const char* what) {
+    std::vector<NamedTensor> tensors;
+    for (const auto& [name, tensor] : file.tensors()) {
+      if (name != dropped) tensors.push_back({name, tensor});
+    }
+    std::map<std::string, std::string> metadata = file.metadata();
+    for (const auto& [key, value] : changes) metadata[key] = value;
+    write_safetensors(bad, tensors, metadata);
+    EXPECT_THROW(SaeTrainer::resume(bad, {}), Error) << what;
+  };
+  expect_refused({}, "adam.second.b_dec", "a moment is missing");
+  expect_refused({}, "tokens_since_fired", "counters are missing");
+  expect_refused({{"k", "17"}}, "", "k > n_features");
+  expect_refused({{"n_features", "1000000"}}, "", "more features than the file holds");
+  expect_refused({{"d_model", "-8"}}, "", "negative width");
+  expect_refused({{"n_steps", "many"}}, "", "not a number");
+  expect_refused({{"scale", "nan"}}, "", "NaN scale");
+  expect_refused({{"format", "safesail.trainer.9"}}, "", "unknown format");
+  EXPECT_NO_THROW(SaeTrainer::resume(path, {}));
+}
+
+}  // namespace
+}  // namespace safesail
