@@ -259,6 +259,15 @@ bool Tokenizer::is_special(std::int32_t id) const {
   return id >= 0 && id < std::ssize(impl_->special) && impl_->special[id] != 0;
 }
 
+void Tokenizer::require_fit(std::int64_t n_embeddings, std::string_view model) const {
+  const std::size_t last = impl_->special.rfind('\0');
+  if (last == std::string::npos || static_cast<std::int64_t>(last) < n_embeddings) return;
+  bad_input(model,
+            fmt::format("expected an embedding for each of {} tokens of {}, got {}", last + 1,
+                        impl_->where, n_embeddings),
+            "give the tokenizer that came with this model");
+}
+
 std::optional<std::int32_t> Tokenizer::bos() const {
   return impl_->bos;
 }

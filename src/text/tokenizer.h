@@ -62,6 +62,10 @@ class Tokenizer {
   /// Ids run over [0, vocab_size()), added tokens included.
   std::int32_t vocab_size() const;
   bool is_special(std::int32_t id) const;
+  /// An input error unless a model with `n_embeddings` rows has one for every token that is not
+  /// special. (Special tokens may lie beyond: Gemma 3's image token does in its text models. Ids
+  /// are checked once more where they are looked up.)
+  void require_fit(std::int64_t n_embeddings, std::string_view model) const;
   std::optional<std::int32_t> bos() const;
   std::optional<std::int32_t> eos() const;
 

@@ -205,6 +205,16 @@ TEST_F(TinyTokenizer, RefusesIdsAndTextThatAreNone) {
               HasSubstr("text 1"));
 }
 
+TEST_F(TinyTokenizer, MustFitTheModel) {
+  const Tokenizer tokenizer = load_with(R"({"pad_token": "<image>"})");
+  EXPECT_EQ(tokenizer.vocab_size(), 6);
+  // Padded embeddings are common; a special token beyond them is none of the text's.
+  for (const int n_embeddings : {5, 6, 64}) tokenizer.require_fit(n_embeddings, "model");
+  EXPECT_THAT(
+      error_of([&] { tokenizer.require_fit(4, "model.gguf"); }),
+      testing::AllOf(HasSubstr("model.gguf"), HasSubstr("each of 5 tokens"), HasSubstr("got 4")));
+}
+
 TEST_F(TinyTokenizer, ServesSeveralThreads) {
   const Tokenizer tokenizer = Tokenizer::load(folder_.path());
   const std::vector<std::string> texts(1000, "good morning");
