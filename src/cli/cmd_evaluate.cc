@@ -7,6 +7,7 @@
 #include "cli/model_options.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
+#include "model/text_model.h"
 #include "train/evaluate.h"
 
 namespace safesail {
@@ -22,9 +23,8 @@ struct EvaluateOptions {
 };
 
 void run_evaluate(const EvaluateOptions& options, Session& session) {
-  const Tokenizer tokenizer = Tokenizer::load(options.model.path);
-  const LanguageModel model =
-      LanguageModel::load(options.model.path, options.model.load_options(), *session.reporter);
+  const auto [tokenizer, model] =
+      load_text_model(options.model.path, options.model.load_options(), *session.reporter);
   const std::vector<EvaluationCell> cells =
       load_cells(options.run, static_cast<int>(model.spec().n_layers));
   BatchStream batches(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,

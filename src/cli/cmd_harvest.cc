@@ -11,6 +11,7 @@
 #include "harvest/activation_files.h"
 #include "harvest/harvester.h"
 #include "harvest/to_files.h"
+#include "model/text_model.h"
 
 namespace safesail {
 namespace {
@@ -25,9 +26,8 @@ struct HarvestOptions {
 
 void run_harvest(const HarvestOptions& options, Session& session) {
   Reporter& reporter = *session.reporter;
-  const Tokenizer tokenizer = Tokenizer::load(options.model.path);
-  const LanguageModel model =
-      LanguageModel::load(options.model.path, options.model.load_options(), reporter);
+  const auto [tokenizer, model] =
+      load_text_model(options.model.path, options.model.load_options(), reporter);
   HarvestConfig config = options.harvest;
   config.sites = parse_sites(options.sites, static_cast<int>(model.spec().n_layers));
   const std::uint64_t bytes =

@@ -81,6 +81,24 @@ void add_losses(const LanguageModel& model, const TokenBatch& batch,
   }
 }
 
+/// Encodes one batch with every SAE; returns its content tokens.
+std::uint64_t add_reconstructions(const LanguageModel& model, const TokenBatch& batch,
+                                  const std::vector<Site>& sites,
+                                  const std::vector<EvaluationCell>& cells,
+                                  std::vector<StreamingMetrics>& metrics) {
+  const at::Tensor rows = content_rows(batch);
+  const ForwardResult forward =
+      model.forward({.ids = batch.ids, .starts = batch.starts, .read = sites});
+  for (std::size_t c = 0; c < cells.size(); ++c) {
+    const auto s = static_cast<std::size_t>(std::find(sites.begin(), sites.end(), cells[c].site) -
+                                            sites.begin());
+    const at::Tensor x = forward.sites[s].cpu().index_select(0, rows);
+    const SparseCodes codes = cells[c].sae.encode(x, fastest_selection());
+    metrics[c].add(x, cells[c].sae.decode(codes), codes);
+  }
+  return static_cast<std::uint64_t>(rows.size(0));
+}
+
 void divide(SplicedLoss& loss) {
   const double n = static_cast<double>(std::max<std::uint64_t>(loss.n_tokens, 1));
   for (double* sum : {&loss.clean, &loss.spliced, &loss.zero_ablated, &loss.mean_ablated})
@@ -101,29 +119,23 @@ std::vector<CellResult> evaluate(const LanguageModel& model, BatchStream batches
     results.push_back(
         {.site = to_string(cell.site), .k = cell.k, .n_features = cell.sae.spec().n_features});
   }
+  // Progress counts what the model reads: the loss of a batch takes a pass clean, a pass an SAE,
+  // and two a site.
+  const std::uint64_t loss_passes = 1 + cells.size() + 2 * sites.size();
+  const std::uint64_t total = config.n_tokens + config.n_loss_tokens * loss_passes;
   std::uint64_t n_tokens = 0, n_loss_tokens = 0;
   while (n_tokens < config.n_tokens || n_loss_tokens < config.n_loss_tokens) {
     const std::optional<TokenBatch> batch = batches.next();
     if (!batch) break;
-    if (n_tokens < config.n_tokens) {
-      const at::Tensor rows = content_rows(*batch);
-      const ForwardResult forward =
-          model.forward({.ids = batch->ids, .starts = batch->starts, .read = sites});
-      for (std::size_t c = 0; c < cells.size(); ++c) {
-        const auto s = static_cast<std::size_t>(
-            std::find(sites.begin(), sites.end(), cells[c].site) - sites.begin());
-        const at::Tensor x = forward.sites[s].cpu().index_select(0, rows);
-        const SparseCodes codes = cells[c].sae.encode(x, fastest_selection());
-        metrics[c].add(x, cells[c].sae.decode(codes), codes);
-      }
-      n_tokens += static_cast<std::uint64_t>(rows.size(0));
-    }
+    if (n_tokens < config.n_tokens)
+      n_tokens += add_reconstructions(model, *batch, sites, cells, metrics);
     if (n_loss_tokens < config.n_loss_tokens) {
       add_losses(model, *batch, cells, results);
       n_loss_tokens += batch->n_tokens();
     }
-    reporter.progress("evaluate", std::min(n_tokens, config.n_tokens), config.n_tokens, "tokens",
-                      n_loss_tokens < config.n_loss_tokens ? "with losses" : "");
+    const std::uint64_t done = std::min(n_tokens, config.n_tokens) +
+                               std::min(n_loss_tokens, config.n_loss_tokens) * loss_passes;
+    reporter.progress("evaluate", done, total, "tokens read", "");
   }
   if (n_tokens == 0)
     bad_input("held-out documents", "expected some, the corpus has none",

@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "harvest/harvester.h"
 #include "model/site_names.h"
+#include "model/text_model.h"
 #include "train/checkpoints.h"
 
 namespace safesail {
@@ -129,8 +130,7 @@ std::string config_json(const RunConfig& config) {
 
 RunResult run_phase_one(RunConfig config, Reporter& reporter, std::stop_token stop) {
   const auto start = std::chrono::steady_clock::now();
-  const Tokenizer tokenizer = Tokenizer::load(config.model);
-  const LanguageModel model = LanguageModel::load(config.model, config.load, reporter);
+  const auto [tokenizer, model] = load_text_model(config.model, config.load, reporter);
   const std::vector<Site> sites =
       parse_sites(config.sites, static_cast<int>(model.spec().n_layers));
   config.grid.sites.clear();
