@@ -50,6 +50,7 @@ void run_harvest(const HarvestOptions& options, Session& session) {
                       config);
   const std::uint64_t n =
       harvest_to_files(harvester, writer, config.max_rows, reporter, session.stop);
+  warn_of_bad_lines(harvester.corpus_report(), reporter);
   if (options.as_json)
     fmt::print("{{\"tokens\": {}, \"model_seconds\": {:.3f}}}\n", writer.rows_written(),
                harvester.model_seconds());

@@ -32,6 +32,7 @@ class Harvester final : public BlockSource {
   /// Seconds spent inside the model so far, and tokens it read (special ones included).
   double model_seconds() const { return model_seconds_; }
   std::uint64_t model_tokens() const { return model_tokens_; }
+  const CorpusReport& corpus_report() const { return batches_.report(); }
 
  private:
   const LanguageModel& model_;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/report.h"
 #include "text/tokenizer.h"
 
 namespace safesail {
@@ -44,6 +45,9 @@ struct CorpusReport {
   std::uint64_t n_documents = 0, n_bad = 0;
   std::vector<std::string> first_bad;  ///< "file:line: reason", at most five; rows for parquet
 };
+
+/// Warns of the bad lines that were left out, with the first few; says nothing when there were none.
+void warn_of_bad_lines(const CorpusReport& report, Reporter& reporter);
 
 class Corpus {
  public:

@@ -155,6 +155,7 @@ RunResult run_phase_one(RunConfig config, Reporter& reporter, std::stop_token st
         {.sites = sites, .block_rows = config.block_rows, .max_rows = config.grid.n_tokens});
     result.training = train_grid(harvester, config.grid, provenance_of(config, sites, model.spec()),
                                  config.out, hash, reporter, stop);
+    warn_of_bad_lines(harvester.corpus_report(), reporter);
     manifest = {{"config", describe(config)},
                 {"config_hash", hash},
                 {"version", kVersion},
