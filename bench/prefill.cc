@@ -57,12 +57,15 @@ int main(int argc, char** argv) {
   if (argc > 3) at::set_num_threads(std::atoi(argv[3]));
   const int repeats = argc > 4 ? std::atoi(argv[4]) : 7;
   SilentReporter silent;
+  const std::uint64_t base_bytes = peak_memory_bytes();
   const auto start = Clock::now();
   const LanguageModel model =
       LanguageModel::load(argv[1], {f32 ? ComputeType::f32 : ComputeType::bf16, "cpu"}, silent);
   std::printf(
-      "{\"case\": \"load\", \"seconds\": %.3f, \"weight_bytes\": %llu, \"peak_bytes\": %llu}\n",
+      "{\"case\": \"load\", \"seconds\": %.3f, \"base_bytes\": %llu, \"weight_bytes\": %llu, "
+      "\"peak_bytes\": %llu}\n",
       std::chrono::duration<double>(Clock::now() - start).count(),
+      static_cast<unsigned long long>(base_bytes),
       static_cast<unsigned long long>(model.weight_bytes()),
       static_cast<unsigned long long>(peak_memory_bytes()));
 

@@ -120,7 +120,7 @@ Aligned<std::uint16_t> round_encoder(std::span<const float> w) {
 }
 
 std::int64_t selection_margin(const SaeSpec& spec) {
-  return std::min(spec.k / 8 + 8, spec.n_features - spec.k);
+  return std::min(spec.k / 16 + 8, spec.n_features - spec.k);
 }
 
 void find_candidates(const EncoderWeights& encoder, const PreparedTokens& tokens,

@@ -4,7 +4,7 @@
 //   2. the candidates' values again in f32 from the f32 weights;
 //   3. the k best of those, positive ones only.
 // The margin makes bf16 selection agree with f32 selection but for rare near-ties (see
-// docs/decisions/sae-kernels.md); in f32 it only covers the rounding order of two sums.
+// docs/decisions/0003-sae-kernels.md); in f32 it only covers the rounding order of two sums.
 #pragma once
 
 #include <cstdint>

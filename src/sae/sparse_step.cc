@@ -188,8 +188,8 @@ StepReport SparseStep::run(TrainerState& state, const at::Tensor& z, double lr) 
     report = forward(state, z);
     AdamStep adam =
         AdamStep::at(options_.beta1, options_.beta2, options_.epsilon, lr, state.n_steps + 1);
-    // Without clipping a few thousand features are finished at a time, while their gradients are in
-    // the cache; with clipping all gradients must be known first.
+    // Without clipping a few thousand features are finished at a time: fewer would stream the
+    // tokens through the caches too often. With clipping all gradients must be known first.
     constexpr std::int64_t kGradientFloats = 4 << 20;
     const bool clips = options_.clip_norm > 0;
     const std::int64_t few = std::max(kGradientFloats / d / kGroup, std::int64_t{1}) * kGroup;

@@ -25,7 +25,7 @@
 namespace safesail {
 
 struct TrainerOptions {
-  Selection selection = Selection::bf16;
+  Selection selection = fastest_selection();
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double clip_norm = 0;         ///< 0: gradients are not cut
   double auxk_coefficient = 0;  ///< 0: no auxiliary loss; 1/32 is usual
