@@ -61,10 +61,11 @@ HWY_INLINE void store_n(F32 d, VF v, T* p, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) p[i] = buffer[i];
 }
 
-/// 1 / (1 + exp(-x))
+/// 1 / (1 + exp(-x)). Below -87 it is 1e-38, where exp(-x) nears the end of f32 and hn::Exp, which
+/// does not stop there, would wrap around.
 HWY_INLINE VF sigmoid(F32 d, VF x) {
   const VF one = hn::Set(d, 1.0f);
-  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(x))));
+  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(hn::Max(hn::Set(d, -87.0f), x)))));
 }
 
 /// cap * tanh(x / cap), by way of the sigmoid.
