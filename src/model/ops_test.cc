@@ -1,0 +1,119 @@
+// The row kernels of the CPU against the same in ATen, over widths around the vector sizes.
+#include "model/ops.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "model/golden_testing.h"
+
+namespace safesail {
+namespace {
+
+using testing::expect_close;
+
+constexpr std::int64_t kWidths[] = {1, 3, 7, 8, 15, 16, 17, 31, 33, 64, 576};
+// Sums of up to 576 f32 in another order: sqrt(576) 2^-24 = 1.5e-6 of the norm; exp is good to a
+// few ulp. bf16 results may land on the other side of a rounding border: one step, 2^-8 of the
+// element, and elements reach some four rms.
+double tolerance(at::ScalarType type) {
+  return type == at::kFloat ? 1e-5 : 0.02;
+}
+
+at::Tensor noise(at::IntArrayRef shape, at::ScalarType type = at::kFloat, double scale = 1) {
+  return (at::randn(shape) * scale).to(type);
+}
+
+class Ops : public ::testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override { at::manual_seed(1); }
+};
+
+TEST_P(Ops, NormsWithAndWithoutAddition) {
+  for (const NormKind kind : {NormKind::rms, NormKind::layer})
+    for (const std::int64_t width : kWidths) {
+      ModelSpec spec;
+      spec.norm = kind;
+      const Norm weights{noise({width}), kind == NormKind::layer ? noise({width}) : at::Tensor()};
+      at::Tensor x = noise({5, width}, GetParam()) + 2, same_x = x.clone();
+      const at::Tensor delta = noise({5, width}, GetParam());
+      at::Tensor out = at::empty_like(x), expected = at::empty_like(x);
+      norm(spec, weights, x, out);
+      aten::add_norm(spec, weights, same_x, nullptr, expected);
+      expect_close(out, expected, tolerance(GetParam()), "norm " + std::to_string(width));
+      EXPECT_TRUE(x.equal(same_x));
+      add_norm(spec, weights, x, delta, out);
+      aten::add_norm(spec, weights, same_x, &delta, expected);
+      expect_close(out, expected, tolerance(GetParam()), "add_norm " + std::to_string(width));
+      EXPECT_TRUE(x.equal(same_x)) << "the sum is rounded as ATen rounds it";
+    }
+}
+
+TEST_P(Ops, RotationOfPartAndWholeHeads) {
+  for (const std::int64_t head_dim : {2, 6, 10, 16, 34, 64, 80})
+    for (const bool qk_norm : {false, true})
+      for (const std::int64_t rotary : {std::int64_t{2}, head_dim / 4 * 2, head_dim}) {
+        ModelSpec spec;
+        spec.n_heads = 3;
+        spec.n_kv_heads = 1;
+        spec.head_dim = head_dim;
+        spec.qk_norm = qk_norm;
+        LayerWeights weights;
+        if (qk_norm)
+          weights.q_norm.weight = noise({head_dim}), weights.k_norm.weight = noise({head_dim});
+        Rope rope;
+        for (std::int64_t i = 0; i < rotary / 2; ++i)
+          rope.inv_freq.push_back(1.0f / static_cast<float>(i + 1));
+        const RopeTable table = rope_table(rope, at::tensor({0, 1, 5, 900}, at::kLong));
+        at::Tensor qkv = noise({4, spec.qkv_dim()}, GetParam()), expected = qkv.clone();
+        rotate(spec, weights, table, qkv);
+        aten::rotate(spec, weights, table, expected);
+        expect_close(qkv, expected, tolerance(GetParam()), "rotate " + std::to_string(head_dim));
+        EXPECT_TRUE(qkv.narrow(1, 4 * head_dim, head_dim)
+                        .equal(expected.narrow(1, 4 * head_dim, head_dim)));
+      }
+}
+
+TEST_P(Ops, GatesFarOutToo) {
+  for (const Activation activation : {Activation::silu, Activation::gelu_tanh, Activation::gelu})
+    for (const std::int64_t width : kWidths) {
+      ModelSpec spec;
+      spec.activation = activation;
+      at::Tensor gate_up = noise({5, 2 * width}, GetParam(), 3);
+      // Where exp(-x) overflows, where tanh is flat, and zero.
+      for (const float extreme : {-1e4f, -90.0f, 90.0f, 1e4f, 0.0f})
+        gate_up[at::randint(5, {1}).item<std::int64_t>()]
+               [at::randint(width, {1}).item<std::int64_t>()] = extreme;
+      at::Tensor out = at::empty({5, width}, GetParam()), expected = at::empty_like(out);
+      gate(spec, gate_up, out);
+      aten::gate(spec, gate_up, expected);
+      EXPECT_TRUE(
+          at::allclose(out.to(at::kFloat), expected.to(at::kFloat), tolerance(GetParam()), 1e-5))
+          << "width " << width << ", worst "
+          << (out.to(at::kFloat) - expected.to(at::kFloat)).abs().max().item<float>();
+    }
+}
+
+TEST_P(Ops, LossesWithAndWithoutCap) {
+  for (const double cap : {0.0, 5.0})
+    for (const std::int64_t width : kWidths) {
+      ModelSpec spec;
+      spec.final_softcap = cap;
+      const at::Tensor logits = noise({4, width}, GetParam(), 8);
+      const auto last = static_cast<std::int32_t>(width - 1);
+      const at::Tensor targets = at::tensor({0, last, -1, last / 2}, at::kInt);
+      const at::Tensor out = losses(spec, logits, targets);
+      // Both read the same logits and compute in f32. The rms of a few losses may be small, while
+      // each is a difference of values up to 30: an absolute bound.
+      EXPECT_LE((out - aten::losses(spec, logits, targets)).abs().max().item<float>(), 2e-5)
+          << width;
+      EXPECT_EQ(out[2].item<float>(), 0.0f);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Ops, ::testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& type) {
+                           return type.param == at::kFloat ? "f32" : "bf16";
+                         });
+
+}  // namespace
+}  // namespace safesail
