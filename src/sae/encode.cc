@@ -144,7 +144,7 @@ void find_candidates(const EncoderWeights& encoder, const PreparedTokens& tokens
 
 void choose_codes(const EncoderWeights& encoder, const PreparedTokens& tokens,
                   EncodeScratch& scratch, CodeOrder order, SparseCodes& codes) {
-  const auto [d, n_features, k] = encoder.spec;
+  const std::int64_t n_features = encoder.spec.n_features, k = encoder.spec.k;
   const std::int64_t n_kept = k + selection_margin(encoder.spec);
   const ByFeature& pairs = scratch.pairs;
   sort_by_feature(scratch.candidates, n_kept, n_features, scratch.pairs);

@@ -90,7 +90,7 @@ StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z) {
 
 void SparseStep::gradients(const TrainerState& state, std::int64_t first, std::int64_t last,
                            Gradients& out) {
-  const auto [d, n_features, k] = state.sae.spec();
+  const std::int64_t d = state.sae.spec().d_model, n_features = state.sae.spec().n_features;
   const std::int64_t n_tokens = tokens_.n_tokens();
   const auto loss_scale = float(2.0 / double(n_tokens * d));
   out.w_enc.reserve_zeros(std::size_t((last - first) * d));
