@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Speed of this machine on our own work, beside what its bare matrix products and memory reach in the
+# same run, as Markdown tables. A few minutes.
+#   scripts/bench.sh [REPEATS]
+# BUILD names another build folder than build/release.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+repeats=${1:-7}
+build=${BUILD:-build/release}
+threads=$(nproc)
+export OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads
+model=.deps/models/smollm2-135m-instruct-q4_1.gguf
+corpus=.deps/corpora/wordnet.jsonl
+shapes=(576,4608,32,1024 2048,20480,200,4096)
+
+cmake --build "$build" --target bench_prefill bench_sae_step bench_tokenize bench_roofline >"$build/bench.log" ||
+  { cat "$build/bench.log" >&2; exit 1; }
+
+lines=$build/bench.jsonl
+bin=$build/bin
+{
+  "$bin/bench_roofline" "$model" "${shapes[@]/,32,/,}"
+  "$bin/bench_prefill" "$model" bf16 "$threads" "$repeats"
+  "$bin/bench_tokenize" "$model" "$corpus"
+  "$bin/bench_sae_step" --steps "$repeats" "${shapes[@]}"
+} >"$lines"
+python3 scripts/bench_table.py "$lines"
