@@ -35,7 +35,7 @@ class HarvestTest : public WorkspaceTest {
     CorpusConfig corpus{.paths = {(dir_ / "corpus.txt").string()}, .shuffle_window = 0};
     return {*model_,
             BatchStream(Corpus(corpus, tokenizer_.get()), *tokenizer_,
-                        {.max_sequence = 64, .batch_tokens = 40}, Split::all, 0),
+                        {.max_sequence = 40, .batch_tokens = 40}, Split::all, 0),
             {.sites = sites_, .block_rows = block_rows, .max_rows = max_rows}};
   }
   static std::vector<ActivationBlock> drain(BlockSource& source) {

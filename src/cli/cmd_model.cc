@@ -73,7 +73,7 @@ void info(const InfoOptions& options) {
                            .dump(2));
     return;
   }
-  fmt::print("{}", format_table({{"", ""},
+  fmt::print("{}", format_table({{"what", "value"},
                                  {"family", spec.family},
                                  {"layers", fmt::to_string(spec.n_layers)},
                                  {"d_model", fmt::to_string(spec.d_model)},
