@@ -96,7 +96,8 @@ struct Corpus::Impl {
 void warn_of_bad_lines(const CorpusReport& report, Reporter& reporter) {
   if (report.n_bad == 0) return;
   reporter.warn(fmt::format("left out {} bad lines of {}; the first:\n  {}", report.n_bad,
-                            report.n_bad + report.n_documents, fmt::join(report.first_bad, "\n  ")));
+                            report.n_bad + report.n_documents,
+                            fmt::join(report.first_bad, "\n  ")));
 }
 
 Corpus::Corpus(CorpusConfig config, const Tokenizer* tokenizer)

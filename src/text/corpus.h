@@ -46,7 +46,8 @@ struct CorpusReport {
   std::vector<std::string> first_bad;  ///< "file:line: reason", at most five; rows for parquet
 };
 
-/// Warns of the bad lines that were left out, with the first few; says nothing when there were none.
+/// Warns of the bad lines that were left out, with the first few; says nothing when there were
+/// none.
 void warn_of_bad_lines(const CorpusReport& report, Reporter& reporter);
 
 class Corpus {
