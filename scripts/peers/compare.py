@@ -1,10 +1,11 @@
 """Times our program and each peer in turns (ours, peer, ours, peer...) and prints Markdown tables.
 
-    compare.py OUR_PROGRAM MODEL.gguf MODEL_BF16.gguf LOG [ROUNDS] [lm|sae]
+    compare.py OUR_PROGRAM MODEL.gguf MODEL_BF16.gguf LOG [ROUNDS] [lm] [sae]
 
-Both programs of a pair stay loaded and wait while the other runs; each runs a case twice before
-anything is counted, and short cases several times a turn. Rates are medians over the rounds (fastest and slowest behind them); the ratio
-is the median of the rounds' own ratios, so that a slow minute of the machine hits both sides.
+Both programs of a pair stay loaded and wait while the other runs. Each runs a case twice before
+anything is counted, and a short case several times a turn. Rates are medians over the rounds (slowest
+and fastest behind them); the ratio is the median of the rounds' own ratios, so that a slow minute of
+the machine hits both sides.
 """
 import math
 import os

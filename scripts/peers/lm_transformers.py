@@ -11,8 +11,12 @@ from worker import seconds_of, serve
 
 path = pathlib.Path(sys.argv[1])
 model = transformers.AutoModelForCausalLM.from_pretrained(
-    path.parent, gguf_file=path.name, dtype=torch.bfloat16, attn_implementation="sdpa"
+    path.parent, gguf_file=path.name, dtype=torch.bfloat16, attn_implementation="sdpa",
+    quantization_config=transformers.GgufConfig(dequantize=True),
 ).eval()
+# Weights that stayed packed would make another comparison than the one announced.
+assert all(type(m) is torch.nn.Linear and m.weight.dtype == torch.bfloat16
+           for name, m in model.named_modules() if name.endswith(("_proj", "lm_head")))
 
 
 def prefill(count, length, logits):
