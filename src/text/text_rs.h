@@ -36,8 +36,7 @@ bool text_rs_tokenizer_special(const TextRsTokenizer* tokenizer, TextRsString* o
                                TextRsString* error);
 
 /// Texts encoded end to end; text i is tokens [ends[i - 1], ends[i]). `offsets` holds begin and end
-/// of each token in bytes of its text, or nothing. Many texts are encoded on several threads. Free
-/// with text_rs_tokens_free.
+/// of each token in bytes of its text, or nothing. Free with text_rs_tokens_free.
 struct TextRsTokens {
   std::int32_t* ids;
   std::size_t n_tokens;

@@ -2,8 +2,10 @@
 
 #include <charconv>
 #include <fmt/format.h>
+#include <mutex>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "formats/gguf.h"
 #include "text/rust.h"
 #include "text/tokenizer_source.h"
@@ -110,17 +112,17 @@ class Tokens {
                                 out, error);
         })) {}
   ~Tokens() { text_rs_tokens_free(tokens_); }
-  Tokens(const Tokens&) = delete;
-  Tokens& operator=(const Tokens&) = delete;
+  Tokens(Tokens&& other) noexcept : tokens_(std::exchange(other.tokens_, {})) {}
 
-  const TextRsTokens& get() const { return tokens_; }
-  std::size_t begin_of(std::size_t text) const { return text == 0 ? 0 : tokens_.ends[text - 1]; }
+  std::span<const std::int32_t> ids() const { return {tokens_.ids, tokens_.n_tokens}; }
+  std::span<const std::size_t> ends() const { return {tokens_.ends, tokens_.n_texts}; }
 
   Encoding encoding(std::size_t text) const {
+    const std::size_t begin = text == 0 ? 0 : tokens_.ends[text - 1], end = tokens_.ends[text];
     Encoding encoding;
-    encoding.ids.assign(tokens_.ids + begin_of(text), tokens_.ids + tokens_.ends[text]);
-    encoding.offsets.reserve(encoding.ids.size());
-    for (std::size_t t = begin_of(text); t < tokens_.ends[text]; ++t)
+    encoding.ids.assign(tokens_.ids + begin, tokens_.ids + end);
+    encoding.offsets.reserve(end - begin);
+    for (std::size_t t = begin; t < end; ++t)
       encoding.offsets.emplace_back(tokens_.offsets[2 * t], tokens_.offsets[2 * t + 1]);
     return encoding;
   }
@@ -129,11 +131,25 @@ class Tokens {
   TextRsTokens tokens_;
 };
 
-std::vector<TextRsSlice> slices_of(std::span<const std::string> texts) {
-  std::vector<TextRsSlice> slices;
-  slices.reserve(texts.size());
-  for (const std::string& text : texts) slices.push_back(slice_of(text));
-  return slices;
+/// The tokens of many texts, encoded on several threads; the parts in order.
+std::vector<Tokens> encode_parts(const TextRsTokenizer* tokenizer,
+                                 std::span<const std::string> texts, bool add_special,
+                                 bool with_offsets) {
+  // Below this a thread costs more than it gains.
+  constexpr std::size_t kGrain = 256;
+  std::map<std::size_t, Tokens> parts;
+  std::mutex mutex;
+  parallel_for(texts.size(), kGrain, 0, [&](std::size_t begin, std::size_t end) {
+    std::vector<TextRsSlice> slices;
+    slices.reserve(end - begin);
+    for (std::size_t i = begin; i < end; ++i) slices.push_back(slice_of(texts[i]));
+    Tokens part(tokenizer, slices, add_special, with_offsets);
+    const std::scoped_lock lock(mutex);
+    parts.emplace(begin, std::move(part));
+  });
+  std::vector<Tokens> in_order;
+  for (auto& [begin, part] : parts) in_order.push_back(std::move(part));
+  return in_order;
 }
 
 }  // namespace
@@ -220,17 +236,22 @@ Encoding Tokenizer::encode(std::string_view text, bool add_special) const {
 
 std::vector<Encoding> Tokenizer::encode_batch(std::span<const std::string> texts,
                                               bool add_special) const {
-  const Tokens tokens(impl_->tokenizer.get(), slices_of(texts), add_special, true);
   std::vector<Encoding> encodings;
   encodings.reserve(texts.size());
-  for (std::size_t i = 0; i < texts.size(); ++i) encodings.push_back(tokens.encoding(i));
+  for (const Tokens& part : encode_parts(impl_->tokenizer.get(), texts, add_special, true))
+    for (std::size_t i = 0; i < part.ends().size(); ++i) encodings.push_back(part.encoding(i));
   return encodings;
 }
 
 TokenSequences Tokenizer::encode_ids(std::span<const std::string> texts, bool add_special) const {
-  const Tokens tokens(impl_->tokenizer.get(), slices_of(texts), add_special, false);
-  const TextRsTokens& all = tokens.get();
-  return {{all.ids, all.ids + all.n_tokens}, {all.ends, all.ends + all.n_texts}};
+  TokenSequences all;
+  all.ends.reserve(texts.size());
+  for (const Tokens& part : encode_parts(impl_->tokenizer.get(), texts, add_special, false)) {
+    const std::size_t n_before = all.ids.size();
+    all.ids.insert(all.ids.end(), part.ids().begin(), part.ids().end());
+    for (const std::size_t end : part.ends()) all.ends.push_back(n_before + end);
+  }
+  return all;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {

@@ -202,7 +202,7 @@ TEST_F(TinyTokenizer, RefusesIdsAndTextThatAreNone) {
   EXPECT_THAT(error_of([&] {
                 tokenizer.encode_batch(std::vector<std::string>{"good", "\xc0\x80"}, true);
               }),
-              HasSubstr("text 1"));
+              HasSubstr("UTF-8 at byte 0"));
 }
 
 TEST_F(TinyTokenizer, MustFitTheModel) {

@@ -1,8 +1,8 @@
 //! `tokenizers::Tokenizer` behind C functions. A tokenizer is immutable once made and may be used from
-//! several threads.
+//! several threads;
+//! each call works on the thread that makes it.
 
 use crate::border::{array, guard, leak, reclaim, text_of, OwnedString, Slice};
-use rayon::prelude::*;
 use serde::Deserialize;
 use std::str::FromStr;
 use tokenizers::processors::template::TemplateProcessing;
@@ -80,65 +80,34 @@ fn special_flags(tokenizer: &Tokenizer) -> Result<Vec<u8>, String> {
     Ok(flags)
 }
 
-#[derive(Default)]
-struct Encoded {
-    ids: Vec<i32>,
-    offsets: Vec<u32>,
-    ends: Vec<usize>,
-}
-
 fn encode(
     tokenizer: &Tokenizer,
-    texts: &[&str],
+    texts: &[Slice],
     add_special: bool,
     with_offsets: bool,
-) -> Result<Encoded, String> {
-    let mut out = Encoded::default();
-    for &text in texts {
+) -> Result<Tokens, String> {
+    let mut ids = Vec::new();
+    let mut offsets = Vec::new();
+    let mut ends = Vec::with_capacity(texts.len());
+    for slice in texts {
+        // Safe: the caller of text_rs_encode lends the texts for the time of the call.
+        let text = unsafe { slice.text() }?;
         let encoding = if with_offsets {
             tokenizer.encode(text, add_special)
         } else {
             tokenizer.encode_fast(text, add_special)
         };
         let encoding = encoding.map_err(text_of)?;
-        out.ids.extend(encoding.get_ids().iter().map(|&id| id as i32));
+        ids.extend(encoding.get_ids().iter().map(|&id| id as i32));
         if with_offsets {
-            let offsets = encoding.get_offsets().iter();
-            out.offsets.extend(offsets.flat_map(|&(begin, end)| [begin as u32, end as u32]));
+            let pairs = encoding.get_offsets().iter();
+            offsets.extend(pairs.flat_map(|&(begin, end)| [begin as u32, end as u32]));
         }
-        out.ends.push(out.ids.len());
+        ends.push(ids.len());
     }
-    Ok(out)
-}
-
-/// `encode` on the threads of rayon's pool. They live as long as the program, and so do their caches
-/// of known words.
-fn encode_many(
-    tokenizer: &Tokenizer,
-    texts: &[&str],
-    add_special: bool,
-    with_offsets: bool,
-) -> Result<Tokens, String> {
-    const GRAIN: usize = 64;
-    let encoded = if texts.len() <= GRAIN {
-        encode(tokenizer, texts, add_special, with_offsets)?
-    } else {
-        let chunks: Vec<Encoded> = texts
-            .par_chunks(GRAIN)
-            .map(|chunk| encode(tokenizer, chunk, add_special, with_offsets))
-            .collect::<Result<_, _>>()?;
-        let mut all = Encoded::default();
-        for chunk in chunks {
-            let n_before = all.ids.len();
-            all.ids.extend(chunk.ids);
-            all.offsets.extend(chunk.offsets);
-            all.ends.extend(chunk.ends.iter().map(|end| n_before + end));
-        }
-        all
-    };
-    let (ids, n_tokens) = leak(encoded.ids);
-    let (offsets, n_offsets) = leak(encoded.offsets);
-    let (ends, n_texts) = leak(encoded.ends);
+    let (ids, n_tokens) = leak(ids);
+    let (offsets, n_offsets) = leak(offsets);
+    let (ends, n_texts) = leak(ends);
     Ok(Tokens { ids, n_tokens, offsets, n_offsets, ends, n_texts })
 }
 
@@ -185,12 +154,7 @@ pub unsafe extern "C" fn text_rs_encode(
     error: *mut OwnedString,
 ) -> bool {
     guard(out, error, || {
-        let texts = array(texts, n_texts).iter();
-        let texts: Vec<&str> = texts
-            .enumerate()
-            .map(|(i, slice)| slice.text().map_err(|e| format!("text {i}: {e}")))
-            .collect::<Result<_, _>>()?;
-        encode_many(&*tokenizer, &texts, add_special, with_offsets)
+        encode(&*tokenizer, array(texts, n_texts), add_special, with_offsets)
     })
 }
 
