@@ -148,6 +148,7 @@ std::vector<Tokens> encode_parts(const TextRsTokenizer* tokenizer,
     parts.emplace(begin, std::move(part));
   });
   std::vector<Tokens> in_order;
+  in_order.reserve(parts.size());
   for (auto& [begin, part] : parts) in_order.push_back(std::move(part));
   return in_order;
 }
