@@ -219,6 +219,7 @@ TEST_F(TinyTokenizer, ServesSeveralThreads) {
   const Tokenizer tokenizer = Tokenizer::load(folder_.path());
   const std::vector<std::string> texts(1000, "good morning");
   std::vector<std::thread> threads;
+  threads.reserve(4);
   std::atomic<int> n_equal = 0;
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&] {
