@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "model/dot_bf16.h"
+#include "model/unroll.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "model/attention_cpu.cc"
@@ -59,22 +60,31 @@ HWY_INLINE void multiply_panel(const FloatProduct& p, std::size_t row, std::size
   const std::size_t lanes = hn::Lanes(d);
   VF sum[kPanelRows][kVectors];
   float* c = p.c + row * p.c_row + column;
-  for (std::size_t r = 0; r < kPanelRows; ++r)
+  SAFESAIL_UNROLL
+  for (std::size_t r = 0; r < kPanelRows; ++r) {
+    SAFESAIL_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v)
       sum[r][v] = p.accumulate ? hn::LoadU(d, c + r * p.c_row + lanes * v) : hn::Zero(d);
+  }
   const float* a = p.a + row * p.a_row;
   const float* b = p.b + column;
   for (std::size_t k = 0; k < p.inner; ++k, a += p.a_inner, b += p.b_inner) {
     VF right[kVectors];
+    SAFESAIL_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, b + lanes * v);
+    SAFESAIL_UNROLL
     for (std::size_t r = 0; r < kPanelRows; ++r) {
       const VF left = hn::Set(d, a[r * p.a_row]);
+      SAFESAIL_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]);
     }
   }
-  for (std::size_t r = 0; r < kPanelRows; ++r)
+  SAFESAIL_UNROLL
+  for (std::size_t r = 0; r < kPanelRows; ++r) {
+    SAFESAIL_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v)
       hn::StoreU(sum[r][v], d, c + r * p.c_row + lanes * v);
+  }
 }
 
 void multiply(const FloatProduct& p) {
@@ -125,7 +135,16 @@ struct PairLanes {
   }
   /// The values of two keys interleaved; `second` is nullptr behind the last key.
   static void pack_values(const Bf16* first, const Bf16* second, std::size_t width, Lane* out) {
-    for (std::size_t i = 0; i < width; ++i)
+    const hn::RebindToUnsigned<F32> d32;
+    const hn::Rebind<std::uint16_t, F32> d16;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d32) <= width; i += hn::Lanes(d32)) {
+      const auto low = hn::PromoteTo(d32, hn::LoadU(d16, first + i));
+      const auto high =
+          second == nullptr ? hn::Zero(d32) : hn::PromoteTo(d32, hn::LoadU(d16, second + i));
+      hn::StoreU(hn::Or(low, hn::ShiftLeft<16>(high)), d32, out + i);
+    }
+    for (; i < width; ++i)
       out[i] = first[i] | (second == nullptr ? 0u : static_cast<Lane>(second[i]) << 16);
   }
   static HWY_INLINE void store_weights(F32, const VF* p, Lane* out) {
@@ -243,38 +262,26 @@ class Block {
   /// Scores of `n` keys from `key` on -> weights relative to the highest score so far.
   void softmax(std::int64_t key, std::size_t n) {
     const F32 d;
-    const VF scale = hn::Set(d, a_.scale),
-             minus_infinity = hn::Set(d, -std::numeric_limits<float>::infinity());
-    // Positions relative to the block's first query: small integers, exact in f32.
-    const auto relative = static_cast<float>(key - first_position_);
     const bool masked = key + static_cast<std::int64_t>(n) > first_position_ + 1 ||
                         (a_.window > 0 && key <= end_position_ - 1 - a_.window);
+    // Plain scores stay as they are and are scaled inside the exponential.
+    const bool plain = !masked && a_.softcap == 0;
+    const VF scale = hn::Set(d, plain ? a_.scale : 1.0f);
     for (std::size_t row = 0; row < padded_rows_; row += hn::Lanes(d)) {
-      const VF position = hn::LoadU(d, position_ + row);
+      if (!plain) cap_and_mask(key, n, row, masked);
+      const float* scores = s_.get() + row;
+      VF highest = hn::LoadU(d, scores);
+      for (std::size_t j = 1; j < n; ++j)
+        highest = hn::Max(highest, hn::LoadU(d, scores + j * padded_rows_));
       const VF before = hn::LoadU(d, highest_ + row);
-      VF highest = before;
-      for (std::size_t j = 0; j < n; ++j) {
-        float* at = s_.get() + j * padded_rows_ + row;
-        VF v = hn::Mul(hn::LoadU(d, at), scale);
-        if (a_.softcap > 0) v = softcap(d, v, a_.softcap);
-        if (masked) {
-          const VF other = hn::Set(d, relative + static_cast<float>(j));
-          v = hn::IfThenElse(hn::Gt(other, position), minus_infinity, v);
-          if (a_.window > 0)
-            v = hn::IfThenElse(
-                hn::Le(hn::Add(other, hn::Set(d, static_cast<float>(a_.window))), position),
-                minus_infinity, v);
-        }
-        hn::StoreU(v, d, at);
-        highest = hn::Max(highest, v);
-      }
+      highest = hn::Max(hn::Mul(highest, scale), before);
       const VF shrink = hn::Exp(d, hn::Sub(before, highest));
       VF sum = hn::Mul(hn::LoadU(d, sum_ + row), shrink);
       for (std::size_t j = 0; j < n; j += Lanes::kPerLane) {
         VF weights[2] = {hn::Zero(d), hn::Zero(d)};
         for (std::size_t part = 0; part < std::min(Lanes::kPerLane, n - j); ++part) {
-          weights[part] = hn::Exp(
-              d, hn::Sub(hn::LoadU(d, s_.get() + (j + part) * padded_rows_ + row), highest));
+          const VF score = hn::LoadU(d, scores + (j + part) * padded_rows_);
+          weights[part] = hn::Exp(d, hn::MulSub(score, scale, highest));
           sum = hn::Add(sum, weights[part]);
         }
         Lanes::store_weights(d, weights, p_.get() + j / Lanes::kPerLane * padded_rows_ + row);
@@ -282,6 +289,29 @@ class Block {
       hn::StoreU(highest, d, highest_ + row);
       hn::StoreU(shrink, d, shrink_ + row);
       hn::StoreU(sum, d, sum_ + row);
+    }
+  }
+
+  /// Scales, caps and masks the scores of one vector of rows.
+  void cap_and_mask(std::int64_t key, std::size_t n, std::size_t row, bool masked) {
+    const F32 d;
+    const VF scale = hn::Set(d, a_.scale);
+    const VF hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
+    // Positions relative to the block's first query: small integers, exact in f32.
+    const VF position = hn::LoadU(d, position_ + row);
+    const auto first = static_cast<float>(key - first_position_);
+    const auto window = static_cast<float>(a_.window);
+    for (std::size_t j = 0; j < n; ++j) {
+      float* at = s_.get() + j * padded_rows_ + row;
+      VF v = hn::Mul(hn::LoadU(d, at), scale);
+      if (a_.softcap > 0) v = softcap(d, v, a_.softcap);
+      if (masked) {
+        const float other = first + static_cast<float>(j);
+        v = hn::IfThenElse(hn::Gt(hn::Set(d, other), position), hidden, v);
+        if (a_.window > 0)
+          v = hn::IfThenElse(hn::Le(hn::Set(d, other + window), position), hidden, v);
+      }
+      hn::StoreU(v, d, at);
     }
   }
 

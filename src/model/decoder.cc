@@ -216,6 +216,15 @@ class Pass {
 
 }  // namespace
 
+std::uint64_t pass_bytes(const ModelSpec& spec, std::int64_t bytes_per_value, std::int64_t n_tokens,
+                         std::int64_t n_sites) {
+  // As allocated by Pass::prepare: x, h and the two branches; queries, keys, values and what was
+  // attended.
+  const std::int64_t a_token = (4 + n_sites) * spec.d_model + spec.qkv_dim() + spec.q_dim();
+  const std::int64_t mlp = std::min(n_tokens, kMlpTile) * (spec.gated_mlp ? 3 : 1) * spec.d_ff;
+  return static_cast<std::uint64_t>((n_tokens * a_token + mlp) * bytes_per_value);
+}
+
 DecoderOutput decode(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request,
                      bool whole) {
   check_request(spec, request);

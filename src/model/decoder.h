@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <cstdint>
 #include <vector>
 
 #include "model/language_model.h"
@@ -20,5 +21,9 @@ struct DecoderOutput {
 /// checked; errors name its fault.
 DecoderOutput decode(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request,
                      bool whole);
+
+/// Bytes of the buffers of one pass, and of copies of `n_sites` sites.
+std::uint64_t pass_bytes(const ModelSpec& spec, std::int64_t bytes_per_value, std::int64_t n_tokens,
+                         std::int64_t n_sites);
 
 }  // namespace safesail

@@ -1,6 +1,7 @@
 #include "model/dot_bf16.h"
 
 #include "base/error.h"
+#include "model/unroll.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -27,21 +28,30 @@ SAFESAIL_BF16_TARGET void multiply_panel(const PairProduct& p, std::size_t row,
                                          std::size_t column) {
   __m512 sum[kRows][kVectors];
   float* c = p.c + row * p.c_row + column;
-  for (std::size_t r = 0; r < kRows; ++r)
+  SAFESAIL_UNROLL
+  for (std::size_t r = 0; r < kRows; ++r) {
+    SAFESAIL_UNROLL
     for (int v = 0; v < kVectors; ++v)
       sum[r][v] = p.accumulate ? _mm512_loadu_ps(c + r * p.c_row + 16 * v) : _mm512_setzero_ps();
+  }
   const std::uint32_t* a = p.a + row * p.a_row;
   const std::uint32_t* b = p.b + column;
   for (std::size_t k = 0; k < p.inner; ++k, a += p.a_inner, b += p.b_inner) {
     __m512bh right[kVectors];
+    SAFESAIL_UNROLL
     for (int v = 0; v < kVectors; ++v) right[v] = (__m512bh)_mm512_loadu_si512(b + 16 * v);
+    SAFESAIL_UNROLL
     for (std::size_t r = 0; r < kRows; ++r) {
       const auto left = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[r * p.a_row]));
+      SAFESAIL_UNROLL
       for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
     }
   }
-  for (std::size_t r = 0; r < kRows; ++r)
+  SAFESAIL_UNROLL
+  for (std::size_t r = 0; r < kRows; ++r) {
+    SAFESAIL_UNROLL
     for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(c + r * p.c_row + 16 * v, sum[r][v]);
+  }
 }
 
 }  // namespace

@@ -82,6 +82,14 @@ std::uint64_t LanguageModel::weight_bytes() const {
   return impl_->weights.bytes;
 }
 
+std::uint64_t LanguageModel::forward_bytes(std::int64_t n_tokens, std::size_t n_sites,
+                                           bool losses) const {
+  return pass_bytes(impl_->spec, impl_->options.dtype == ComputeType::bf16 ? 2 : 4, n_tokens,
+                    static_cast<std::int64_t>(n_sites)) +
+         // A tile in the model's dtype, and what becomes of it in f32.
+         (losses ? std::uint64_t{3} * kLogitTileBytes : 0);
+}
+
 namespace {
 
 /// Calls body(first, tile) with [n, vocab] logits of hidden[first, first + n), in the model's dtype

@@ -75,6 +75,9 @@ class LanguageModel {
   const LoadOptions& options() const;
   /// Bytes of the weights as held.
   std::uint64_t weight_bytes() const;
+  /// Bytes that a forward of `n_tokens` holds at its highest besides the weights, with a copy of
+  /// `n_sites` sites, and with tiles of logits where `losses` are asked for.
+  std::uint64_t forward_bytes(std::int64_t n_tokens, std::size_t n_sites, bool losses) const;
 
   ForwardResult forward(const ForwardRequest& request) const;
 
