@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/units.h"
@@ -35,6 +36,12 @@ std::uint64_t cgroup_available() {
 
 std::uint64_t available_memory_bytes() {
   return std::min(meminfo_available(), cgroup_available());
+}
+
+std::uint64_t resident_memory_bytes() {
+  std::uint64_t total_pages = 0, resident_pages = 0;
+  std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 std::uint64_t peak_memory_bytes() {

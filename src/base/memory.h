@@ -9,6 +9,9 @@ namespace safesail {
 /// MemAvailable of the kernel, cut to the cgroup's limit where there is one.
 std::uint64_t available_memory_bytes();
 
+/// Resident size of this process now.
+std::uint64_t resident_memory_bytes();
+
 /// Highest resident size of this process so far.
 std::uint64_t peak_memory_bytes();
 

@@ -8,7 +8,7 @@
 #include "model/decoder.h"
 #include "model/device.h"
 #include "model/families/family.h"
-#include "model/ops.h"
+#include "model/head.h"
 #include "model/weights.h"
 
 namespace safesail {
@@ -22,9 +22,6 @@ struct LanguageModel::Impl {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{16} << 20;
-
-/// Bytes of logits that are made at a time.
-constexpr std::int64_t kLogitTileBytes = std::int64_t{64} << 20;
 
 struct OpenModel {
   ModelPlan plan;
@@ -84,33 +81,12 @@ std::uint64_t LanguageModel::weight_bytes() const {
 
 std::uint64_t LanguageModel::forward_bytes(std::int64_t n_tokens, std::size_t n_sites,
                                            bool losses) const {
-  return pass_bytes(impl_->spec, impl_->options.dtype == ComputeType::bf16 ? 2 : 4, n_tokens,
-                    static_cast<std::int64_t>(n_sites)) +
-         // A tile in the model's dtype, and what becomes of it in f32.
-         (losses ? std::uint64_t{3} * kLogitTileBytes : 0);
+  const std::int64_t bytes_per_value = impl_->options.dtype == ComputeType::bf16 ? 2 : 4;
+  return pass_bytes(impl_->spec, bytes_per_value, n_tokens, static_cast<std::int64_t>(n_sites)) +
+         (losses ? head_bytes(n_tokens, bytes_per_value) : 0);
 }
 
 namespace {
-
-/// Calls body(first, tile) with [n, vocab] logits of hidden[first, first + n), in the model's dtype
-/// and without the cap.
-template <class Body>
-void for_logit_tiles(const Weights& weights, const at::Tensor& hidden, const Body& body) {
-  const Linear& head = weights.head;
-  const std::int64_t vocab = head.weight.size(0);
-  const std::int64_t tile = std::max<std::int64_t>(
-      16, kLogitTileBytes / (vocab * static_cast<std::int64_t>(hidden.element_size())));
-  const at::Tensor buffer = at::empty({std::min(tile, hidden.size(0)), vocab}, hidden.options());
-  for (std::int64_t first = 0; first < hidden.size(0); first += tile) {
-    const std::int64_t n = std::min(tile, hidden.size(0) - first);
-    at::Tensor out = buffer.narrow(0, 0, n);
-    if (head.bias.defined())
-      at::addmm_out(out, head.bias, hidden.narrow(0, first, n), head.weight.t());
-    else
-      at::mm_out(out, hidden.narrow(0, first, n), head.weight.t());
-    body(first, out);
-  }
-}
 
 /// Index of the last token of each sequence.
 at::Tensor last_rows(std::span<const std::int32_t> starts) {
@@ -132,12 +108,7 @@ ForwardResult LanguageModel::forward(const ForwardRequest& request) const {
   at::Tensor hidden = output.hidden;
   if (request.logits == ForwardRequest::Logits::last_of_each)
     hidden = hidden.index_select(0, last_rows(request.starts).to(hidden.device()));
-  at::Tensor logits =
-      at::empty({hidden.size(0), impl_->spec.vocab_size}, hidden.options().dtype(at::kFloat));
-  for_logit_tiles(impl_->weights, hidden, [&](std::int64_t first, const at::Tensor& tile) {
-    logits.narrow(0, first, tile.size(0)).copy_(finish_logits(impl_->spec, tile));
-  });
-  result.logits = std::make_unique<at::Tensor>(std::move(logits));
+  result.logits = std::make_unique<at::Tensor>(logits_of(impl_->spec, impl_->weights.head, hidden));
   return result;
 }
 
@@ -149,12 +120,7 @@ at::Tensor LanguageModel::next_token_loss(const ForwardRequest& request) const {
   for (const std::int32_t start : request.starts.subspan(1))
     next[static_cast<std::size_t>(start) - 1] = -1;
   const at::Tensor targets = at::tensor(next, at::kInt).to(output.hidden.device());
-  at::Tensor loss = at::empty({output.hidden.size(0)}, output.hidden.options().dtype(at::kFloat));
-  for_logit_tiles(impl_->weights, output.hidden, [&](std::int64_t first, const at::Tensor& tile) {
-    loss.narrow(0, first, tile.size(0))
-        .copy_(losses(impl_->spec, tile, targets.narrow(0, first, tile.size(0))));
-  });
-  return loss;
+  return losses_of(impl_->spec, impl_->weights.head, output.hidden, targets);
 }
 
 }  // namespace safesail

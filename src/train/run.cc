@@ -113,12 +113,18 @@ void prepare_folder(const RunConfig& config, const std::string& hash, json& mani
               "choose another --out, or start over with --force");
 }
 
-void state_memory(const RunConfig& config, const ModelSpec& spec, Reporter& reporter) {
-  const std::uint64_t bytes = grid_memory_bytes(config.grid, spec.d_model, config.block_rows);
-  reporter.note(fmt::format("{} SAEs of {} features and their optimiser need {}",
-                            config.grid.sites.size() * config.grid.ks.size(),
-                            config.grid.n_features, human_bytes(bytes)));
-  require_memory(bytes, "the grid of SAEs",
+void state_memory(const RunConfig& config, const LanguageModel& model, Reporter& reporter) {
+  const std::uint64_t grid =
+      grid_memory_bytes(config.grid, model.spec().d_model, config.block_rows);
+  const std::uint64_t pass =
+      model.forward_bytes(config.batch.batch_tokens, config.grid.sites.size(), true);
+  const std::uint64_t held = resident_memory_bytes();  // the model, libraries, tokenizer
+  reporter.note(fmt::format(
+      "memory: {} in all ({} held by the model and the program, {} for {} SAEs of {} features, {} "
+      "for the model's passes)",
+      human_bytes(held + grid + pass), human_bytes(held), human_bytes(grid),
+      config.grid.sites.size() * config.grid.ks.size(), config.grid.n_features, human_bytes(pass)));
+  require_memory(grid + pass, "the grid of SAEs",
                  "train fewer SAEs at once, or smaller ones (--expansion)");
 }
 
@@ -149,7 +155,7 @@ RunResult run_phase_one(RunConfig config, Reporter& reporter, std::stop_token st
   RunResult result;
 
   if (!manifest.contains("train")) {
-    state_memory(config, model.spec(), reporter);
+    state_memory(config, model, reporter);
     Harvester harvester(
         model, open_batches(config, tokenizer, Split::train),
         {.sites = sites, .block_rows = config.block_rows, .max_rows = config.grid.n_tokens});
