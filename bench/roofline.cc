@@ -1,7 +1,7 @@
 // What the machine can do at the shapes we work with, as one JSON line a case: the bare matrix
 // products of a model's prefill and of an SAE's encoder, and the memory's reading speed. Nothing
 // of ours is in the loop, so these are the limits to hold our own numbers against.
-//   bench_roofline MODEL [SHAPE...]     SHAPE: d,F,B of an SAE, e.g. 2048,20480,4096
+//   bench_roofline MODEL [SHAPE...]     SHAPE: d,F,k,B of an SAE, e.g. 2048,20480,200,4096
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <algorithm>
@@ -85,8 +85,9 @@ void prefill(const Products& products, std::int64_t n_tokens, bool with_head) {
 
 void encoder(const std::string& shape) {
   long long d = 0, n_features = 0, batch = 0;
-  if (std::sscanf(shape.c_str(), "%lld,%lld,%lld", &d, &n_features, &batch) != 3)
-    bad_input("arguments", fmt::format("expected d,F,B, got '{}'", shape), "e.g. 2048,20480,4096");
+  if (std::sscanf(shape.c_str(), "%lld,%lld,%*d,%lld", &d, &n_features, &batch) != 3)
+    bad_input("arguments", fmt::format("expected d,F,k,B, got '{}'", shape),
+              "e.g. 2048,20480,200,4096");
   for (const auto dtype : {at::kBFloat16, at::kFloat}) {
     const at::Tensor z = at::randn({batch, d}).to(dtype);
     const at::Tensor w = at::randn({n_features, d}).to(dtype);
@@ -114,7 +115,7 @@ double read_bytes_per_second() {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    fmt::print(stderr, "usage: bench_roofline MODEL [d,F,B...]\n");
+    fmt::print(stderr, "usage: bench_roofline MODEL [d,F,k,B...]\n");
     return 2;
   }
   try {

@@ -16,10 +16,11 @@ shapes=(576,4608,32,1024 2048,20480,200,4096)
 cmake --build "$build" --target bench_prefill bench_sae_step bench_tokenize bench_roofline >"$build/bench.log" ||
   { cat "$build/bench.log" >&2; exit 1; }
 
+scripts/machine.sh
 lines=$build/bench.jsonl
 bin=$build/bin
 {
-  "$bin/bench_roofline" "$model" "${shapes[@]/,32,/,}"
+  "$bin/bench_roofline" "$model" "${shapes[@]}"
   "$bin/bench_prefill" "$model" bf16 "$threads" "$repeats"
   "$bin/bench_tokenize" "$model" "$corpus"
   "$bin/bench_sae_step" --steps "$repeats" "${shapes[@]}"

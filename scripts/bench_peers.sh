@@ -29,6 +29,7 @@ bf16=$peers/smollm2-135m-instruct-bf16.gguf
 
 cmake --build "$build" --target bench_on_request >"$build/bench.log" || { cat "$build/bench.log" >&2; exit 1; }
 
+scripts/machine.sh
 log=$peers/compare.log
 : >"$log"
 "$python" scripts/peers/compare.py "$build/bin/bench_on_request" "$model" "$bf16" "$log" "$@"

@@ -62,7 +62,7 @@ def main():
         "limit: the encoder's product", "of the limit")
     row("---", "---", *["--:"] * 9, "---", "--:")
     for step in steps:
-        limit = cases["encoder {d},{F},{B} {step}".format(**step)]
+        limit = cases["encoder {d},{F},{k},{B} {step}".format(**step)]
         rate_now = float(step["tokens_per_s"])
         row(step["step"], "{d}, {F}, {k}, {B}".format(**step), f"{rate_now:,.0f}", step["ms"], step["best_ms"],
             *(step[name] for name in SAE_COLUMNS[7:]),

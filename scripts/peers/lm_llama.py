@@ -12,7 +12,9 @@ import llama_cpp as llama
 import numpy as np
 from worker import seconds_of, serve
 
-N_TOKENS = 2048  # a batch, and room in the cache
+N_SEQUENCES = 8
+N_TOKENS = 2048  # of a batch
+SEQUENCE_TOKENS = 512  # of the cache, for each sequence
 
 
 def write_bf16(source, out):
@@ -30,9 +32,10 @@ def open_model(path, threads):
     params.n_gpu_layers = 0
     model = llama.llama_model_load_from_file(path.encode(), params)
     params = llama.llama_context_default_params()
-    params.n_ctx = params.n_batch = N_TOKENS
+    params.n_ctx = N_SEQUENCES * SEQUENCE_TOKENS
+    params.n_batch = N_TOKENS
     params.n_ubatch = int(os.environ.get("UBATCH", "512"))
-    params.n_seq_max = 8
+    params.n_seq_max = N_SEQUENCES
     params.n_threads = params.n_threads_batch = threads
     params.kv_unified = os.environ.get("UNIFIED", "0") == "1"
     return model, llama.llama_init_from_model(model, params)
