@@ -1,6 +1,5 @@
 #include "base/file.h"
 
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -48,7 +47,7 @@ TEST_F(FileTest, AbandonedAtomicFileLeavesTheOldOneAndNoRest) {
 }
 
 TEST_F(FileTest, MapsAnEmptyFile) {
-  std::ofstream(dir_ / "empty");
+  write_file(dir_ / "empty", "");
   EXPECT_TRUE(MappedFile(dir_ / "empty").bytes().empty());
 }
 

@@ -229,7 +229,8 @@ class Block {
                                                    : Lane{0};
       highest_[row] = kLowest;
       sum_[row] = 0;
-      position_[row] = static_cast<float>(row / group_);
+      const std::size_t position = row / group_;
+      position_[row] = static_cast<float>(position);
     }
     std::fill_n(o_.get(), padded_rows_ * width_, 0.0f);
   }

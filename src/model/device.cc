@@ -1,6 +1,7 @@
 #include "model/device.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <charconv>
 #include <dlfcn.h>
 #include <filesystem>
