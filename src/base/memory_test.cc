@@ -1,7 +1,6 @@
 #include "base/memory.h"
 
 #include <gtest/gtest.h>
-
 #include <vector>
 
 #include "base/error.h"

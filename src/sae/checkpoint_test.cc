@@ -13,6 +13,9 @@ namespace safesail {
 namespace {
 
 class Checkpoint : public testing::Test {
+ public:
+  ~Checkpoint() override { fs::remove_all(folder_); }
+
  protected:
   Checkpoint() : folder_(fs::path(testing::TempDir()) / "safesail_checkpoint_test") {
     fs::create_directories(folder_);
@@ -20,7 +23,6 @@ class Checkpoint : public testing::Test {
     x = random_tensor(80, 12, rng).mul_(4);
     save_sae(path, sae, provenance, x);
   }
-  ~Checkpoint() override { fs::remove_all(folder_); }
 
   // The file again with other metadata and one float of one tensor changed.
   void rewrite(const std::map<std::string, std::string>& changes, const std::string& tensor = "",
