@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "model/ops_cpu.h"
@@ -104,25 +105,34 @@ void activate(const ModelSpec& spec, at::Tensor& x) {
     at::gelu_(x, spec.activation == Activation::gelu ? "none" : "tanh");
 }
 
-at::Tensor losses(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets) {
-  if (!logits.is_cpu()) return aten::losses(spec, logits, targets);
-  SAFESAIL_CHECK(logits.is_contiguous() && targets.is_contiguous());
-  at::Tensor out = at::empty({logits.size(0)}, at::kFloat);
+RunningLoss::RunningLoss(const at::Tensor& targets)
+    : targets_(targets.contiguous()),
+      highest_(at::full_like(targets, -std::numeric_limits<float>::infinity(), at::kFloat)),
+      sum_(at::zeros_like(targets, at::kFloat)),
+      chosen_(at::zeros_like(targets, at::kFloat)) {}
+
+void RunningLoss::add(const ModelSpec& spec, const at::Tensor& logits, std::int64_t row,
+                      std::int64_t id) {
+  const std::int64_t n = logits.size(0);
+  if (!logits.is_cpu())
+    return aten::add_loss(spec, logits, targets_.narrow(0, row, n), id, highest_.narrow(0, row, n),
+                          sum_.narrow(0, row, n), chosen_.narrow(0, row, n));
+  SAFESAIL_CHECK(logits.is_contiguous());
   const cpu::LossRows args{.bf16 = is_bf16(logits),
                            .width = logits.size(1),
+                           .first_id = id,
                            .softcap = static_cast<float>(spec.final_softcap),
                            .logits = logits.const_data_ptr(),
-                           .targets = targets.const_data_ptr<std::int32_t>(),
-                           .out = out.mutable_data_ptr<float>()};
-  at::parallel_for(0, out.size(0), 1,
+                           .targets = targets_.const_data_ptr<std::int32_t>() + row,
+                           .highest = highest_.mutable_data_ptr<float>() + row,
+                           .sum = sum_.mutable_data_ptr<float>() + row,
+                           .chosen = chosen_.mutable_data_ptr<float>() + row};
+  at::parallel_for(0, n, 1,
                    [&](std::int64_t begin, std::int64_t end) { cpu::loss_rows(args, begin, end); });
-  return out;
 }
 
-at::Tensor finish_logits(const ModelSpec& spec, const at::Tensor& logits) {
-  const at::Tensor f32 = logits.to(at::kFloat);
-  if (spec.final_softcap == 0) return f32;
-  return (f32 / spec.final_softcap).tanh_().mul_(spec.final_softcap);
+at::Tensor RunningLoss::finish() const {
+  return (sum_.log() + highest_ - chosen_).masked_fill_(targets_.lt(0), 0);
 }
 
 }  // namespace safesail

@@ -31,11 +31,20 @@ void rotate(const ModelSpec& spec, const LayerWeights& weights, const RopeTable&
 void gate(const ModelSpec& spec, const at::Tensor& gate_up, at::Tensor& out);
 /// x = act(x), in place.
 void activate(const ModelSpec& spec, at::Tensor& x);
-/// -log softmax(cap(logits))[target] of each row, f32; 0 where the target is negative. `targets`
-/// int32 on the device of the logits.
-at::Tensor losses(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets);
-/// f32 logits after the final soft cap.
-at::Tensor finish_logits(const ModelSpec& spec, const at::Tensor& logits);
+/// -log softmax(cap(logits))[target] of each row, from logits that come a piece at a time.
+class RunningLoss {
+ public:
+  /// `targets` [n] int32; negative: the loss is 0.
+  explicit RunningLoss(const at::Tensor& targets);
+  /// Logits [m, k], before the soft cap, of rows from `row` on and ids from `id` on.
+  void add(const ModelSpec& spec, const at::Tensor& logits, std::int64_t row, std::int64_t id);
+  /// [n] f32
+  at::Tensor finish() const;
+
+ private:
+  at::Tensor targets_;
+  at::Tensor highest_, sum_, chosen_;  ///< [n] f32: highest logit, sum of exp(logit - it), target's
+};
 
 namespace aten {
 
@@ -44,7 +53,9 @@ void add_norm(const ModelSpec& spec, const Norm& weights, at::Tensor& x, const a
 void rotate(const ModelSpec& spec, const LayerWeights& weights, const RopeTable& table,
             at::Tensor& qkv);
 void gate(const ModelSpec& spec, const at::Tensor& gate_up, at::Tensor& out);
-at::Tensor losses(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets);
+/// One step of RunningLoss.
+void add_loss(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets,
+              std::int64_t id, at::Tensor highest, at::Tensor sum, at::Tensor chosen);
 
 }  // namespace aten
 }  // namespace safesail

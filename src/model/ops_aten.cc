@@ -50,11 +50,18 @@ void gate(const ModelSpec& spec, const at::Tensor& gate_up, at::Tensor& out) {
   out.copy_(active * halves[1]);
 }
 
-at::Tensor losses(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets) {
-  const at::Tensor capped = finish_logits(spec, logits);
-  const at::Tensor chosen =
-      capped.gather(1, targets.clamp_min(0).to(at::kLong).unsqueeze(1)).squeeze(1);
-  return (capped.logsumexp(1) - chosen).masked_fill(targets.lt(0), 0);
+void add_loss(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets,
+              std::int64_t id, at::Tensor highest, at::Tensor sum, at::Tensor chosen) {
+  at::Tensor capped = logits.to(at::kFloat);
+  if (spec.final_softcap > 0) capped = (capped / spec.final_softcap).tanh() * spec.final_softcap;
+  const at::Tensor top = at::maximum(highest, capped.amax(1));
+  sum.mul_((highest - top).exp()).add_((capped - top.unsqueeze(1)).exp().sum(1));
+  highest.copy_(top);
+  const at::Tensor column = targets.to(at::kLong) - id;
+  const at::Tensor inside = column.ge(0).logical_and(column.lt(logits.size(1)));
+  const at::Tensor found =
+      capped.gather(1, column.clamp(0, logits.size(1) - 1).unsqueeze(1)).squeeze(1);
+  chosen.copy_(at::where(inside, found, chosen));
 }
 
 }  // namespace safesail::aten

@@ -1,5 +1,6 @@
 #include "model/ops_cpu.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -153,27 +154,26 @@ template <class T>
 void loss_typed(const LossRows& a, std::int64_t begin, std::int64_t end) {
   const F32 d;
   const VF lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t whole = a.width / lanes * lanes;
+  const auto tail = static_cast<std::size_t>(a.width - whole);
   for (std::int64_t r = begin; r < end; ++r) {
-    if (a.targets[r] < 0) {
-      a.out[r] = 0;
-      continue;
-    }
+    if (a.targets[r] < 0) continue;
     const T* row = static_cast<const T*>(a.logits) + r * a.width;
-    const auto logit = [&](std::int64_t i, std::size_t n) HWY_ATTR {
-      const VF v = load_n(d, row + i, n);
-      const VF capped = a.softcap > 0 ? softcap(d, v, a.softcap) : v;
-      return hn::IfThenElse(hn::FirstN(d, n), capped, lowest);
-    };
-    VF highest = lowest;
-    for_vectors(a.width, [&](std::int64_t i, std::size_t n)
-                             HWY_ATTR { highest = hn::Max(highest, logit(i, n)); });
-    const float top = hn::GetLane(hn::MaxOfLanes(d, highest));
-    VF sum = hn::Zero(d);
-    for_vectors(a.width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
-      sum = hn::Add(sum, hn::Exp(d, hn::Sub(logit(i, n), hn::Set(d, top))));
-    });
-    const float target = hn::GetLane(logit(a.targets[r], 1));
-    a.out[r] = std::log(hn::GetLane(hn::SumOfLanes(d, sum))) + top - target;
+    const auto cap = [&](VF v) HWY_ATTR { return a.softcap > 0 ? softcap(d, v, a.softcap) : v; };
+    const VF last = hn::IfThenElse(hn::FirstN(d, tail), cap(load_n(d, row + whole, tail)), lowest);
+    VF highest = last;
+    for (std::int64_t i = 0; i < whole; i += lanes)
+      highest = hn::Max(highest, cap(load(d, row + i)));
+    const float top = std::max(a.highest[r], hn::GetLane(hn::MaxOfLanes(d, highest)));
+    const VF shift = hn::Set(d, top);
+    VF sum = hn::Exp(d, hn::Sub(last, shift));
+    for (std::int64_t i = 0; i < whole; i += lanes)
+      sum = hn::Add(sum, hn::Exp(d, hn::Sub(cap(load(d, row + i)), shift)));
+    a.sum[r] = a.sum[r] * std::exp(a.highest[r] - top) + hn::GetLane(hn::SumOfLanes(d, sum));
+    a.highest[r] = top;
+    const std::int64_t column = a.targets[r] - a.first_id;
+    if (column >= 0 && column < a.width) a.chosen[r] = hn::GetLane(cap(load_n(d, row + column, 1)));
   }
 }
 

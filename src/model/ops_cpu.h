@@ -48,12 +48,16 @@ void gate_rows(const GateRows& args, std::int64_t begin, std::int64_t end);
 struct LossRows {
   bool bf16;
   std::int64_t width;
-  float softcap;  ///< 0: none
-  const void* logits;
-  const std::int32_t* targets;  ///< negative: the loss is 0
-  float* out;
+  std::int64_t first_id;  ///< token of column 0
+  float softcap;          ///< 0: none
+  const void* logits;     ///< [rows, width]
+  const std::int32_t* targets;
+  float* highest;  ///< highest logit so far
+  float* sum;      ///< of exp(logit - highest)
+  float* chosen;   ///< the target's logit, once met
 };
-/// out[row] = logsumexp(logits[row]) - logits[row, target]
+/// Adds `width` more logits to each row's running softmax. Rows with a negative target are left
+/// out.
 void loss_rows(const LossRows& args, std::int64_t begin, std::int64_t end);
 
 }  // namespace safesail::cpu

@@ -1,0 +1,24 @@
+// From the final hidden states to logits and losses, a tile of tokens and of the vocabulary at a
+// time: logits are never held beyond a tile, except those that the caller asks for.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <cstdint>
+
+#include "model/spec.h"
+#include "model/weights.h"
+
+namespace safesail {
+
+/// [n, vocab] f32 after the soft cap; `hidden` [n, d_model].
+at::Tensor logits_of(const ModelSpec& spec, const Linear& head, const at::Tensor& hidden);
+
+/// -log p(target) of each row in nats, [n] f32; 0 where the target is negative. `targets` [n] int32
+/// on the device of `hidden`.
+at::Tensor losses_of(const ModelSpec& spec, const Linear& head, const at::Tensor& hidden,
+                     const at::Tensor& targets);
+
+/// Bytes that either holds at its highest besides its result.
+std::uint64_t head_bytes(std::int64_t n_tokens, std::int64_t bytes_per_value);
+
+}  // namespace safesail
