@@ -43,7 +43,8 @@ asan: setup  ## the tests under the address and undefined-behaviour sanitizers
 tsan: setup  ## the tests under the thread sanitizer
 	@cmake --preset tsan >/dev/null && cmake --build --preset tsan && ctest --preset tsan
 
-fuzz: setup  ## each reader's fuzz target for 60 seconds
+fuzz:  ## each reader's fuzz target for 60 seconds
+	@scripts/setup.sh fuzz
 	@scripts/fuzz.sh
 
 clean:  ## remove what was built (not .deps/)

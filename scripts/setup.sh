@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh          what `make demo` and `make test` need
 #   scripts/setup.sh full     also the Gemma 3 model of `make test-full` (250 MB, Gemma terms)
+#   scripts/setup.sh fuzz     also clang's fuzzing runtime
 #
 # System packages come by apt (with sudo where the user is not root); everything else lands in .deps/
 # inside this checkout: libtorch, the demo's model and corpus, three tokenizers for the tests.
@@ -18,7 +19,7 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # ---------------------------------------------------------------- system packages
 apt_packages=(build-essential cmake ninja-build pkg-config ccache clang-format clang-tidy clang git unzip
   ca-certificates python3 python3-pip libfmt-dev nlohmann-json3-dev libcli11-dev libhwy-dev libxxhash-dev
-  zlib1g-dev libzstd-dev libgtest-dev libgmock-dev libbenchmark-dev)
+  zlib1g-dev libzstd-dev libgtest-dev libgmock-dev)
 # A toolchain that is already there is used as it is.
 command -v cargo >/dev/null || apt_packages+=(cargo-web)
 command -v npm >/dev/null || apt_packages+=(npm)
@@ -157,5 +158,12 @@ install_apt
 install_torch
 install_model
 install_data
-[ "${1:-}" = full ] && install_gemma
-exit 0
+case "${1:-}" in
+  full) install_gemma ;;
+  fuzz)
+    if ! compgen -G "$(clang -print-resource-dir)/lib/linux/libclang_rt.fuzzer-*.a" >/dev/null; then
+      apt_packages+=("libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev")
+      install_apt
+    fi
+    ;;
+esac
