@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "model/attention_cpu.h"
+#include "model/dot_bf16.h"
 
 namespace safesail {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 void attention_on_cpu(const ModelSpec& spec, std::int32_t window, const at::Tensor& qkv,
                       std::span<const AttentionSpan> spans, at::Tensor& out) {
   const cpu::Attention args{.bf16 = qkv.scalar_type() == at::kBFloat16,
+                            .use_bf16_dot = cpu::has_bf16_dot(),
                             .n_heads = spec.n_heads,
                             .n_kv_heads = spec.n_kv_heads,
                             .head_dim = spec.head_dim,

@@ -376,7 +376,7 @@ class Block {
 void attend(const Attention& args, const AttentionBlock& block) {
   if (!args.bf16)
     Block<FloatLanes, float>(args, block).run();
-  else if (cpu::has_bf16_dot())
+  else if (args.use_bf16_dot)
     Block<PairLanes, Bf16>(args, block).run();
   else
     Block<FloatLanes, Bf16>(args, block).run();

@@ -13,6 +13,7 @@ namespace safesail::cpu {
 
 struct Attention {
   bool bf16;
+  bool use_bf16_dot;  ///< for bf16 only: multiply pairs where has_bf16_dot(), else as f32
   std::int64_t n_heads, n_kv_heads, head_dim;
   float scale, softcap;
   std::int32_t window;

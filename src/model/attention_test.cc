@@ -5,7 +5,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "model/attention_cpu.h"
 #include "model/golden_testing.h"
+#include "model/instruction_sets_testing.h"
 
 namespace safesail {
 namespace {
@@ -62,11 +64,36 @@ TEST_P(Attention, AsAten) {
     span.v = keys_f32.const_data_ptr<float>() + element + spec.kv_dim();
   }
   at::Tensor out = at::full({n, spec.q_dim()}, 99, type), expected = at::empty({n, spec.q_dim()});
-  attention(spec, shape.window, qkv, spans, out);
   aten::attention(spec, shape.window, qkv_f32, spans_f32, expected);
   // f32: sums of up to 200 products and exps good to a few ulp. bf16: the weights and the result
   // are rounded, 2^-9 of an element each; elements reach some five rms.
-  expect_close(out, expected, type == at::kFloat ? 2e-5 : 0.03, "attention");
+  const double tolerance = type == at::kFloat ? 2e-5 : 0.03;
+  testing::on_each_instruction_set([&, type = type, shape = shape] {
+    out.fill_(99);
+    attention(spec, shape.window, qkv, spans, out);
+    expect_close(out, expected, tolerance, "attention");
+    if (type == at::kFloat) return;
+    // bf16 on a CPU that cannot multiply it.
+    out.fill_(99);
+    const cpu::Attention args{.bf16 = true,
+                              .use_bf16_dot = false,
+                              .n_heads = spec.n_heads,
+                              .n_kv_heads = spec.n_kv_heads,
+                              .head_dim = spec.head_dim,
+                              .scale = static_cast<float>(spec.attention_scale),
+                              .softcap = static_cast<float>(spec.attention_softcap),
+                              .window = shape.window,
+                              .q = qkv.const_data_ptr(),
+                              .q_stride = qkv.stride(0),
+                              .out = out.mutable_data_ptr(),
+                              .out_stride = out.stride(0)};
+    for (const AttentionSpan& span : spans)
+      for (std::int64_t head = 0; head < spec.n_kv_heads; ++head)
+        for (std::int64_t first = 0; first < span.n_queries; first += 10)
+          cpu::attend(args,
+                      {&span, head, first, std::min<std::int64_t>(10, span.n_queries - first)});
+    expect_close(out, expected, tolerance, "attention in f32");
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "model/golden_testing.h"
+#include "model/instruction_sets_testing.h"
 
 namespace safesail {
 namespace {
@@ -23,32 +24,27 @@ at::Tensor noise(at::IntArrayRef shape, at::ScalarType type = at::kFloat, double
   return (at::randn(shape) * scale).to(type);
 }
 
-class Ops : public ::testing::TestWithParam<at::ScalarType> {
- protected:
-  void SetUp() override { at::manual_seed(1); }
-};
-
-TEST_P(Ops, NormsWithAndWithoutAddition) {
+void check_norms(at::ScalarType type) {
   for (const NormKind kind : {NormKind::rms, NormKind::layer})
     for (const std::int64_t width : kWidths) {
       ModelSpec spec;
       spec.norm = kind;
       const Norm weights{noise({width}), kind == NormKind::layer ? noise({width}) : at::Tensor()};
-      at::Tensor x = noise({5, width}, GetParam()) + 2, same_x = x.clone();
-      const at::Tensor delta = noise({5, width}, GetParam());
+      at::Tensor x = noise({5, width}, type) + 2, same_x = x.clone();
+      const at::Tensor delta = noise({5, width}, type);
       at::Tensor out = at::empty_like(x), expected = at::empty_like(x);
       norm(spec, weights, x, out);
       aten::add_norm(spec, weights, same_x, nullptr, expected);
-      expect_close(out, expected, tolerance(GetParam()), "norm " + std::to_string(width));
+      expect_close(out, expected, tolerance(type), "norm " + std::to_string(width));
       EXPECT_TRUE(x.equal(same_x));
       add_norm(spec, weights, x, delta, out);
       aten::add_norm(spec, weights, same_x, &delta, expected);
-      expect_close(out, expected, tolerance(GetParam()), "add_norm " + std::to_string(width));
+      expect_close(out, expected, tolerance(type), "add_norm " + std::to_string(width));
       EXPECT_TRUE(x.equal(same_x)) << "the sum is rounded as ATen rounds it";
     }
 }
 
-TEST_P(Ops, RotationOfPartAndWholeHeads) {
+void check_rotation(at::ScalarType type) {
   for (const std::int64_t head_dim : {2, 6, 10, 16, 34, 64, 80})
     for (const bool qk_norm : {false, true})
       for (const std::int64_t rotary : {std::int64_t{2}, head_dim / 4 * 2, head_dim}) {
@@ -64,41 +60,40 @@ TEST_P(Ops, RotationOfPartAndWholeHeads) {
         for (std::int64_t i = 0; i < rotary / 2; ++i)
           rope.inv_freq.push_back(1.0f / static_cast<float>(i + 1));
         const RopeTable table = rope_table(rope, at::tensor({0, 1, 5, 900}, at::kLong));
-        at::Tensor qkv = noise({4, spec.qkv_dim()}, GetParam()), expected = qkv.clone();
+        at::Tensor qkv = noise({4, spec.qkv_dim()}, type), expected = qkv.clone();
         rotate(spec, weights, table, qkv);
         aten::rotate(spec, weights, table, expected);
-        expect_close(qkv, expected, tolerance(GetParam()), "rotate " + std::to_string(head_dim));
+        expect_close(qkv, expected, tolerance(type), "rotate " + std::to_string(head_dim));
         EXPECT_TRUE(qkv.narrow(1, 4 * head_dim, head_dim)
                         .equal(expected.narrow(1, 4 * head_dim, head_dim)));
       }
 }
 
-TEST_P(Ops, GatesFarOutToo) {
+void check_gates(at::ScalarType type) {
   for (const Activation activation : {Activation::silu, Activation::gelu_tanh, Activation::gelu})
     for (const std::int64_t width : kWidths) {
       ModelSpec spec;
       spec.activation = activation;
-      at::Tensor gate_up = noise({5, 2 * width}, GetParam(), 3);
+      at::Tensor gate_up = noise({5, 2 * width}, type, 3);
       // Where exp(-x) overflows, where tanh is flat, and zero.
       for (const float extreme : {-1e4f, -90.0f, 90.0f, 1e4f, 0.0f})
         gate_up[at::randint(5, {1}).item<std::int64_t>()]
                [at::randint(width, {1}).item<std::int64_t>()] = extreme;
-      at::Tensor out = at::empty({5, width}, GetParam()), expected = at::empty_like(out);
+      at::Tensor out = at::empty({5, width}, type), expected = at::empty_like(out);
       gate(spec, gate_up, out);
       aten::gate(spec, gate_up, expected);
-      EXPECT_TRUE(
-          at::allclose(out.to(at::kFloat), expected.to(at::kFloat), tolerance(GetParam()), 1e-5))
+      EXPECT_TRUE(at::allclose(out.to(at::kFloat), expected.to(at::kFloat), tolerance(type), 1e-5))
           << "width " << width << ", worst "
           << (out.to(at::kFloat) - expected.to(at::kFloat)).abs().max().item<float>();
     }
 }
 
-TEST_P(Ops, LossesWithAndWithoutCapInPieces) {
+void check_losses(at::ScalarType type) {
   for (const double cap : {0.0, 5.0})
     for (const std::int64_t width : kWidths) {
       ModelSpec spec;
       spec.final_softcap = cap;
-      const at::Tensor logits = noise({4, width}, GetParam(), 8);
+      const at::Tensor logits = noise({4, width}, type, 8);
       const auto last = static_cast<std::int32_t>(width - 1);
       const at::Tensor targets = at::tensor({0, last, -1, last / 2}, at::kInt);
       at::Tensor capped = logits.to(at::kDouble);
@@ -128,9 +123,28 @@ TEST_P(Ops, LossesWithAndWithoutCapInPieces) {
     }
 }
 
+class Ops : public ::testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override { at::manual_seed(1); }
+};
+
+// Each on every instruction set.
+TEST_P(Ops, NormsWithAndWithoutAddition) {
+  testing::on_each_instruction_set([] { check_norms(GetParam()); });
+}
+TEST_P(Ops, RotationOfPartAndWholeHeads) {
+  testing::on_each_instruction_set([] { check_rotation(GetParam()); });
+}
+TEST_P(Ops, GatesFarOutToo) {
+  testing::on_each_instruction_set([] { check_gates(GetParam()); });
+}
+TEST_P(Ops, LossesWithAndWithoutCapInPieces) {
+  testing::on_each_instruction_set([] { check_losses(GetParam()); });
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, Ops, ::testing::Values(at::kFloat, at::kBFloat16),
-                         [](const auto& type) {
-                           return type.param == at::kFloat ? "f32" : "bf16";
+                         [](const auto& element) {
+                           return element.param == at::kFloat ? "f32" : "bf16";
                          });
 
 }  // namespace
