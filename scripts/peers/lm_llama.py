@@ -33,11 +33,9 @@ def open_model(path, threads):
     model = llama.llama_model_load_from_file(path.encode(), params)
     params = llama.llama_context_default_params()
     params.n_ctx = N_SEQUENCES * SEQUENCE_TOKENS
-    params.n_batch = N_TOKENS
-    params.n_ubatch = int(os.environ.get("UBATCH", "512"))
+    params.n_batch = N_TOKENS  # it works in pieces of n_ubatch = 512, its default
     params.n_seq_max = N_SEQUENCES
     params.n_threads = params.n_threads_batch = threads
-    params.kv_unified = os.environ.get("UNIFIED", "0") == "1"
     return model, llama.llama_init_from_model(model, params)
 
 
