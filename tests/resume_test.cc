@@ -81,7 +81,7 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
   SilentReporter silent;
   train(dir_ / "whole", {}, silent);
   const fs::path run = dir_ / "killed";
-  // Kill the child as soon as it has made some checkpoint, three times, each time somewhere else.
+  // Kill the program three times, each time somewhere else: before, between or in its checkpoints.
   for (int round = 0; round < 3; ++round) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
@@ -89,7 +89,7 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
       const std::string activations = (dir_ / "x.safetensors").string(), out = run.string();
       ::execl(SAFESAIL_PROGRAM, "safesail", "train", "--quiet", "--activations",
               activations.c_str(), "-k", "3,6", "--features", "96", "--batch", "256", "--block",
-              "1000", "--checkpoint-minutes", "0", "--out", out.c_str(), nullptr);
+              "1000", "--held-out", "0", "--checkpoint-minutes", "0", "--out", out.c_str(), nullptr);
       ::_exit(127);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(300 + 150 * round));
@@ -100,7 +100,7 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
   }
   const Outcome outcome =
       run_safesail("train --quiet --activations " + (dir_ / "x.safetensors").string() +
-                   " -k 3,6 --features 96 --batch 256 --block 1000 --checkpoint-minutes 0 --out " +
+                   " -k 3,6 --features 96 --batch 256 --block 1000 --held-out 0 --checkpoint-minutes 0 --out " +
                    run.string());
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   // The provenance differs (the program writes its config hash), the weights and metrics may not.

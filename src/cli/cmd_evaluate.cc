@@ -30,8 +30,8 @@ void run_evaluate(const EvaluateOptions& options, Session& session) {
   BatchStream batches(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
                       options.corpus.batch_config(),
                       options.all_documents ? Split::all : Split::held_out, options.held_out_share);
-  const std::vector<CellResult> results =
-      evaluate(model, std::move(batches), cells, options.evaluation, *session.reporter);
+  const std::vector<CellResult> results = evaluate(
+      model, std::move(batches), cells, options.evaluation, *session.reporter, session.stop);
   if (options.as_json)
     for (const CellResult& result : results) fmt::print("{}\n", to_json(result));
   else

@@ -1,19 +1,15 @@
 // `safesail train`: a grid of SAEs on a model and a corpus, or on activations from files.
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <memory>
 
 #include "base/error.h"
-#include "base/hash.h"
-#include "base/version.h"
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
-#include "harvest/activation_files.h"
 #include "train/run.h"
+#include "train/run_files.h"
 
 namespace safesail {
 namespace {
@@ -26,6 +22,13 @@ struct TrainOptions {
   bool as_json = false;
 };
 
+void print_results(const RunResult& result, const TrainOptions& options) {
+  if (options.as_json)
+    for (const CellResult& cell : result.cells) fmt::print("{}\n", to_json(cell));
+  else
+    fmt::print("\n{}\n{}\n", results_table(result.cells), speed_line(result));
+}
+
 void train_on_model(const TrainOptions& options, Session& session) {
   if (options.model.path.empty() || options.corpus.corpus.paths.empty() ||
       options.run.sites.empty())
@@ -37,35 +40,19 @@ void train_on_model(const TrainOptions& options, Session& session) {
   config.corpus = options.corpus.corpus_config();
   config.corpus.seed = config.grid.seed;
   config.batch = options.corpus.batch_config();
-  const RunResult result = run_phase_one(config, *session.reporter, session.stop);
-  if (options.as_json)
-    for (const CellResult& cell : result.cells) fmt::print("{}\n", to_json(cell));
-  else
-    fmt::print("\n{}\n{}\n", results_table(result.cells), speed_line(result));
+  print_results(run_phase_one(config, *session.reporter, session.stop), options);
 }
 
 void train_on_files(const TrainOptions& options, Session& session) {
-  ActivationReader reader(options.activations, {options.key}, options.run.block_rows);
-  GridConfig grid = options.run.grid;
-  grid.sites = {options.key};
-  if (grid.n_features == 0)
-    grid.n_features =
-        std::llround(options.run.expansion * static_cast<double>(reader.widths().front()));
-  if (grid.n_tokens == 0 || grid.n_tokens > reader.n_rows()) grid.n_tokens = reader.n_rows();
-  const std::string hash =
-      hash_hex(fmt::format("{} {} {} {} {} {} {}", options.activations, options.key,
-                           grid.n_features, grid.n_tokens, grid.batch_tokens, grid.lr, grid.seed) +
-               fmt::format(" {}", fmt::join(grid.ks, ",")));
-  if (options.run.force) fs::remove_all(options.run.out / "checkpoints");
-  const GridResult result = train_grid(
-      reader, grid, {{.site = options.key, .config_hash = hash, .program_version = kVersion}},
-      options.run.out, hash, *session.reporter, session.stop);
-  if (!options.as_json)
-    fmt::print("trained on {} rows; SAEs in {}\n", result.tokens_trained,
-               (options.run.out / "sae").string());
-  else
-    fmt::print("{{\"rows\": {}, \"sae_seconds\": {:.3f}}}\n", result.tokens_trained,
-               result.sae_seconds);
+  FileRunConfig config{.activations = options.activations,
+                       .key = options.key,
+                       .held_out_share = options.run.held_out_share,
+                       .expansion = options.run.expansion,
+                       .block_rows = options.run.block_rows,
+                       .grid = options.run.grid,
+                       .out = options.run.out,
+                       .force = options.run.force};
+  print_results(run_on_activations(std::move(config), *session.reporter, session.stop), options);
 }
 
 }  // namespace

@@ -9,16 +9,21 @@
 namespace safesail {
 
 std::string results_table(const std::vector<CellResult>& cells) {
-  std::vector<std::vector<std::string>> rows = {{"site", "k", "features", "L0", "FVU", "CE clean",
-                                                 "CE + SAE", "delta CE", "recovered %", "dead %"}};
-  for (const CellResult& cell : cells)
-    rows.push_back({cell.site, fmt::to_string(cell.k), fmt::to_string(cell.n_features),
-                    fmt::format("{:.1f}", cell.l0), fmt::format("{:.3f}", cell.fvu),
-                    fmt::format("{:.3f}", cell.loss.clean),
-                    fmt::format("{:.3f}", cell.loss.spliced),
-                    fmt::format("{:+.4f}", cell.loss.delta()),
-                    fmt::format("{:.1f}", 100 * cell.loss.recovered()),
-                    fmt::format("{:.1f}", 100 * cell.dead_share)});
+  const bool has_losses = !cells.empty() && cells.front().loss.n_tokens > 0;
+  std::vector<std::vector<std::string>> rows = {{"site", "k", "features", "L0", "FVU", "dead %"}};
+  if (has_losses)
+    rows[0].insert(rows[0].end(), {"CE clean", "CE + SAE", "delta CE", "recovered %"});
+  for (const CellResult& cell : cells) {
+    std::vector<std::string>& row = rows.emplace_back(
+        std::vector<std::string>{cell.site, fmt::to_string(cell.k), fmt::to_string(cell.n_features),
+                                 fmt::format("{:.1f}", cell.l0), fmt::format("{:.3f}", cell.fvu),
+                                 fmt::format("{:.1f}", 100 * cell.dead_share)});
+    if (has_losses)
+      row.insert(row.end(),
+                 {fmt::format("{:.3f}", cell.loss.clean), fmt::format("{:.3f}", cell.loss.spliced),
+                  fmt::format("{:+.4f}", cell.loss.delta()),
+                  fmt::format("{:.1f}", 100 * cell.loss.recovered())});
+  }
   return format_table(rows);
 }
 

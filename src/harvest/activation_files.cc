@@ -101,7 +101,7 @@ void ActivationWriter::write(const ActivationBlock& block) {
 }
 
 ActivationReader::ActivationReader(const fs::path& path, std::vector<std::string> keys,
-                                   std::int64_t block_rows)
+                                   std::int64_t block_rows, std::uint64_t max_rows)
     : keys_(std::move(keys)), block_rows_(block_rows) {
   for (const fs::path& shard : shards_of(path)) {
     const SafetensorsFile& file = shards_.emplace_back(shard);
@@ -118,6 +118,7 @@ ActivationReader::ActivationReader(const fs::path& path, std::vector<std::string
     shard_rows_.push_back(static_cast<std::uint64_t>(rows));
     n_rows_ += static_cast<std::uint64_t>(rows);
   }
+  if (max_rows > 0) n_rows_ = std::min(n_rows_, max_rows);
   if (n_rows_ == 0)
     bad_input(path.string(), "expected activations, got no rows", "harvest some first");
 }

@@ -38,7 +38,9 @@ class ActivationWriter {
 /// `keys` names the tensors to read, one a site ("x" for foreign files). The cursor counts rows.
 class ActivationReader final : public BlockSource {
  public:
-  ActivationReader(const fs::path& path, std::vector<std::string> keys, std::int64_t block_rows);
+  /// At most `max_rows` rows from the first on; 0: all.
+  ActivationReader(const fs::path& path, std::vector<std::string> keys, std::int64_t block_rows,
+                   std::uint64_t max_rows = 0);
 
   std::optional<ActivationBlock> next() override;
   void skip_to(std::uint64_t cursor) override { row_ = cursor; }

@@ -81,6 +81,18 @@ void add_losses(const LanguageModel& model, const TokenBatch& batch,
   }
 }
 
+void add_reconstruction(const Sae& sae, const at::Tensor& x, StreamingMetrics& metrics) {
+  const SparseCodes codes = sae.encode(x, fastest_selection());
+  metrics.add(x, sae.decode(codes), codes);
+}
+
+void fill(const StreamingMetrics& metrics, CellResult& result) {
+  result.n_tokens = metrics.n_tokens();
+  result.fvu = metrics.fvu();
+  result.l0 = metrics.l0();
+  result.dead_share = metrics.dead_share();
+}
+
 /// Encodes one batch with every SAE; returns its content tokens.
 std::uint64_t add_reconstructions(const LanguageModel& model, const TokenBatch& batch,
                                   const std::vector<Site>& sites,
@@ -93,8 +105,7 @@ std::uint64_t add_reconstructions(const LanguageModel& model, const TokenBatch& 
     const auto s = static_cast<std::size_t>(std::find(sites.begin(), sites.end(), cells[c].site) -
                                             sites.begin());
     const at::Tensor x = forward.sites[s].cpu().index_select(0, rows);
-    const SparseCodes codes = cells[c].sae.encode(x, fastest_selection());
-    metrics[c].add(x, cells[c].sae.decode(codes), codes);
+    add_reconstruction(cells[c].sae, x, metrics[c]);
   }
   return static_cast<std::uint64_t>(rows.size(0));
 }
@@ -109,7 +120,8 @@ void divide(SplicedLoss& loss) {
 
 std::vector<CellResult> evaluate(const LanguageModel& model, BatchStream batches,
                                  const std::vector<EvaluationCell>& cells,
-                                 const EvaluationConfig& config, Reporter& reporter) {
+                                 const EvaluationConfig& config, Reporter& reporter,
+                                 std::stop_token stop) {
   const c10::InferenceMode inference;
   const std::vector<Site> sites = distinct_sites(cells);
   std::vector<StreamingMetrics> metrics;
@@ -125,6 +137,8 @@ std::vector<CellResult> evaluate(const LanguageModel& model, BatchStream batches
   const std::uint64_t total = config.n_tokens + config.n_loss_tokens * loss_passes;
   std::uint64_t n_tokens = 0, n_loss_tokens = 0;
   while (n_tokens < config.n_tokens || n_loss_tokens < config.n_loss_tokens) {
+    if (stop.stop_requested())
+      failed("evaluate", "stopped before the end", "run the same command again");
     const std::optional<TokenBatch> batch = batches.next();
     if (!batch) break;
     if (n_tokens < config.n_tokens)
@@ -141,11 +155,27 @@ std::vector<CellResult> evaluate(const LanguageModel& model, BatchStream batches
     bad_input("held-out documents", "expected some, the corpus has none",
               "use a larger corpus or a larger --held-out share");
   for (std::size_t c = 0; c < cells.size(); ++c) {
-    results[c].n_tokens = metrics[c].n_tokens();
-    results[c].fvu = metrics[c].fvu();
-    results[c].l0 = metrics[c].l0();
-    results[c].dead_share = metrics[c].dead_share();
+    fill(metrics[c], results[c]);
     divide(results[c].loss);
+  }
+  return results;
+}
+
+std::vector<CellResult> evaluate_reconstruction(BlockSource& source, const std::string& site,
+                                                const std::vector<Sae>& saes) {
+  const c10::InferenceMode inference;
+  std::vector<StreamingMetrics> metrics;
+  for (const Sae& sae : saes) metrics.emplace_back(sae.spec());
+  while (const std::optional<ActivationBlock> block = source.next())
+    for (std::size_t i = 0; i < saes.size(); ++i)
+      add_reconstruction(saes[i], block->values.front().cpu(), metrics[i]);
+  std::vector<CellResult> results;
+  for (std::size_t i = 0; i < saes.size(); ++i) {
+    CellResult& result = results.emplace_back();
+    result.site = site;
+    result.k = saes[i].spec().k;
+    result.n_features = saes[i].spec().n_features;
+    fill(metrics[i], result);
   }
   return results;
 }
@@ -170,21 +200,22 @@ std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers) {
 }
 
 std::string to_json(const CellResult& result) {
-  return nlohmann::json{{"site", result.site},
-                        {"k", result.k},
-                        {"n_features", result.n_features},
-                        {"n_tokens", result.n_tokens},
-                        {"fvu", result.fvu},
-                        {"l0", result.l0},
-                        {"dead_share", result.dead_share},
-                        {"n_loss_tokens", result.loss.n_tokens},
-                        {"loss_clean", result.loss.clean},
-                        {"loss_spliced", result.loss.spliced},
-                        {"loss_zero_ablated", result.loss.zero_ablated},
-                        {"loss_mean_ablated", result.loss.mean_ablated},
-                        {"delta_loss", result.loss.delta()},
-                        {"loss_recovered", result.loss.recovered()}}
-      .dump();
+  nlohmann::json json{{"site", result.site},
+                      {"k", result.k},
+                      {"n_features", result.n_features},
+                      {"n_tokens", result.n_tokens},
+                      {"fvu", result.fvu},
+                      {"l0", result.l0},
+                      {"dead_share", result.dead_share}};
+  if (result.loss.n_tokens > 0)
+    json.update({{"n_loss_tokens", result.loss.n_tokens},
+                 {"loss_clean", result.loss.clean},
+                 {"loss_spliced", result.loss.spliced},
+                 {"loss_zero_ablated", result.loss.zero_ablated},
+                 {"loss_mean_ablated", result.loss.mean_ablated},
+                 {"delta_loss", result.loss.delta()},
+                 {"loss_recovered", result.loss.recovered()}});
+  return json.dump();
 }
 
 }  // namespace safesail

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
 #include "base/report.h"
+#include "harvest/block.h"
 #include "model/language_model.h"
 #include "sae/sae.h"
 #include "text/batch.h"
@@ -47,10 +49,17 @@ struct EvaluationConfig {
   std::uint64_t n_loss_tokens = 5'000;  ///< for the losses: one more pass of the model an SAE
 };
 
-/// `batches` must yield held-out documents only. Results come in the order of `cells`.
+/// `batches` must yield held-out documents only. Results come in the order of `cells`. A stop
+/// is an environment error: nothing is kept of a partial evaluation.
 std::vector<CellResult> evaluate(const LanguageModel& model, BatchStream batches,
                                  const std::vector<EvaluationCell>& cells,
-                                 const EvaluationConfig& config, Reporter& reporter);
+                                 const EvaluationConfig& config, Reporter& reporter,
+                                 std::stop_token stop = {});
+
+/// Reconstruction and sparsity alone, on the first site of `source`; results in the order of
+/// `saes`.
+std::vector<CellResult> evaluate_reconstruction(BlockSource& source, const std::string& site,
+                                                const std::vector<Sae>& saes);
 
 /// The cells of a run, from its `sae/` folder, by site and k.
 std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers);
