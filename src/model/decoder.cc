@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "model/attention.h"
 #include "model/kv_cache.h"
+#include "model/linear.h"
 #include "model/ops.h"
 
 namespace safesail {
@@ -15,14 +16,6 @@ namespace {
 
 /// Tokens whose MLP is computed at a time, so that its wide middle stays near the caches.
 constexpr std::int64_t kMlpTile = 1024;
-
-/// out = x W^T + b
-void multiply(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
-  if (linear.bias.defined())
-    at::addmm_out(out, linear.bias, x, linear.weight.t());
-  else
-    at::mm_out(out, x, linear.weight.t());
-}
 
 void check_request(const ModelSpec& spec, const ForwardRequest& request) {
   const auto n = static_cast<std::int64_t>(request.ids.size());

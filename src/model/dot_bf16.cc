@@ -54,6 +54,34 @@ SAFESAIL_BF16_TARGET void multiply_panel(const PairProduct& p, std::size_t row,
   }
 }
 
+template <int kRows>
+SAFESAIL_BF16_TARGET void dot_rows(const std::uint16_t* weight, const std::uint16_t* x,
+                                   std::int64_t width, float* sums) {
+  __m512 sum[kRows];
+  SAFESAIL_UNROLL
+  for (int r = 0; r < kRows; ++r) sum[r] = _mm512_setzero_ps();
+  std::int64_t k = 0;
+  for (; k + 32 <= width; k += 32) {
+    const auto right = (__m512bh)_mm512_loadu_si512(x + k);
+    SAFESAIL_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const auto left = (__m512bh)_mm512_loadu_si512(weight + r * width + k);
+      sum[r] = _mm512_dpbf16_ps(sum[r], left, right);
+    }
+  }
+  if (k < width) {
+    const __mmask32 inside = (__mmask32{1} << static_cast<int>(width - k)) - 1;
+    const auto right = (__m512bh)_mm512_maskz_loadu_epi16(inside, x + k);
+    SAFESAIL_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const auto left = (__m512bh)_mm512_maskz_loadu_epi16(inside, weight + r * width + k);
+      sum[r] = _mm512_dpbf16_ps(sum[r], left, right);
+    }
+  }
+  SAFESAIL_UNROLL
+  for (int r = 0; r < kRows; ++r) _mm512_storeu_ps(sums + 16 * r, sum[r]);
+}
+
 }  // namespace
 
 void multiply_pairs(const PairProduct& p) {
@@ -66,6 +94,12 @@ void multiply_pairs(const PairProduct& p) {
         multiply_panel<1>(p, row, column);
 }
 
+void dot_rows_bf16(int n_rows, const std::uint16_t* weight, const std::uint16_t* x,
+                   std::int64_t width, float* sums) {
+  SAFESAIL_CHECK(n_rows == 1 || n_rows == 4);
+  n_rows == 4 ? dot_rows<4>(weight, x, width, sums) : dot_rows<1>(weight, x, width, sums);
+}
+
 #else
 
 bool has_bf16_dot() {
@@ -73,6 +107,10 @@ bool has_bf16_dot() {
 }
 
 void multiply_pairs(const PairProduct&) {
+  SAFESAIL_CHECK(false);
+}
+
+void dot_rows_bf16(int, const std::uint16_t*, const std::uint16_t*, std::int64_t, float*) {
   SAFESAIL_CHECK(false);
 }
 

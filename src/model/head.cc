@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 
+#include "model/linear.h"
 #include "model/ops.h"
 
 namespace safesail {
@@ -25,11 +26,9 @@ void for_tiles(const Linear& head, const at::Tensor& hidden, const Body& body) {
     for (std::int64_t id = 0; id < vocab; id += kVocabTile) {
       const std::int64_t n_ids = std::min(kVocabTile, vocab - id);
       at::Tensor tile = buffer.narrow(0, 0, in.size(0) * n_ids).view({in.size(0), n_ids});
-      const at::Tensor rows = head.weight.narrow(0, id, n_ids);
-      if (head.bias.defined())
-        at::addmm_out(tile, head.bias.narrow(0, id, n_ids), in, rows.t());
-      else
-        at::mm_out(tile, in, rows.t());
+      const Linear rows{head.weight.narrow(0, id, n_ids),
+                        head.bias.defined() ? head.bias.narrow(0, id, n_ids) : at::Tensor()};
+      multiply(rows, in, tile);
       body(token, id, tile);
     }
   }

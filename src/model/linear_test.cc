@@ -1,0 +1,59 @@
+// The product for a few tokens against ATen's, on every instruction set.
+#include "model/linear.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "model/golden_testing.h"
+#include "model/instruction_sets_testing.h"
+
+namespace safesail {
+namespace {
+
+class LinearTest : public ::testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(LinearTest, AsAten) {
+  const at::ScalarType type = GetParam();
+  at::manual_seed(1);
+  for (const std::int64_t in : {1, 15, 33, 100, 576})
+    for (const std::int64_t out : {1, 4, 71})
+      for (const std::int64_t n_tokens : {1, 3, 17})
+        for (const bool bias : {false, true}) {
+          const Linear linear{at::randn({out, in}).to(type),
+                              bias ? at::randn({out}).to(type) : at::Tensor()};
+          const at::Tensor x = at::randn({n_tokens, in}).to(type);
+          at::Tensor expected = at::mm(x.to(at::kDouble), linear.weight.to(at::kDouble).t());
+          if (bias) expected += linear.bias.to(at::kDouble);
+          // f32 sums of up to 576 products: sqrt(576) 2^-24 of their norm. bf16: the result is
+          // rounded, 2^-9 of an element; elements reach some four rms.
+          const double tolerance = type == at::kFloat ? 1e-5 : 0.02;
+          const std::string what =
+              std::to_string(n_tokens) + " x " + std::to_string(in) + " x " + std::to_string(out);
+          testing::on_each_instruction_set([&] {
+            at::Tensor result = at::full({n_tokens, out}, 99, type);
+            multiply(linear, x, result);
+            testing::expect_close(result, expected, tolerance, what);
+            if (type == at::kFloat) return;
+            result.fill_(99);
+            cpu::multiply_few({.bf16 = true,
+                               .use_bf16_dot = false,
+                               .n_tokens = n_tokens,
+                               .in = in,
+                               .out = out,
+                               .x = x.const_data_ptr(),
+                               .weight = linear.weight.const_data_ptr(),
+                               .bias = bias ? linear.bias.const_data_ptr() : nullptr,
+                               .result = result.mutable_data_ptr()},
+                              0, out);
+            testing::expect_close(result, expected, tolerance, what + " without bf16 products");
+          });
+        }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, LinearTest, ::testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& element) {
+                           return element.param == at::kFloat ? "f32" : "bf16";
+                         });
+
+}  // namespace
+}  // namespace safesail
