@@ -4,6 +4,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "formats/safetensors.h"
@@ -17,7 +18,9 @@ class Checkpoint : public testing::Test {
   ~Checkpoint() override { fs::remove_all(folder_); }
 
  protected:
-  Checkpoint() : folder_(fs::path(testing::TempDir()) / "safesail_checkpoint_test") {
+  Checkpoint()
+      : folder_(fs::temp_directory_path() /
+                ("safesail_checkpoint_test." + std::to_string(::getpid()))) {
     fs::create_directories(folder_);
     Rng rng(51, "checkpoint");
     x = random_tensor(80, 12, rng).mul_(4);

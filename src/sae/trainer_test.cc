@@ -5,6 +5,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "formats/safetensors.h"
@@ -27,7 +28,8 @@ void expect_same_bits(const SaeTrainer& left, const SaeTrainer& right) {
 
 class Folder {
  public:
-  Folder() : path_(fs::path(testing::TempDir()) / "safesail_trainer_test") {
+  Folder()
+      : path_(fs::temp_directory_path() / ("safesail_trainer_test." + std::to_string(::getpid()))) {
     fs::create_directories(path_);
   }
   ~Folder() { fs::remove_all(path_); }
