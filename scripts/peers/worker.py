@@ -3,6 +3,7 @@
 A program under test reads a case a line from stdin ("prefill 8 128 all"), runs it once, and answers
 with the seconds it took.
 """
+import contextlib
 import os
 import subprocess
 import sys
@@ -34,9 +35,12 @@ class Program:
         )
 
     def run(self, case):
-        self.process.stdin.write(case + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
+        try:
+            self.process.stdin.write(case + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
         if not answer:
             sys.exit(f"{self.process.args[0]} ended during '{case}'; see {self.log}")
         return float(answer)
@@ -45,5 +49,6 @@ class Program:
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait(timeout=60)
