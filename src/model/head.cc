@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
+#include <vector>
 
+#include "model/huge_pages.h"
 #include "model/linear.h"
 #include "model/ops.h"
 
@@ -37,8 +39,9 @@ void for_tiles(const Linear& head, const at::Tensor& hidden, const Body& body) {
 }  // namespace
 
 at::Tensor logits_of(const ModelSpec& spec, const Linear& head, const at::Tensor& hidden) {
-  at::Tensor logits =
-      at::empty({hidden.size(0), head.weight.size(0)}, hidden.options().dtype(at::kFloat));
+  const std::vector<std::int64_t> shape{hidden.size(0), head.weight.size(0)};
+  at::Tensor logits = hidden.is_cpu() ? empty_on_huge_pages(shape, at::kFloat)
+                                      : at::empty(shape, hidden.options().dtype(at::kFloat));
   for_tiles(head, hidden, [&](std::int64_t token, std::int64_t id, const at::Tensor& tile) {
     at::Tensor part = logits.narrow(0, token, tile.size(0)).narrow(1, id, tile.size(1));
     part.copy_(tile);

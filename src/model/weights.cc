@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/units.h"
+#include "model/huge_pages.h"
 
 namespace safesail {
 namespace {
@@ -63,8 +64,15 @@ class Loader {
 
   void fill(at::Device device, Reporter& reporter) {
     std::uint64_t done = 0;
+    at::Tensor arena;
+    if (device.is_cpu()) arena = empty_on_huge_pages({arena_bytes()}, at::kByte);
+    std::int64_t offset = 0;
     for (Target& target : targets_) {
-      *target.tensor = at::empty(target.shape, at::dtype(target.dtype));
+      const auto bytes = static_cast<std::int64_t>(target.bytes());
+      *target.tensor = device.is_cpu()
+                           ? arena.narrow(0, offset, bytes).view(target.dtype).view(target.shape)
+                           : at::empty(target.shape, at::dtype(target.dtype));
+      offset += aligned(bytes);
       for (const Piece& piece : target.pieces) fill_piece(target, piece);
       if (target.offset != 0) target.tensor->add_(target.offset);
       if (!device.is_cpu()) *target.tensor = target.tensor->to(device);
@@ -76,6 +84,16 @@ class Loader {
   }
 
  private:
+  /// Each tensor begins at a cache line.
+  static std::int64_t aligned(std::int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+  std::int64_t arena_bytes() const {
+    std::int64_t total = 0;
+    for (const Target& target : targets_)
+      total += aligned(static_cast<std::int64_t>(target.bytes()));
+    return total;
+  }
+
   // ---- Names
 
   void find_prefix() {
