@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "model/dot_bf16.h"
+#include "model/linear_cpu.h"
 
 namespace safesail {
 namespace {

@@ -1,7 +1,8 @@
+#include "model/linear_cpu.h"
+
 #include <type_traits>
 
 #include "model/dot_bf16.h"
-#include "model/linear.h"
 #include "model/unroll.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -6,6 +6,7 @@
 
 #include "model/golden_testing.h"
 #include "model/instruction_sets_testing.h"
+#include "model/linear_cpu.h"
 
 namespace safesail {
 namespace {
