@@ -89,7 +89,8 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
       const std::string activations = (dir_ / "x.safetensors").string(), out = run.string();
       ::execl(SAFESAIL_PROGRAM, "safesail", "train", "--quiet", "--activations",
               activations.c_str(), "-k", "3,6", "--features", "96", "--batch", "256", "--block",
-              "1000", "--held-out", "0", "--checkpoint-minutes", "0", "--out", out.c_str(), nullptr);
+              "1000", "--held-out", "0", "--checkpoint-minutes", "0", "--out", out.c_str(),
+              nullptr);
       ::_exit(127);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(300 + 150 * round));
@@ -98,10 +99,10 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
     ::waitpid(child, &status, 0);
     if (WIFEXITED(status)) break;  // it was faster; that is fine, the comparison below still holds
   }
-  const Outcome outcome =
-      run_safesail("train --quiet --activations " + (dir_ / "x.safetensors").string() +
-                   " -k 3,6 --features 96 --batch 256 --block 1000 --held-out 0 --checkpoint-minutes 0 --out " +
-                   run.string());
+  const Outcome outcome = run_safesail(
+      "train --quiet --activations " + (dir_ / "x.safetensors").string() +
+      " -k 3,6 --features 96 --batch 256 --block 1000 --held-out 0 --checkpoint-minutes 0 --out " +
+      run.string());
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   // The provenance differs (the program writes its config hash), the weights and metrics may not.
   for (const std::int64_t k : config().ks) {
