@@ -33,12 +33,14 @@ std::string error_of(const std::function<void()>& body) {
 
 /// A copy of a golden model that a test may damage.
 class BadModels : public ::testing::Test {
+ public:
+  ~BadModels() override { fs::remove_all(folder_); }
+
  protected:
   BadModels()
       : folder_(fs::temp_directory_path() / ("safesail_bad_model." + std::to_string(::getpid()))) {
     use("llama");
   }
-  ~BadModels() override { fs::remove_all(folder_); }
 
   void use(const std::string& family) {
     family_ = family;
