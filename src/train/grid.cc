@@ -218,9 +218,9 @@ std::uint64_t grid_memory_bytes(const GridConfig& config, std::int64_t d_model,
                                 std::int64_t block_rows) {
   const std::uint64_t n_sites = config.sites.size();
   const auto values = static_cast<std::uint64_t>(block_rows) * static_cast<std::uint64_t>(d_model);
-  // A block in bf16 for every site (and one more that is computed ahead), its shuffled copy and its
-  // f32 z for one.
-  std::uint64_t bytes = values * (n_sites * 2 * (config.overlap ? 2 : 1) + 2 + 4);
+  // A block in bf16 for every site, once more while its parts are joined (and one that is computed
+  // ahead), the shuffled copy and the f32 z of one site.
+  std::uint64_t bytes = values * (n_sites * 2 * (config.overlap ? 3 : 2) + 2 + 4);
   for (const std::int64_t k : config.ks)
     bytes += n_sites * SaeTrainer::memory_bytes({d_model, config.n_features, k}, config.trainer,
                                                 config.batch_tokens);
