@@ -51,6 +51,18 @@ void check_request(const ModelSpec& spec, const ForwardRequest& request) {
   };
   for (const Site& site : request.read) check_site(site);
   for (const SiteEdit& edit : request.edits) check_site(edit.site);
+  if (request.residual == nullptr) return;
+  if (request.cache != nullptr || request.first_layer < 0 || request.first_layer >= spec.n_layers ||
+      request.residual->sizes() != at::IntArrayRef{n, spec.d_model})
+    bad_input("forward",
+              fmt::format("expected a residual stream [{}, {}] of layer 0 to {}, and no cache", n,
+                          spec.d_model, spec.n_layers - 1),
+              "pass resid_pre of that layer, as an earlier pass over the same tokens read it");
+  const auto skipped = [&](const Site& site) { return site.layer < request.first_layer; };
+  if (std::ranges::any_of(request.read, skipped) ||
+      std::ranges::any_of(request.edits, skipped, &SiteEdit::site))
+    bad_input("forward", fmt::format("expected sites from layer {} on", request.first_layer),
+              "start at the lowest layer that is read or edited");
 }
 
 class Pass {
@@ -66,7 +78,8 @@ class Pass {
     if (!whole_ && !highest_) return std::move(output_);
     if (request_.cache != nullptr) request_.cache->reserve(request_.starts);
     prepare();
-    for (std::int64_t layer = 0; layer < spec_.n_layers; ++layer)
+    for (std::int64_t layer = request_.residual == nullptr ? 0 : request_.first_layer;
+         layer < spec_.n_layers; ++layer)
       if (!run_layer(layer)) return std::move(output_);
     if (request_.cache != nullptr) request_.cache->advance(request_.starts);
     if (whole_) {
@@ -95,9 +108,14 @@ class Pass {
         at::tensor(at::ArrayRef<std::int32_t>(request_.ids.data(), request_.ids.size()), at::kInt)
             .to(table.device());
     const at::Tensor at_position = at::tensor(positions, at::kLong).to(table.device());
-    x_ = table.index_select(0, ids);
-    if (spec_.embedding_scale != 1) x_.mul_(at::scalar_tensor(spec_.embedding_scale, x_.options()));
-    if (spec_.learned_positions) x_.add_(weights_.positions.index_select(0, at_position));
+    if (request_.residual != nullptr) {
+      x_ = at::empty({n, spec_.d_model}, table.options()).copy_(*request_.residual);
+    } else {
+      x_ = table.index_select(0, ids);
+      if (spec_.embedding_scale != 1)
+        x_.mul_(at::scalar_tensor(spec_.embedding_scale, x_.options()));
+      if (spec_.learned_positions) x_.add_(weights_.positions.index_select(0, at_position));
+    }
     rope_ = rope_table(spec_.rope, at_position);
     rope_windowed_ = rope_table(spec_.rope_windowed, at_position);
 

@@ -160,6 +160,52 @@ TEST_P(Families, LossIsTheCrossEntropyOfTheNextToken) {
   expect_close(loss, expected, kF32, "loss");
 }
 
+// A pass that starts in the middle, with an edit, against the whole one; then its predictions
+// against plain softmaxes of both.
+TEST_P(Families, EditedPredictionsAreComparedFromTheMiddleOfThePass) {
+  const LanguageModel model = testing::load_model(folder_);
+  const Site middle{SiteKind::resid_pre, 1}, site{SiteKind::mlp_out, 1};
+  const ForwardResult clean = model.forward(
+      {.ids = ids_, .starts = starts_, .read = {middle}, .logits = Logits::all, .hidden = true});
+  // Not a multiple of the value: a post-norm would undo it.
+  const SiteEdit edit{site,
+                      [](at::Tensor& value) { value.narrow(1, 0, value.size(1) / 2).zero_(); }};
+  const ForwardResult whole = model.forward(
+      {.ids = ids_, .starts = starts_, .edits = {edit}, .logits = Logits::all, .hidden = true});
+  const ForwardResult resumed = model.forward({.ids = ids_,
+                                               .starts = starts_,
+                                               .edits = {edit},
+                                               .hidden = true,
+                                               .residual = &clean.sites[0],
+                                               .first_layer = 1});
+  EXPECT_TRUE(resumed.hidden->equal(*whole.hidden));
+
+  TokenBatch batch;
+  batch.ids = ids_;
+  batch.starts = starts_;
+  const std::vector<at::Tensor> edited{*resumed.hidden, *clean.hidden};
+  const PredictionChanges changes = model.compare_next_tokens(batch, *clean.hidden, edited);
+  const at::Tensor p = clean.logits->to(at::kDouble).log_softmax(-1);
+  const at::Tensor q = whole.logits->to(at::kDouble).log_softmax(-1);
+  at::Tensor kl = (p.exp() * (p - q)).sum(-1), loss = at::zeros_like(kl);
+  for (std::size_t s = 0; s + 1 < starts_.size(); ++s) {
+    for (std::int32_t t = starts_[s]; t + 1 < starts_[s + 1]; ++t)
+      loss[t] = -q[t][ids_[static_cast<std::size_t>(t) + 1]];
+    kl[starts_[s + 1] - 1] = 0;
+  }
+  const auto n = static_cast<std::int64_t>(ids_.size());
+  const auto as_tensor = [&](const std::vector<float>& values) {
+    return at::tensor(at::ArrayRef<float>(values), at::kFloat).view({n});
+  };
+  expect_close(as_tensor(changes.clean_loss),
+               model.next_token_loss({.ids = ids_, .starts = starts_}), 0, "clean loss");
+  expect_close(as_tensor(changes.edited[0].loss), loss, kF32, "edited loss");
+  // A divergence is a small difference of logits of some units: absolute rounding counts.
+  EXPECT_LE((as_tensor(changes.edited[0].kl) - kl).abs().max().item<double>(), 2e-5);
+  EXPECT_GT(kl.max().item<double>(), 1e-4) << "the edit must matter";
+  for (const float unchanged : changes.edited[1].kl) EXPECT_LE(unchanged, 2e-6f);
+}
+
 TEST_P(Families, Bf16IsCloseToF32) {
   const LanguageModel model = testing::load_model(folder_, ComputeType::bf16);
   const std::vector<Site> sites = all_sites(model);

@@ -95,14 +95,29 @@ at::Tensor last_rows(std::span<const std::int32_t> starts) {
   return at::tensor(rows, at::kLong);
 }
 
+/// The token that follows each, -1 at the end of a sequence.
+at::Tensor next_tokens(std::span<const std::int32_t> ids, std::span<const std::int32_t> starts,
+                       const at::Device& device) {
+  std::vector<std::int32_t> next(ids.begin() + 1, ids.end());
+  next.push_back(-1);
+  for (const std::int32_t start : starts.subspan(1)) next[static_cast<std::size_t>(start) - 1] = -1;
+  return at::tensor(next, at::kInt).to(device);
+}
+
+std::vector<float> floats_of(const at::Tensor& values) {
+  const at::Tensor here = values.cpu().contiguous();
+  return {here.const_data_ptr<float>(), here.const_data_ptr<float>() + here.numel()};
+}
+
 }  // namespace
 
 ForwardResult LanguageModel::forward(const ForwardRequest& request) const {
   const c10::InferenceMode inference;
   const bool wants_logits = request.logits != ForwardRequest::Logits::none;
-  DecoderOutput output =
-      decode(impl_->spec, impl_->weights, request, wants_logits || request.cache != nullptr);
-  ForwardResult result{std::move(output.sites), nullptr};
+  DecoderOutput output = decode(impl_->spec, impl_->weights, request,
+                                wants_logits || request.hidden || request.cache != nullptr);
+  ForwardResult result{std::move(output.sites), nullptr, nullptr};
+  if (request.hidden) result.hidden = std::make_unique<at::Tensor>(output.hidden);
   if (!wants_logits) return result;
 
   at::Tensor hidden = output.hidden;
@@ -115,12 +130,20 @@ ForwardResult LanguageModel::forward(const ForwardRequest& request) const {
 at::Tensor LanguageModel::next_token_loss(const ForwardRequest& request) const {
   const c10::InferenceMode inference;
   const DecoderOutput output = decode(impl_->spec, impl_->weights, request, true);
-  std::vector<std::int32_t> next(request.ids.begin() + 1, request.ids.end());
-  next.push_back(-1);
-  for (const std::int32_t start : request.starts.subspan(1))
-    next[static_cast<std::size_t>(start) - 1] = -1;
-  const at::Tensor targets = at::tensor(next, at::kInt).to(output.hidden.device());
-  return losses_of(impl_->spec, impl_->weights.head, output.hidden, targets);
+  return losses_of(impl_->spec, impl_->weights.head, output.hidden,
+                   next_tokens(request.ids, request.starts, output.hidden.device()));
+}
+
+PredictionChanges LanguageModel::compare_next_tokens(const TokenBatch& batch,
+                                                     const at::Tensor& clean,
+                                                     std::span<const at::Tensor> edited) const {
+  const c10::InferenceMode inference;
+  const HeadChanges changes = changes_of(impl_->spec, impl_->weights.head, clean, edited,
+                                         next_tokens(batch.ids, batch.starts, clean.device()));
+  PredictionChanges result{floats_of(changes.clean_loss), {}};
+  for (const HeadChange& change : changes.edited)
+    result.edited.push_back({floats_of(change.loss), floats_of(change.kl)});
+  return result;
 }
 
 }  // namespace safesail

@@ -51,6 +51,12 @@ struct ForwardRequest {
   std::vector<Site> read;
   std::vector<SiteEdit> edits;
   Logits logits = Logits::none;
+  /// Also gives the hidden states that the head reads.
+  bool hidden = false;
+  /// Starts at layer `first_layer` with this residual stream, as resid_pre of that layer was read
+  /// in an earlier pass over the same tokens; nullptr: from the embeddings. Not with a cache.
+  const at::Tensor* residual = nullptr;
+  std::int64_t first_layer = 0;
   /// Continues cached sequences (one a sequence of the request) and appends to them; nullptr: no
   /// cache.
   KvCache* cache = nullptr;
@@ -62,6 +68,18 @@ struct ForwardResult {
   std::vector<at::Tensor> sites;
   /// [n_tokens or n_sequences, vocab] f32, after any soft cap; undefined when not asked for.
   std::unique_ptr<at::Tensor> logits;
+  /// [n_tokens, d_model] after the final norm; undefined when not asked for.
+  std::unique_ptr<at::Tensor> hidden;
+};
+
+/// What an edit does to the prediction of each next token, in nats; entries as in next_token_loss.
+struct PredictionChange {
+  std::vector<float> loss;  ///< [n_tokens] cross entropy of the edited model
+  std::vector<float> kl;    ///< [n_tokens] KL(clean || edited)
+};
+struct PredictionChanges {
+  std::vector<float> clean_loss;         ///< [n_tokens]
+  std::vector<PredictionChange> edited;  ///< in the order asked for
 };
 
 class LanguageModel {
@@ -85,6 +103,11 @@ class LanguageModel {
   /// for the last token of each sequence. Logits are made a tile of tokens at a time, never
   /// [n_tokens, V] in full.
   at::Tensor next_token_loss(const ForwardRequest& request) const;
+
+  /// Compares edited passes with the clean one by the hidden states of each (ForwardResult::hidden)
+  /// over the tokens of `batch`. No logits beyond a tile here either.
+  PredictionChanges compare_next_tokens(const TokenBatch& batch, const at::Tensor& clean,
+                                        std::span<const at::Tensor> edited) const;
 
  private:
   struct Impl;

@@ -105,11 +105,22 @@ void activate(const ModelSpec& spec, at::Tensor& x) {
     at::gelu_(x, spec.activation == Activation::gelu ? "none" : "tanh");
 }
 
+namespace {
+
+at::Tensor lowest_like(const at::Tensor& rows) {
+  return at::full_like(rows, -std::numeric_limits<float>::infinity(), at::kFloat);
+}
+at::Tensor zeros_of(const at::Tensor& rows) {
+  return at::zeros_like(rows, at::kFloat);
+}
+
+}  // namespace
+
 RunningLoss::RunningLoss(const at::Tensor& targets)
     : targets_(targets.contiguous()),
-      highest_(at::full_like(targets, -std::numeric_limits<float>::infinity(), at::kFloat)),
-      sum_(at::zeros_like(targets, at::kFloat)),
-      chosen_(at::zeros_like(targets, at::kFloat)) {}
+      highest_(lowest_like(targets)),
+      sum_(zeros_of(targets)),
+      chosen_(zeros_of(targets)) {}
 
 void RunningLoss::add(const ModelSpec& spec, const at::Tensor& logits, std::int64_t row,
                       std::int64_t id) {
@@ -133,6 +144,57 @@ void RunningLoss::add(const ModelSpec& spec, const at::Tensor& logits, std::int6
 
 at::Tensor RunningLoss::finish() const {
   return (sum_.log() + highest_ - chosen_).masked_fill_(targets_.lt(0), 0);
+}
+
+RunningDivergence::RunningDivergence(const at::Tensor& targets)
+    : targets_(targets.contiguous()),
+      highest_(lowest_like(targets)),
+      sum_(zeros_of(targets)),
+      gap_(zeros_of(targets)),
+      edited_highest_(lowest_like(targets)),
+      edited_sum_(zeros_of(targets)),
+      edited_chosen_(zeros_of(targets)) {}
+
+void RunningDivergence::add(const ModelSpec& spec, const at::Tensor& clean,
+                            const at::Tensor& change, std::int64_t row, std::int64_t id) {
+  const std::int64_t n = clean.size(0);
+  if (!clean.is_cpu()) {
+    const at::Tensor edited = clean.to(at::kFloat) + change;
+    aten::add_gap(spec, clean, edited, highest_.narrow(0, row, n), sum_.narrow(0, row, n),
+                  gap_.narrow(0, row, n));
+    return aten::add_loss(spec, edited, targets_.narrow(0, row, n), id,
+                          edited_highest_.narrow(0, row, n), edited_sum_.narrow(0, row, n),
+                          edited_chosen_.narrow(0, row, n));
+  }
+  SAFESAIL_CHECK(clean.is_contiguous() && change.is_contiguous() &&
+                 clean.sizes() == change.sizes());
+  const auto of = [row](at::Tensor& state) { return state.mutable_data_ptr<float>() + row; };
+  const cpu::DivergenceRows args{.bf16 = is_bf16(clean),
+                                 .width = clean.size(1),
+                                 .first_id = id,
+                                 .softcap = static_cast<float>(spec.final_softcap),
+                                 .clean = clean.const_data_ptr(),
+                                 .change = change.const_data_ptr(),
+                                 .targets = targets_.const_data_ptr<std::int32_t>() + row,
+                                 .highest = of(highest_),
+                                 .sum = of(sum_),
+                                 .gap = of(gap_),
+                                 .edited_highest = of(edited_highest_),
+                                 .edited_sum = of(edited_sum_),
+                                 .edited_chosen = of(edited_chosen_)};
+  at::parallel_for(0, n, 1, [&](std::int64_t begin, std::int64_t end) {
+    cpu::divergence_rows(args, begin, end);
+  });
+}
+
+at::Tensor RunningDivergence::kl() const {
+  const at::Tensor clean = sum_.log() + highest_, edited = edited_sum_.log() + edited_highest_;
+  // Never below 0 but for rounding.
+  return (gap_ / sum_ - clean + edited).clamp_min_(0).masked_fill_(targets_.lt(0), 0);
+}
+
+at::Tensor RunningDivergence::edited_loss() const {
+  return (edited_sum_.log() + edited_highest_ - edited_chosen_).masked_fill_(targets_.lt(0), 0);
 }
 
 }  // namespace safesail

@@ -46,6 +46,26 @@ class RunningLoss {
   at::Tensor highest_, sum_, chosen_;  ///< [n] f32: highest logit, sum of exp(logit - it), target's
 };
 
+/// How far an edit moves the prediction, KL(softmax(cap(clean)) || softmax(cap(edited))) of each
+/// row, and the edited loss, from pieces of the clean logits and of their change. Taking the
+/// change, not the edited logits, keeps bf16's rounding of large logits out of a small divergence.
+class RunningDivergence {
+ public:
+  /// As in RunningLoss.
+  explicit RunningDivergence(const at::Tensor& targets);
+  /// Both [m, k], before the soft cap.
+  void add(const ModelSpec& spec, const at::Tensor& clean, const at::Tensor& change,
+           std::int64_t row, std::int64_t id);
+  /// [n] f32, 0 where the target is negative.
+  at::Tensor kl() const;
+  at::Tensor edited_loss() const;
+
+ private:
+  at::Tensor targets_;
+  /// [n] f32. With p = softmax(clean): KL = E_p[clean - edited] - lse(clean) + lse(edited).
+  at::Tensor highest_, sum_, gap_, edited_highest_, edited_sum_, edited_chosen_;
+};
+
 namespace aten {
 
 void add_norm(const ModelSpec& spec, const Norm& weights, at::Tensor& x, const at::Tensor* delta,
@@ -56,6 +76,9 @@ void gate(const ModelSpec& spec, const at::Tensor& gate_up, at::Tensor& out);
 /// One step of RunningLoss.
 void add_loss(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets,
               std::int64_t id, at::Tensor highest, at::Tensor sum, at::Tensor chosen);
+/// One step of RunningDivergence for its clean side; the edited side is a step of RunningLoss.
+void add_gap(const ModelSpec& spec, const at::Tensor& clean, const at::Tensor& edited,
+             at::Tensor highest, at::Tensor sum, at::Tensor gap);
 
 }  // namespace aten
 }  // namespace safesail

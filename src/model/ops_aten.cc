@@ -21,6 +21,11 @@ at::Tensor turned(const at::Tensor& x, const RopeTable& table) {
                  -1);
 }
 
+at::Tensor capped(const ModelSpec& spec, const at::Tensor& logits) {
+  const at::Tensor v = logits.to(at::kFloat);
+  return spec.final_softcap > 0 ? (v / spec.final_softcap).tanh() * spec.final_softcap : v;
+}
+
 }  // namespace
 
 void add_norm(const ModelSpec& spec, const Norm& weights, at::Tensor& x, const at::Tensor* delta,
@@ -52,16 +57,24 @@ void gate(const ModelSpec& spec, const at::Tensor& gate_up, at::Tensor& out) {
 
 void add_loss(const ModelSpec& spec, const at::Tensor& logits, const at::Tensor& targets,
               std::int64_t id, at::Tensor highest, at::Tensor sum, at::Tensor chosen) {
-  at::Tensor capped = logits.to(at::kFloat);
-  if (spec.final_softcap > 0) capped = (capped / spec.final_softcap).tanh() * spec.final_softcap;
-  const at::Tensor top = at::maximum(highest, capped.amax(1));
-  sum.mul_((highest - top).exp()).add_((capped - top.unsqueeze(1)).exp().sum(1));
+  const at::Tensor v = capped(spec, logits);
+  const at::Tensor top = at::maximum(highest, v.amax(1));
+  sum.mul_((highest - top).exp()).add_((v - top.unsqueeze(1)).exp().sum(1));
   highest.copy_(top);
   const at::Tensor column = targets.to(at::kLong) - id;
   const at::Tensor inside = column.ge(0).logical_and(column.lt(logits.size(1)));
-  const at::Tensor found =
-      capped.gather(1, column.clamp(0, logits.size(1) - 1).unsqueeze(1)).squeeze(1);
+  const at::Tensor found = v.gather(1, column.clamp(0, logits.size(1) - 1).unsqueeze(1)).squeeze(1);
   chosen.copy_(at::where(inside, found, chosen));
+}
+
+void add_gap(const ModelSpec& spec, const at::Tensor& clean, const at::Tensor& edited,
+             at::Tensor highest, at::Tensor sum, at::Tensor gap) {
+  const at::Tensor v = capped(spec, clean);
+  const at::Tensor top = at::maximum(highest, v.amax(1));
+  const at::Tensor rescale = (highest - top).exp(), weight = (v - top.unsqueeze(1)).exp();
+  sum.mul_(rescale).add_(weight.sum(1));
+  gap.mul_(rescale).add_((weight * (v - capped(spec, edited))).sum(1));
+  highest.copy_(top);
 }
 
 }  // namespace safesail::aten

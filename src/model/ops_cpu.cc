@@ -15,6 +15,7 @@ HWY_BEFORE_NAMESPACE();
 namespace safesail {
 namespace HWY_NAMESPACE {
 
+using cpu::DivergenceRows;
 using cpu::GateRows;
 using cpu::LossRows;
 using cpu::NormRows;
@@ -177,6 +178,56 @@ void loss_typed(const LossRows& a, std::int64_t begin, std::int64_t end) {
   }
 }
 
+template <class T>
+void divergence_typed(const DivergenceRows& a, std::int64_t begin, std::int64_t end) {
+  const F32 d;
+  const VF lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
+  struct Pair {
+    VF clean, edited;
+  };
+  for (std::int64_t r = begin; r < end; ++r) {
+    if (a.targets[r] < 0) continue;
+    const T* clean = static_cast<const T*>(a.clean) + r * a.width;
+    const T* change = static_cast<const T*>(a.change) + r * a.width;
+    const auto at = [&](std::int64_t i, std::size_t n) HWY_ATTR {
+      const VF before = load_n(d, clean + i, n);
+      const VF after = hn::Add(before, load_n(d, change + i, n));
+      if (a.softcap <= 0) return Pair{before, after};
+      return Pair{softcap(d, before, a.softcap), softcap(d, after, a.softcap)};
+    };
+    VF highest = lowest, edited_highest = lowest;
+    for_vectors(a.width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+      const Pair v = at(i, n);
+      const auto inside = hn::FirstN(d, n);
+      highest = hn::Max(highest, hn::IfThenElse(inside, v.clean, lowest));
+      edited_highest = hn::Max(edited_highest, hn::IfThenElse(inside, v.edited, lowest));
+    });
+    const float top = std::max(a.highest[r], hn::GetLane(hn::MaxOfLanes(d, highest)));
+    const float edited_top =
+        std::max(a.edited_highest[r], hn::GetLane(hn::MaxOfLanes(d, edited_highest)));
+    VF sum = hn::Zero(d), gap = hn::Zero(d), edited_sum = hn::Zero(d);
+    for_vectors(a.width, [&](std::int64_t i, std::size_t n) HWY_ATTR {
+      const Pair v = at(i, n);
+      const auto inside = hn::FirstN(d, n);
+      const VF weight = hn::IfThenElseZero(inside, hn::Exp(d, hn::Sub(v.clean, hn::Set(d, top))));
+      sum = hn::Add(sum, weight);
+      gap = hn::MulAdd(weight, hn::Sub(v.clean, v.edited), gap);
+      edited_sum = hn::Add(
+          edited_sum,
+          hn::IfThenElseZero(inside, hn::Exp(d, hn::Sub(v.edited, hn::Set(d, edited_top)))));
+    });
+    const float rescale = std::exp(a.highest[r] - top);
+    a.sum[r] = a.sum[r] * rescale + hn::GetLane(hn::SumOfLanes(d, sum));
+    a.gap[r] = a.gap[r] * rescale + hn::GetLane(hn::SumOfLanes(d, gap));
+    a.highest[r] = top;
+    a.edited_sum[r] = a.edited_sum[r] * std::exp(a.edited_highest[r] - edited_top) +
+                      hn::GetLane(hn::SumOfLanes(d, edited_sum));
+    a.edited_highest[r] = edited_top;
+    const std::int64_t column = a.targets[r] - a.first_id;
+    if (column >= 0 && column < a.width) a.edited_chosen[r] = hn::GetLane(at(column, 1).edited);
+  }
+}
+
 void norm_rows(const NormRows& a, std::int64_t begin, std::int64_t end) {
   a.bf16 ? norm_typed<Bf16>(a, begin, end) : norm_typed<float>(a, begin, end);
 }
@@ -188,6 +239,9 @@ void gate_rows(const GateRows& a, std::int64_t begin, std::int64_t end) {
 }
 void loss_rows(const LossRows& a, std::int64_t begin, std::int64_t end) {
   a.bf16 ? loss_typed<Bf16>(a, begin, end) : loss_typed<float>(a, begin, end);
+}
+void divergence_rows(const DivergenceRows& a, std::int64_t begin, std::int64_t end) {
+  a.bf16 ? divergence_typed<Bf16>(a, begin, end) : divergence_typed<float>(a, begin, end);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -201,6 +255,7 @@ HWY_EXPORT(norm_rows);
 HWY_EXPORT(rotate_rows);
 HWY_EXPORT(gate_rows);
 HWY_EXPORT(loss_rows);
+HWY_EXPORT(divergence_rows);
 
 void norm_rows(const NormRows& args, std::int64_t begin, std::int64_t end) {
   HWY_DYNAMIC_DISPATCH(norm_rows)(args, begin, end);
@@ -213,6 +268,9 @@ void gate_rows(const GateRows& args, std::int64_t begin, std::int64_t end) {
 }
 void loss_rows(const LossRows& args, std::int64_t begin, std::int64_t end) {
   HWY_DYNAMIC_DISPATCH(loss_rows)(args, begin, end);
+}
+void divergence_rows(const DivergenceRows& args, std::int64_t begin, std::int64_t end) {
+  HWY_DYNAMIC_DISPATCH(divergence_rows)(args, begin, end);
 }
 
 }  // namespace safesail::cpu

@@ -60,4 +60,20 @@ struct LossRows {
 /// out.
 void loss_rows(const LossRows& args, std::int64_t begin, std::int64_t end);
 
+struct DivergenceRows {
+  bool bf16;
+  std::int64_t width;
+  std::int64_t first_id;  ///< token of column 0
+  float softcap;          ///< 0: none
+  const void* clean;      ///< [rows, width] logits
+  const void* change;     ///< [rows, width] edited minus clean logits
+  const std::int32_t* targets;
+  float *highest, *sum;  ///< clean: highest logit so far, sum of exp(logit - highest)
+  float* gap;            ///< sum of exp(clean - highest) (clean - edited)
+  float *edited_highest, *edited_sum, *edited_chosen;  ///< as in LossRows
+};
+/// Adds `width` more columns to each row's running divergence. Rows with a negative target are left
+/// out.
+void divergence_rows(const DivergenceRows& args, std::int64_t begin, std::int64_t end);
+
 }  // namespace safesail::cpu

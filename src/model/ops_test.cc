@@ -123,6 +123,52 @@ void check_losses(at::ScalarType type) {
     }
 }
 
+// KL and edited loss against softmaxes in f64, with changes from tiny to shattering.
+void check_divergences(at::ScalarType type) {
+  for (const double cap : {0.0, 5.0})
+    for (const double size : {0.01, 20.0})
+      for (const std::int64_t width : kWidths) {
+        ModelSpec spec;
+        spec.final_softcap = cap;
+        const at::Tensor clean = noise({4, width}, type, 8), change = noise({4, width}, type, size);
+        const auto last = static_cast<std::int32_t>(width - 1);
+        const at::Tensor targets = at::tensor({0, last, -1, last / 2}, at::kInt);
+        const auto log_p = [&](at::Tensor v) {
+          if (cap > 0) v = (v / cap).tanh() * cap;
+          return v.log_softmax(1);
+        };
+        const at::Tensor p = log_p(clean.to(at::kDouble));
+        const at::Tensor q = log_p(clean.to(at::kDouble) + change);
+        const at::Tensor kl = (p.exp() * (p - q)).sum(1).masked_fill(targets.lt(0), 0);
+        const at::Tensor loss = -q.gather(1, targets.clamp_min(0).to(at::kLong).unsqueeze(1))
+                                     .squeeze(1)
+                                     .masked_fill(targets.lt(0), 0);
+        for (const std::int64_t piece : {width, (width + 1) / 2, std::int64_t{16}}) {
+          RunningDivergence divergence(targets);
+          at::Tensor highest = at::full({4}, -INFINITY), sum = at::zeros({4}), gap = at::zeros({4});
+          for (std::int64_t id = 0; id < width; id += piece) {
+            const std::int64_t n = std::min(piece, width - id);
+            const at::Tensor a = clean.narrow(1, id, n).contiguous();
+            const at::Tensor b = change.narrow(1, id, n).contiguous();
+            divergence.add(spec, a.narrow(0, 0, 3), b.narrow(0, 0, 3), 0, id);
+            divergence.add(spec, a.narrow(0, 3, 1), b.narrow(0, 3, 1), 3, id);
+            aten::add_gap(spec, a, a.to(at::kFloat) + b, highest, sum, gap);
+          }
+          // Differences of logits up to some 100, in f32: half a unit of 2^-17 a few times.
+          const std::string what = std::to_string(width) + " by " + std::to_string(piece);
+          EXPECT_LE((divergence.kl() - kl).abs().max().item<double>(), 4e-5) << what;
+          EXPECT_LE((divergence.edited_loss() - loss).abs().max().item<double>(), 4e-5) << what;
+          const at::Tensor expected = (p.exp() * (log_p(clean.to(at::kDouble)) - q)).sum(1);
+          const at::Tensor lse_change =
+              (cap > 0 ? ((clean.to(at::kDouble) + change) / cap).tanh() * cap
+                       : clean.to(at::kDouble) + change)
+                  .logsumexp(1) -
+              (sum.to(at::kDouble).log() + highest);
+          EXPECT_LE((gap / sum + lse_change - expected).abs().max().item<double>(), 4e-5) << what;
+        }
+      }
+}
+
 class Ops : public ::testing::TestWithParam<at::ScalarType> {
  protected:
   void SetUp() override { at::manual_seed(1); }
@@ -140,6 +186,10 @@ TEST_P(Ops, GatesFarOutToo) {
 }
 TEST_P(Ops, LossesWithAndWithoutCapInPieces) {
   testing::on_each_instruction_set([] { check_losses(GetParam()); });
+}
+
+TEST_P(Ops, DivergencesOfSmallAndLargeChanges) {
+  testing::on_each_instruction_set([] { check_divergences(GetParam()); });
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, Ops, ::testing::Values(at::kFloat, at::kBFloat16),
