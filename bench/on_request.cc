@@ -50,7 +50,7 @@ class Runner {
     if (verb == "decode" && a > 0) return decode(a);
     std::int64_t k = 0, batch = 0;
     if (verb == "step" && words >> b >> k >> batch >> mode)
-      return step({a, b, k}, batch, mode == "bf16" ? Selection::bf16 : Selection::f32);
+      return step(SaeSpec::topk(a, b, k), batch, mode == "bf16" ? Selection::bf16 : Selection::f32);
     bad_input("stdin", fmt::format("expected a case, got '{}'", line), "see bench/on_request.cc");
   }
 
@@ -98,13 +98,13 @@ class Runner {
   double step(const SaeSpec& spec, std::int64_t batch, Selection selection) {
     if (!trainer_ || trainer_->sae().spec() != spec || selection != selection_) {
       trainer_.reset();  // the old one's memory first
-      trainer_.emplace(Sae::random(spec, identity_transform(spec.d_model), 1),
+      trainer_.emplace(Sae::random(spec, identity_transform(spec.d_in), 1),
                        TrainerOptions{.selection = selection, .clip_norm = 1});
       selection_ = selection;
     }
-    if (!tokens_.defined() || tokens_.size(0) != batch || tokens_.size(1) != spec.d_model)
-      tokens_ = at::randn({batch, spec.d_model});
-    return seconds_of([&] { trainer_->step(tokens_, 1e-4); });
+    if (!tokens_.defined() || tokens_.size(0) != batch || tokens_.size(1) != spec.d_in)
+      tokens_ = at::randn({batch, spec.d_in});
+    return seconds_of([&] { trainer_->step(tokens_, {.lr = 1e-4}); });
   }
 
   std::string path_;

@@ -47,12 +47,12 @@ at::Tensor normal_tokens(std::int64_t n, std::int64_t d) {
 
 void bench(const Shape& shape, const std::string& name, const TrainerOptions& options,
            int n_steps) {
-  const SaeSpec spec{shape.d, shape.n_features, shape.k};
+  const SaeSpec spec = SaeSpec::topk(shape.d, shape.n_features, shape.k);
   SaeTrainer trainer(Sae::random(spec, identity_transform(shape.d), 1), options);
   const at::Tensor z = normal_tokens(shape.batch, shape.d);
-  trainer.step(z, 1e-4);
+  trainer.step(z, {.lr = 1e-4});
   std::vector<StepSeconds> runs;
-  for (int i = 0; i < n_steps; ++i) runs.push_back(trainer.step(z, 1e-4).seconds);
+  for (int i = 0; i < n_steps; ++i) runs.push_back(trainer.step(z, {.lr = 1e-4}).seconds);
   std::ranges::sort(runs, {}, &StepSeconds::total);
   const StepSeconds& s = runs[runs.size() / 2];
   const auto share = [&](double seconds) { return 100 * seconds / s.total; };

@@ -1,54 +1,38 @@
 #include "sae/aten_step.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
 
 #include "base/error.h"
+#include "sae/phase_timer.h"
 
 namespace safesail {
 namespace {
 
-// Weights, gradients and moments alike.
-struct Arrays {
-  at::Tensor w_enc, b_enc, w_dec, b_dec;
-  std::array<at::Tensor*, 4> all() { return {&w_enc, &b_enc, &w_dec, &b_dec}; }
-};
-
-at::Tensor on_device(std::span<float> values, at::IntArrayRef shape, const at::Device& device) {
-  return at::from_blob(values.data(), shape).to(device);
+void store(const at::Tensor& from, std::span<float> to) {
+  at::Tensor target = at::from_blob(to.data(), from.sizes());
+  if (from.data_ptr() != to.data()) target.copy_(from);
 }
 
-void store(const at::Tensor& from, std::span<float> to, at::IntArrayRef shape) {
-  at::Tensor target = at::from_blob(to.data(), shape);
-  if (!from.is_alias_of(target) && from.data_ptr() != to.data()) target.copy_(from);
-}
-
-// ReLU(top-k(pre)) as a dense [n_tokens, n_features].
-at::Tensor dense_codes(const at::Tensor& pre, std::int64_t k) {
-  const auto [values, indices] = pre.topk(k, 1);
-  return at::zeros_like(pre).scatter_(1, indices, values.relu());
-}
-
-// Adds the gradients of scale/2 * sum |residual|^2 through codes; see code_pairs.h.
-void add_code_gradients(const at::Tensor& codes, const at::Tensor& residual,
-                        const at::Tensor& tokens, const at::Tensor& w_dec, double scale,
-                        Arrays& gradients) {
-  const at::Tensor by_codes = residual.matmul(w_dec.t()).mul_(scale).mul_(codes > 0);
-  gradients.w_dec.add_(codes.t().matmul(residual), scale);
-  gradients.w_enc.add_(by_codes.t().matmul(tokens));
-  gradients.b_enc.add_(by_codes.sum(0));
+double sum_of(const at::Tensor& values) {
+  return values.sum(at::kDouble).item<double>();
 }
 
 }  // namespace
 
 struct AtenStep::Tensors {
-  Arrays weights, first, second;
+  /// As TrainerState::parameters.
+  std::vector<at::Tensor> weights, first, second;
   at::Tensor tokens_since_fired;
+  std::int64_t threshold = -1;  ///< which of `weights` are thresholds
+};
+
+struct AtenStep::Forward {
+  at::Tensor loss, codes;
 };
 
 AtenStep::AtenStep(TrainerState& state, const TrainerOptions& options, const std::string& device)
@@ -58,127 +42,159 @@ AtenStep::AtenStep(TrainerState& state, const TrainerOptions& options, const std
     failed("sae training", fmt::format("expected a GPU for device '{}', got none", device),
            "train with --device cpu, or install the CUDA libraries");
   }
-  const auto [d, n_features, k] = state.sae.spec();
-  const auto load = [&, d = d, n = n_features](auto w_enc, auto b_enc, auto w_dec, auto b_dec) {
-    return Arrays{on_device(w_enc, {n, d}, target), on_device(b_enc, {n}, target),
-                  on_device(w_dec, {n, d}, target), on_device(b_dec, {d}, target)};
-  };
-  const auto load_moments = [&](SaeShaped& moments) {
-    return load(moments.w_enc.span(), moments.b_enc.span(), moments.w_dec.span(),
-                moments.b_dec.span());
-  };
-  tensors_->weights =
-      load(state.sae.w_enc(), state.sae.b_enc(), state.sae.w_dec(), state.sae.b_dec());
-  tensors_->first = load_moments(state.first);
-  tensors_->second = load_moments(state.second);
+  for (Parameter& parameter : state.parameters) {
+    if (parameter.is_threshold()) tensors_->threshold = std::int64_t(tensors_->weights.size());
+    const auto load = [&](std::span<float> values) {
+      return at::from_blob(values.data(), parameter.shape).to(target);
+    };
+    tensors_->weights.push_back(load(parameter.weights));
+    tensors_->first.push_back(load(parameter.first.span()));
+    tensors_->second.push_back(load(parameter.second.span()));
+  }
   tensors_->tokens_since_fired =
-      at::from_blob(state.tokens_since_fired.data(), {n_features}, at::kLong).to(target);
+      at::from_blob(state.tokens_since_fired.data(), {state.sae.spec().n_features}, at::kLong)
+          .to(target);
 }
 
 AtenStep::~AtenStep() = default;
 
 void AtenStep::store(TrainerState& state) const {
-  const auto [d, n_features, k] = state.sae.spec();
-  const auto store_all = [&, d = d, n = n_features](const Arrays& from, auto w_enc, auto b_enc,
-                                                    auto w_dec, auto b_dec) {
-    safesail::store(from.w_enc, w_enc, {n, d});
-    safesail::store(from.b_enc, b_enc, {n});
-    safesail::store(from.w_dec, w_dec, {n, d});
-    safesail::store(from.b_dec, b_dec, {d});
-  };
-  const auto store_moments = [&](const Arrays& from, SaeShaped& to) {
-    store_all(from, to.w_enc.span(), to.b_enc.span(), to.w_dec.span(), to.b_dec.span());
-  };
-  store_all(tensors_->weights, state.sae.w_enc(), state.sae.b_enc(), state.sae.w_dec(),
-            state.sae.b_dec());
-  store_moments(tensors_->first, state.first);
-  store_moments(tensors_->second, state.second);
+  for (std::size_t i = 0; i < state.parameters.size(); ++i) {
+    safesail::store(tensors_->weights[i], state.parameters[i].weights);
+    safesail::store(tensors_->first[i], state.parameters[i].first.span());
+    safesail::store(tensors_->second[i], state.parameters[i].second.span());
+  }
   const at::Tensor fired = tensors_->tokens_since_fired.cpu();
-  std::copy_n(fired.const_data_ptr<std::int64_t>(), n_features, state.tokens_since_fired.begin());
+  std::copy_n(fired.const_data_ptr<std::int64_t>(), fired.numel(),
+              state.tokens_since_fired.begin());
 }
 
-StepReport AtenStep::run(TrainerState& state, const at::Tensor& z, double lr) {
-  const auto start = std::chrono::steady_clock::now();
-  const auto [d, n_features, k] = state.sae.spec();
-  Arrays& weights = tensors_->weights;
-  const at::Tensor tokens = z.to(weights.b_dec.device(), at::kFloat).sub(weights.b_dec);
-  const std::int64_t n_tokens = tokens.size(0);
-  StepReport report;
+// The loss of trainer.h, word for word.
+AtenStep::Forward AtenStep::forward(const TrainerState& state, const at::Tensor& z,
+                                    const at::Tensor& target, std::int64_t k,
+                                    std::span<const at::Tensor> leaves, StepReport& report) const {
+  const SaeSpec& spec = state.sae.spec();
+  const std::int64_t n_tokens = z.size(0);
+  const double size = double(n_tokens * spec.d_out);
+  const at::Tensor &w_enc = leaves[kWEnc], &b_enc = leaves[kBEnc];
+  at::Tensor w_dec = leaves[kWDec];
+  const at::Tensor& b_dec = leaves[kBDec];
+  const at::Tensor tokens = spec.apply_b_dec_to_input ? z.sub(b_dec) : z;
+  at::Tensor pre = at::addmm(b_enc, tokens, w_enc.t());
+  at::Tensor centered = target.sub(b_dec.detach()), codes, sparsity;
+  const std::size_t n_own = state.architecture->own_parameters().size();
+  state.architecture->dense({.step = {state, options_, k, n_tokens},
+                             .pre = pre,
+                             .w_dec = w_dec,
+                             .target = centered,
+                             .own = leaves.subspan(kCommonParameters, n_own)},
+                            {&codes, &sparsity});
 
-  const at::Tensor pre = at::addmm(weights.b_enc, tokens, weights.w_enc.t());
-  const at::Tensor codes = dense_codes(pre, k);
-  const at::Tensor residual = codes.matmul(weights.w_dec).sub_(tokens);
-  const double squared_error = residual.square().sum(at::kDouble).item<double>();
-  if (!std::isfinite(squared_error)) {
-    failed("sae training",
-           fmt::format("expected finite activations and a finite loss at step {}, got {}",
-                       state.n_steps + 1, squared_error),
-           "look at the activations; else lower the learning rate or lengthen the warm-up");
+  at::Tensor base = b_dec, loss, residual;
+  if (spec.skip) base = base.add(z.matmul(leaves.back().t()));
+  const std::vector<std::int64_t> ends = state.architecture->groups(spec);
+  for (const std::int64_t end : ends) {
+    const at::Tensor zhat = codes.narrow(1, 0, end).matmul(w_dec.narrow(0, 0, end)).add(base);
+    residual = zhat.sub(target);
+    const at::Tensor term = residual.square().sum().div(size * double(ends.size()));
+    loss = loss.defined() ? loss.add(term) : term;
   }
-  const double deviation =
-      tokens.sub(tokens.mean(0, true)).square().sum(at::kDouble).item<double>();
-  report.loss = squared_error / double(n_tokens * d);
-  report.fvu = deviation > 0 ? squared_error / deviation : 0;
-  report.l0 = (codes > 0).sum().item<double>() / double(n_tokens);
-
-  Arrays gradients{at::zeros_like(weights.w_enc),
-                   at::zeros_like(weights.b_enc),
-                   at::zeros_like(weights.w_dec),
-                   {}};
-  const double scale = 2.0 / double(n_tokens * d);
-  add_code_gradients(codes, residual, tokens, weights.w_dec, scale, gradients);
-  gradients.b_dec = residual.sum(0).mul_(scale);
+  const at::Tensor error = residual.detach();
+  const double deviation = sum_of(target.sub(target.mean(0, true)).square());
+  report.fvu = deviation > 0 ? sum_of(error.square()) / deviation : 0;
+  report.l0 = double((codes.detach() > 0).sum().item<std::int64_t>()) / double(n_tokens);
+  if (sparsity.defined()) {
+    report.sparsity_loss = sparsity.item<double>();
+    loss = loss.add(sparsity);
+  }
 
   const at::Tensor dead = tensors_->tokens_since_fired >= options_.dead_after_tokens;
   const auto n_dead = options_.auxk_coefficient > 0 ? dead.sum().item<std::int64_t>() : 0;
   if (n_dead > 0) {
     const std::int64_t wanted =
-        options_.k_aux > 0 ? options_.k_aux : std::max<std::int64_t>(d / 2, 1);
-    const at::Tensor dead_pre =
-        pre.masked_fill(dead.logical_not(), -std::numeric_limits<double>::infinity());
-    const at::Tensor aux_codes = dense_codes(dead_pre, std::min(wanted, n_dead));
-    const at::Tensor aux_residual = aux_codes.matmul(weights.w_dec).add_(residual);
-    report.aux_loss = options_.auxk_coefficient *
-                      aux_residual.square().sum(at::kDouble).item<double>() / double(n_tokens * d);
-    report.loss += report.aux_loss;
-    add_code_gradients(aux_codes, aux_residual, tokens, weights.w_dec,
-                       scale * options_.auxk_coefficient, gradients);
+        options_.k_aux > 0 ? options_.k_aux : std::max<std::int64_t>(spec.d_out / 2, 1);
+    const auto [values, indices] =
+        pre.masked_fill(dead.logical_not(), -std::numeric_limits<double>::infinity())
+            .topk(std::min(wanted, n_dead), 1);
+    const at::Tensor aux = at::zeros_like(pre).scatter(1, indices, values.relu()).matmul(w_dec);
+    const at::Tensor term = aux.add(error).square().sum().mul(options_.auxk_coefficient / size);
+    report.aux_loss = term.item<double>();
+    loss = loss.add(term);
   }
-  gradients.b_dec.sub_(gradients.b_enc.matmul(weights.w_enc));
-  const at::Tensor along = (gradients.w_dec * weights.w_dec).sum(1, true);
-  gradients.w_dec.sub_(along * weights.w_dec);
+  report.loss = loss.item<double>();
+  return {loss, codes.detach()};
+}
 
+void AtenStep::update(const StepSettings& settings, std::int64_t n_steps,
+                      std::span<const at::Tensor> leaves, StepReport& report) {
+  std::vector<at::Tensor> gradients;
+  for (const at::Tensor& leaf : leaves)
+    gradients.push_back(leaf.grad().defined() ? leaf.grad() : at::zeros_like(leaf));
+  std::vector<at::Tensor>& weights = tensors_->weights;
+  const at::Tensor along = (gradients[kWDec] * weights[kWDec]).sum(1, true);
+  gradients[kWDec] = gradients[kWDec].sub(along * weights[kWDec]);
   if (options_.clip_norm > 0) {
     double squares = 0;
-    for (const at::Tensor* gradient : gradients.all()) {
-      squares += gradient->square().sum(at::kDouble).item<double>();
-    }
+    for (const at::Tensor& gradient : gradients) squares += sum_of(gradient.square());
     report.grad_norm = std::sqrt(squares);
     const double factor = std::min(1.0, options_.clip_norm / (report.grad_norm + 1e-6));
-    for (at::Tensor* gradient : gradients.all()) gradient->mul_(factor);
+    for (at::Tensor& gradient : gradients) gradient = gradient.mul(factor);
   }
-
-  const auto t = double(state.n_steps + 1);
-  const double step_size = lr / (1 - std::pow(options_.beta1, t));
+  const auto t = double(n_steps + 1);
+  const double step_size = settings.lr / (1 - std::pow(options_.beta1, t));
   const double root = std::sqrt(1 - std::pow(options_.beta2, t));
-  for (std::size_t i = 0; i < 4; ++i) {
-    const at::Tensor& gradient = *gradients.all()[i];
-    at::Tensor &first = *tensors_->first.all()[i], &second = *tensors_->second.all()[i];
-    first.mul_(options_.beta1).add_(gradient, 1 - options_.beta1);
-    second.mul_(options_.beta2).addcmul_(gradient, gradient, 1 - options_.beta2);
-    weights.all()[i]->addcdiv_(first, second.sqrt().div_(root).add_(options_.epsilon), -step_size);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    at::Tensor &first = tensors_->first[i], &second = tensors_->second[i];
+    first.mul_(options_.beta1).add_(gradients[i], 1 - options_.beta1);
+    second.mul_(options_.beta2).addcmul_(gradients[i], gradients[i], 1 - options_.beta2);
+    weights[i].addcdiv_(first, second.sqrt().div_(root).add_(options_.epsilon), -step_size);
+    if (static_cast<std::int64_t>(i) == tensors_->threshold) weights[i].clamp_min_(0);
   }
-  const at::Tensor norms = weights.w_dec.norm(2, {1}, true);
-  weights.w_dec.div_(norms.masked_fill(norms == 0, 1));
+  const at::Tensor norms = weights[kWDec].norm(2, {1}, true);
+  weights[kWDec].div_(norms.masked_fill(norms == 0, 1));
+}
 
-  const at::Tensor fired = (codes > 0).any(0);
-  tensors_->tokens_since_fired.add_(n_tokens).masked_fill_(fired, 0);
-  report.n_dead =
-      (tensors_->tokens_since_fired >= options_.dead_after_tokens).sum().item<std::int64_t>();
-  ++state.n_steps;
-  state.n_tokens += n_tokens;
-  report.seconds.total =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+StepReport AtenStep::run(TrainerState& state, const at::Tensor& z, const at::Tensor& target,
+                         const StepSettings& settings) {
+  const c10::InferenceMode no_inference(false);
+  const SaeSpec& spec = state.sae.spec();
+  const at::Device device = tensors_->weights.front().device();
+  StepReport report;
+  double total = 0;
+  {
+    const PhaseTimer timer(total);
+    // Autograd does not take what a model computed under inference mode: hence the copies.
+    const at::Tensor x = z.to(device, at::kFloat).clone();
+    const at::Tensor y = target.is_same(z) ? x : target.to(device, at::kFloat).clone();
+    std::vector<at::Tensor> leaves;
+    Forward result;
+    {
+      const at::AutoGradMode with_gradients(true);
+      for (const at::Tensor& weights : tensors_->weights)
+        leaves.push_back(weights.detach().requires_grad_());
+      result = forward(state, x, y, settings.k > 0 ? settings.k : spec.k, leaves, report);
+      if (!std::isfinite(report.loss)) {
+        failed("sae training",
+               fmt::format("expected finite activations and a finite loss at step {}, got {}",
+                           state.n_steps + 1, report.loss),
+               "look at the activations; else lower the learning rate or lengthen the warm-up");
+      }
+      result.loss.backward();
+    }
+    const at::AutoGradMode without_gradients(false);
+    update(settings, state.n_steps, leaves, report);
+
+    const at::Tensor active = result.codes > 0;
+    tensors_->tokens_since_fired.add_(x.size(0)).masked_fill_(active.any(0), 0);
+    report.n_dead =
+        (tensors_->tokens_since_fired >= options_.dead_after_tokens).sum().item<std::int64_t>();
+    ++state.n_steps;
+    state.n_tokens += x.size(0);
+    const at::Tensor values = result.codes.masked_select(active);
+    const float lowest = values.numel() > 0 ? values.min().item<float>() : 0;
+    state.architecture->after_step(state, options_, {report.l0, lowest, x.size(0)});
+  }
+  report.seconds.total = total;
   return report;
 }
 

@@ -1,6 +1,6 @@
-// The training step in plain LibTorch on any device: dense products, nothing clever. It is the path
-// for GPUs (where dense products beat row gathers of 200 x 4 KB a token) and, on the CPU, the
-// second opinion that the sparse kernels are tested against.
+// The training step in plain LibTorch on any device: dense products, gradients by autograd, nothing
+// clever. It is the path for GPUs (where dense products beat row gathers of 200 x 4 KB a token)
+// and, on the CPU, the second opinion that the sparse kernels are tested against.
 #pragma once
 
 #include <memory>
@@ -18,11 +18,18 @@ class AtenStep {
   ~AtenStep();
 
   /// state.n_steps and n_tokens are counted here.
-  StepReport run(TrainerState& state, const at::Tensor& z, double lr);
+  StepReport run(TrainerState& state, const at::Tensor& z, const at::Tensor& target,
+                 const StepSettings& settings);
   void store(TrainerState& state) const;
 
  private:
   struct Tensors;
+  struct Forward;
+  Forward forward(const TrainerState& state, const at::Tensor& z, const at::Tensor& target,
+                  std::int64_t k, std::span<const at::Tensor> leaves, StepReport& report) const;
+  void update(const StepSettings& settings, std::int64_t n_steps,
+              std::span<const at::Tensor> leaves, StepReport& report);
+
   const TrainerOptions options_;
   std::unique_ptr<Tensors> tensors_;
 };

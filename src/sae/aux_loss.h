@@ -32,7 +32,7 @@ class AuxLoss {
   void gather(const TrainerState& state, Selection selection);
 
   std::vector<std::int64_t> dead_;  ///< rising; empty: nothing to do
-  Aligned<float> w_enc_, w_dec_;    ///< [dead, d_model]
+  Aligned<float> w_enc_, w_dec_;    ///< [dead, d_in], [dead, d_out]
   std::vector<float> b_enc_;
   Aligned<std::uint16_t> w_enc_bf16_;
   EncodeScratch scratch_;

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
+
+#include "sae/sae.h"
 
 namespace safesail {
 
@@ -11,7 +12,7 @@ namespace safesail {
 struct ByFeature {
   std::vector<std::int64_t> offsets;  ///< [n_features + 1]
   std::vector<std::int32_t> tokens;   ///< [n_pairs]
-  std::vector<std::int32_t> slots;  ///< [n_pairs] where the pair stands in the [n_tokens, k] codes
+  std::vector<std::int32_t> slots;    ///< [n_pairs] where the pair stands in the codes
 
   std::int64_t n_features() const { return std::int64_t(offsets.size()) - 1; }
   std::int64_t n_pairs() const { return offsets.back(); }
@@ -22,8 +23,7 @@ struct ByFeature {
                                   std::int64_t step = 1) const;
 };
 
-/// `indices` [n_tokens, k], -1 where a slot is empty. Reuses the memory of `out`.
-void sort_by_feature(std::span<const std::int32_t> indices, std::int64_t k, std::int64_t n_features,
-                     ByFeature& out);
+/// Reuses the memory of `out`. At most 2^31 - 1 pairs.
+void sort_by_feature(const SparseCodes& codes, std::int64_t n_features, ByFeature& out);
 
 }  // namespace safesail

@@ -13,12 +13,12 @@ namespace {
 
 constexpr const char* kFormat = "safesail.sae.1";
 constexpr std::int64_t kGoldenTokens = 64;
-constexpr std::int64_t kMost = std::int64_t{1} << 40;
 
 // Pairs of a provenance field's metadata key and its member.
 template <class Provenance, class Visit>
 void for_each_text(Provenance& provenance, Visit visit) {
   visit("site", provenance.site);
+  visit("output_site", provenance.output_site);
   visit("hf_module", provenance.hf_module);
   visit("transformer_lens_hook", provenance.transformer_lens_hook);
   visit("model_name", provenance.model_name);
@@ -30,20 +30,20 @@ void for_each_text(Provenance& provenance, Visit visit) {
 }
 
 std::map<std::string, std::string> metadata_of(const Sae& sae, const SaeProvenance& provenance) {
-  std::map<std::string, std::string> strings{
-      {"format", kFormat},
-      {"architecture", "topk"},
-      {"d_model", std::to_string(sae.spec().d_model)},
-      {"n_features", std::to_string(sae.spec().n_features)},
-      {"k", std::to_string(sae.spec().k)},
-      {"scale", fmt::format("{}", sae.transform().scale)},
-      {"encode",
-       "z = (x - center) * scale; pre = (z - b_dec) W_enc^T + b_enc; keep the k largest of each "
-       "token (of equal values the lower feature index), then ReLU"},
-      {"decode", "zhat = codes W_dec + b_dec; xhat = zhat / scale + center"},
-      {"seed", std::to_string(provenance.seed)},
-      {"tokens_trained", std::to_string(provenance.tokens_trained)},
-  };
+  const SaeSpec& spec = sae.spec();
+  std::map<std::string, std::string> strings = sae_header(sae);
+  strings["format"] = kFormat;
+  strings["encode"] = fmt::format(
+      "z = (x - center) * scale; pre = {} W_enc^T + b_enc; {}",
+      spec.apply_b_dec_to_input ? "(z - b_dec)" : "z",
+      spec.rule == Rule::top_k
+          ? "keep the k largest of each token (of equal values the lower feature index), then ReLU"
+          : "keep pre where pre > max(threshold, 0)");
+  strings["decode"] = fmt::format(
+      "zhat = codes W_dec + b_dec{}; xhat = zhat / {} + {}", spec.skip ? " + z W_skip^T" : "",
+      spec.transcoder ? "out_scale" : "scale", spec.transcoder ? "out_center" : "center");
+  strings["seed"] = std::to_string(provenance.seed);
+  strings["tokens_trained"] = std::to_string(provenance.tokens_trained);
   for_each_text(provenance, [&](const char* key, const std::string& text) { strings[key] = text; });
   return strings;
 }
@@ -61,15 +61,29 @@ GoldenVectors read_golden(const SafetensorsFile& file, const SaeSpec& spec) {
               fmt::format("expected 1 to {} rows, got {}", kGoldenTokens, x.shape_text()),
               "take an undamaged file");
   }
-  GoldenVectors golden{at::empty({n, spec.d_model}), {spec.k, {}, {}}};
-  const auto slots = std::size_t(n * spec.k);
-  golden.codes.indices.resize(slots);
-  golden.codes.values.resize(slots);
-  const std::vector shape{n, spec.k};
-  read_tensor(file, "golden.x", std::vector{n, spec.d_model},
+  const TensorView& indices = file.at("golden.indices");
+  const std::int64_t n_active = indices.shape.size() == 1 ? indices.shape[0] : -1;
+  if (n_active < 0 || n_active > n * spec.n_features) {
+    bad_input(fmt::format("{}: golden.indices", file.path().string()),
+              fmt::format("expected at most {} entries, got {}", n * spec.n_features,
+                          indices.shape_text()),
+              "take an undamaged file");
+  }
+  GoldenVectors golden{at::empty({n, spec.d_in}), {}};
+  golden.codes.offsets.resize(std::size_t(n + 1));
+  golden.codes.indices.resize(std::size_t(n_active));
+  golden.codes.values.resize(std::size_t(n_active));
+  read_tensor(file, "golden.x", std::vector{n, spec.d_in},
               std::span(golden.x.mutable_data_ptr<float>(), std::size_t(golden.x.numel())));
-  read_tensor(file, "golden.indices", shape, golden.codes.indices);
-  read_tensor(file, "golden.values", shape, golden.codes.values);
+  read_tensor(file, "golden.offsets", std::vector{n + 1}, golden.codes.offsets);
+  read_tensor(file, "golden.indices", std::vector{n_active}, golden.codes.indices);
+  read_tensor(file, "golden.values", std::vector{n_active}, golden.codes.values);
+  if (golden.codes.offsets.front() != 0 || golden.codes.offsets.back() != n_active ||
+      !std::ranges::is_sorted(golden.codes.offsets)) {
+    bad_input(fmt::format("{}: golden.offsets", file.path().string()),
+              fmt::format("expected rising numbers from 0 to {}, got others", n_active),
+              "take an undamaged file");
+  }
   return golden;
 }
 
@@ -79,24 +93,16 @@ LoadedSae read_sae(const SafetensorsFile& file) {
     bad_input(path, fmt::format("expected format {}, got '{}'", kFormat, format.substr(0, 40)),
               "convert it with `safesail sae convert`, or use the version that wrote it");
   }
-  if (const std::string& name = metadata_text(file, "architecture"); name != "topk") {
-    bad_input(path, fmt::format("expected architecture topk, got '{}'", name.substr(0, 40)),
-              "use a version of Safesail that knows it");
-  }
-  const SaeSpec spec{.d_model = metadata_integer(file, "d_model", 1, kMost),
-                     .n_features = metadata_integer(file, "n_features", 1, kMost),
-                     .k = metadata_integer(file, "k", 1, kMost)};
-  check(spec);
-  require_shape(file, "W_enc", {spec.n_features, spec.d_model});
-  InputTransform transform = identity_transform(spec.d_model);
-  read_tensor(file, "center", std::vector{spec.d_model}, transform.center);
-  transform.scale = metadata_positive_float(file, "scale");
-  LoadedSae loaded{Sae(spec, std::move(transform)), {}, file.metadata()};
-  const std::vector matrix{spec.n_features, spec.d_model};
-  read_tensor(file, "W_enc", matrix, loaded.sae.w_enc());
-  read_tensor(file, "b_enc", std::vector{spec.n_features}, loaded.sae.b_enc());
-  read_tensor(file, "W_dec", matrix, loaded.sae.w_dec());
-  read_tensor(file, "b_dec", std::vector{spec.d_model}, loaded.sae.b_dec());
+  LoadedSae loaded{read_sae_header(file), {}, file.metadata()};
+  Sae& sae = loaded.sae;
+  const SaeSpec& spec = sae.spec();
+  read_tensor(file, "W_enc", std::vector{spec.n_features, spec.d_in}, sae.w_enc());
+  read_tensor(file, "b_enc", std::vector{spec.n_features}, sae.b_enc());
+  read_tensor(file, "W_dec", std::vector{spec.n_features, spec.d_out}, sae.w_dec());
+  read_tensor(file, "b_dec", std::vector{spec.d_out}, sae.b_dec());
+  if (spec.rule == Rule::threshold)
+    read_tensor(file, "threshold", std::vector{spec.n_features}, sae.threshold());
+  if (spec.skip) read_tensor(file, "W_skip", std::vector{spec.d_out, spec.d_in}, sae.w_skip());
   for_each_text(loaded.provenance,
                 [&](const char* key, std::string& text) { text = metadata_text(file, key); });
   loaded.provenance.seed = metadata_unsigned(file, "seed");
@@ -108,23 +114,27 @@ LoadedSae read_sae(const SafetensorsFile& file) {
 
 void save_sae(const fs::path& path, const Sae& sae, const SaeProvenance& provenance,
               const at::Tensor& golden_x) {
-  const auto [d, n_features, k] = sae.spec();
-  SAFESAIL_CHECK(golden_x.dim() == 2 && golden_x.size(0) > 0 && golden_x.size(1) == d);
+  const SaeSpec& spec = sae.spec();
+  SAFESAIL_CHECK(golden_x.dim() == 2 && golden_x.size(0) > 0 && golden_x.size(1) == spec.d_in);
   const std::int64_t n = std::min(golden_x.size(0), kGoldenTokens);
   const at::Tensor x = golden_x.narrow(0, 0, n).to(at::kCPU, at::kFloat).contiguous();
   const SparseCodes codes = sae.encode(x);
-  const std::vector<NamedTensor> tensors{
-      named_tensor("W_enc", sae.w_enc(), {n_features, d}),
-      named_tensor("b_enc", sae.b_enc(), {n_features}),
-      named_tensor("W_dec", sae.w_dec(), {n_features, d}),
-      named_tensor("b_dec", sae.b_dec(), {d}),
-      named_tensor("center", std::span<const float>(sae.transform().center), {d}),
-      named_tensor("golden.x", std::span(x.const_data_ptr<float>(), std::size_t(x.numel())),
-                   {n, d}),
-      named_tensor("golden.indices", std::span<const std::int32_t>(codes.indices), DType::i32,
-                   {n, k}),
-      named_tensor("golden.values", std::span<const float>(codes.values), {n, k}),
-  };
+  std::vector<NamedTensor> tensors = sae_header_tensors(sae);
+  tensors.push_back(named_tensor("W_enc", sae.w_enc(), {spec.n_features, spec.d_in}));
+  tensors.push_back(named_tensor("b_enc", sae.b_enc(), {spec.n_features}));
+  tensors.push_back(named_tensor("W_dec", sae.w_dec(), {spec.n_features, spec.d_out}));
+  tensors.push_back(named_tensor("b_dec", sae.b_dec(), {spec.d_out}));
+  if (spec.rule == Rule::threshold)
+    tensors.push_back(named_tensor("threshold", sae.threshold(), {spec.n_features}));
+  if (spec.skip) tensors.push_back(named_tensor("W_skip", sae.w_skip(), {spec.d_out, spec.d_in}));
+  tensors.push_back(named_tensor(
+      "golden.x", std::span(x.const_data_ptr<float>(), std::size_t(x.numel())), {n, spec.d_in}));
+  tensors.push_back(named_tensor("golden.offsets", std::span<const std::int64_t>(codes.offsets),
+                                 DType::i64, {n + 1}));
+  tensors.push_back(named_tensor("golden.indices", std::span<const std::int32_t>(codes.indices),
+                                 DType::i32, {codes.n_active()}));
+  tensors.push_back(
+      named_tensor("golden.values", std::span<const float>(codes.values), {codes.n_active()}));
   write_safetensors(path, tensors, metadata_of(sae, provenance));
 }
 
@@ -144,20 +154,17 @@ GoldenCheck verify_sae(const fs::path& path) {
   for (const float value : golden.codes.values) largest = std::max(largest, std::abs(value));
   std::map<std::int32_t, float> expected;
   for (std::int64_t t = 0; t < result.n_tokens; ++t) {
-    const auto first = std::size_t(t * spec.k), last = std::size_t((t + 1) * spec.k);
+    const auto row = std::size_t(t);
     expected.clear();
-    for (std::size_t slot = first; slot < last; ++slot) {
-      if (golden.codes.indices[slot] >= 0) {
-        expected[golden.codes.indices[slot]] = golden.codes.values[slot];
-      }
-    }
-    for (std::size_t slot = first; slot < last; ++slot) {
-      if (codes.indices[slot] < 0) continue;
-      const auto match = expected.find(codes.indices[slot]);
+    for (auto i = std::size_t(golden.codes.offsets[row]);
+         i < std::size_t(golden.codes.offsets[row + 1]); ++i)
+      expected[golden.codes.indices[i]] = golden.codes.values[i];
+    for (auto i = std::size_t(codes.offsets[row]); i < std::size_t(codes.offsets[row + 1]); ++i) {
+      const auto match = expected.find(codes.indices[i]);
       if (match == expected.end()) {
         ++result.n_different;
       } else {
-        furthest = std::max(furthest, std::abs(match->second - codes.values[slot]));
+        furthest = std::max(furthest, std::abs(match->second - codes.values[i]));
         expected.erase(match);
       }
     }
@@ -166,7 +173,7 @@ GoldenCheck verify_sae(const fs::path& path) {
   result.max_relative_difference = largest > 0 ? double(furthest) / double(largest) : 0;
   // f32 sums over d_model terms in another order differ by about sqrt(d) rounding units; a near-tie
   // at the k-th place may swap two features of a token.
-  const double tolerance = 8 * std::sqrt(double(spec.d_model)) * 0x1p-24;
+  const double tolerance = 8 * std::sqrt(double(spec.d_in)) * 0x1p-24;
   const std::int64_t may_differ = 2 * std::max<std::int64_t>(1, result.n_tokens / 16);
   if (result.n_different > may_differ || !(result.max_relative_difference <= tolerance)) {
     bad_input(path.string(),

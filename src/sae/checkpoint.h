@@ -16,7 +16,8 @@ namespace safesail {
 /// What the weights belong to, as free text for people and other tools. Empty fields are written
 /// as empty strings.
 struct SaeProvenance {
-  std::string site;                   ///< "mlp_out.17"
+  std::string site;                   ///< "mlp_out.17"; of a transcoder the one it reads
+  std::string output_site;            ///< of a transcoder the one it reconstructs; else empty
   std::string hf_module;              ///< "model.layers.17.mlp.down_proj"
   std::string transformer_lens_hook;  ///< "blocks.17.hook_mlp_out"
   std::string model_name, model_hash, tokenizer_hash;
@@ -26,7 +27,7 @@ struct SaeProvenance {
   std::int64_t tokens_trained = 0;
 };
 
-/// Writes atomically. `golden_x`: some raw activations [n, d_model] of the site (64 are usual, more
+/// Writes atomically. `golden_x`: some raw activations [n, d_in] of the site (64 are usual, more
 /// are cut to 64); their codes are stored beside them.
 void save_sae(const fs::path& path, const Sae& sae, const SaeProvenance& provenance,
               const at::Tensor& golden_x);

@@ -49,8 +49,8 @@ class Checkpoint : public testing::Test {
   const fs::path path = folder_ / "sae.safetensors", bad = folder_ / "bad.safetensors";
   const Sae sae = [] {
     Rng rng(50, "center");
-    Sae random = random_sae({12, 40, 5}, 15);
-    Sae moved({12, 40, 5}, {random_floats(12, rng), 0.3f});
+    Sae random = random_sae(12, 40, 5, 15);
+    Sae moved(SaeSpec::topk(12, 40, 5), {random_floats(12, rng), 0.3f});
     std::ranges::copy(random.w_enc(), moved.w_enc().begin());
     std::ranges::copy(random.b_enc(), moved.b_enc().begin());
     std::ranges::copy(random.w_dec(), moved.w_dec().begin());
@@ -104,13 +104,21 @@ TEST_F(Checkpoint, RefusesHostileFiles) {
   const auto expect_refused = [&](const char* what) { EXPECT_THROW(load_sae(bad), Error) << what; };
   const std::map<std::string, std::map<std::string, std::string>> cases{
       {"unknown format", {{"format", "safesail.sae.2"}}},
-      {"unknown architecture", {{"architecture", "jumprelu"}}},
+      {"unknown architecture", {{"architecture", "moonrelu"}}},
       {"k > n_features", {{"k", "41"}}},
       {"k = 0", {{"k", "0"}}},
       {"more features than rows", {{"n_features", "41"}}},
       {"features that would not fit memory", {{"n_features", "130000000"}}},
       {"overflowing features", {{"n_features", "99999999999999999999"}}},
-      {"negative width", {{"d_model", "-12"}}},
+      {"negative width", {{"d_in", "-12"}}},
+      {"another output width", {{"d_out", "13"}}},
+      {"unknown rule", {{"rule", "sometimes"}}},
+      {"thresholds that are not there", {{"rule", "threshold"}}},
+      {"text for a flag", {{"skip", "maybe"}}},
+      {"a skip that is not there", {{"skip", "true"}}},
+      {"a transcoder without its output", {{"transcoder", "true"}}},
+      {"groups that do not fit", {{"groups", "3,50"}}},
+      {"groups that are no numbers", {{"groups", "3,,40"}}},
       {"zero scale", {{"scale", "0"}}},
       {"negative scale", {{"scale", "-1"}}},
       {"infinite scale", {{"scale", "inf"}}},

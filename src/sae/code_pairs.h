@@ -1,4 +1,5 @@
-// The active (token, feature) pairs of a batch and the gradients that flow through them.
+// The (token, feature) pairs of a training batch that carry a value or a gradient, and the
+// gradients that flow through them.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +13,22 @@ namespace safesail {
 
 struct CodePairs {
   ByFeature by_feature;
-  std::vector<float> values;     ///< [n_pairs]
-  std::vector<float> gradients;  ///< [n_pairs] of the loss with respect to the values
+  std::vector<float> pre;     ///< [n_pairs] <token, W_enc[f]> + b_enc[f]
+  std::vector<float> values;  ///< [n_pairs] what is decoded; pre unless the architecture says more
+  std::vector<float> gradients;  ///< [n_pairs] of the loss, first by the values, then by pre
 
   void assign(const SparseCodes& codes, std::int64_t n_features);
 };
 
-/// The gradients of features [first, last) of the loss scale/2 * sum |residual|^2, where residual =
-/// codes W_dec + constant and codes = tokens W_enc^T + b_enc on the pairs:
-///   w_dec[f] = scale * sum of value * residual[token]
-///   w_enc[f] = sum of gradient * tokens[token],  b_enc[f] = sum of gradient,
-///   where gradient of a pair = scale * <W_dec[f], residual[token]>
-/// Outputs start at feature `first`. Single-threaded; the pairs' gradients are stored.
-void code_gradients(CodePairs& pairs, std::int64_t first, std::int64_t last, const float* w_dec,
-                    const ColumnBlocks& residual, const ColumnBlocks& tokens, float scale,
-                    float* w_dec_gradient, float* w_enc_gradient, float* b_enc_gradient);
+/// For the loss scale/2 * sum |residual|^2 where residual = values W_dec + constant, and features
+/// [first, last): pairs.gradients = scale * <W_dec[f], residual[token]>, and
+/// w_dec_gradient[f - first] = scale * sum of value * residual[token]. Single-threaded.
+void value_gradients(CodePairs& pairs, std::int64_t first, std::int64_t last, const float* w_dec,
+                     const ColumnBlocks& residual, float scale, float* w_dec_gradient);
+
+/// From the gradients by pre: w_enc_gradient[f - first] = sum of gradient * tokens[token],
+/// b_enc_gradient[f - first] = sum of gradient. Single-threaded.
+void encoder_gradients(const CodePairs& pairs, std::int64_t first, std::int64_t last,
+                       const ColumnBlocks& tokens, float* w_enc_gradient, float* b_enc_gradient);
 
 }  // namespace safesail

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "sae/kernels/above.h"
 #include "sae/kernels/sparse_rows.h"
 #include "sae/kernels/topk.h"
 #include "sae/kernels/vectors.h"
@@ -24,20 +25,28 @@ std::int64_t token_tile(std::int64_t n_tokens) {
   return n_tokens >= 4096 ? 256 : 128;
 }
 
-template <class T>
-void prepare_rows(const T* x, const Affine& affine, Selection selection, PreparedTokens& out) {
-  const std::int64_t d = out.d_model();
+// A bf16 product errs by rounding 2d factors and its sum, each by at most 2^-9 of itself: at most
+// 2^-8 |x| |w| in all, by Cauchy-Schwarz; and, the roundings being independent, rarely beyond six
+// times 2^-9 sqrt(2/3) max|x_i| |w|. The lower of the two, to be multiplied by |w|.
+float rounding_slack(std::span<const float> row, double squares) {
+  float largest = 0;
+  for (const float value : row) largest = std::max(largest, std::abs(value));
+  const double certain = 0x1.02p-8 * std::sqrt(squares);
+  const double likely = 6 * 0x1p-9 * std::sqrt(2.0 / 3) * double(largest);
+  return float(std::min(certain, likely));
+}
+
+// Calls visit(t, row after the affine map, its sum of squares) for all tokens, several at once.
+template <class T, class Visit>
+void visit_rows(const T* x, const at::Tensor& shape, const Affine& affine, Visit visit) {
+  const std::int64_t d = shape.size(1);
   std::atomic<bool> all_finite = true;
-  at::parallel_for(0, out.n_tokens(), 64, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, shape.size(0), 64, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> row(static_cast<std::size_t>(d));
     for (std::int64_t t = begin; t < end; ++t) {
-      if (!std::isfinite(prepare_row(x + t * d, affine, d, row.data()))) all_finite = false;
-      put_row(row.data(), t, out.columns);
-      if (selection == Selection::bf16) {
-        round_to_bf16(row.data(), d, out.rows_bf16.data() + t * d);
-      } else {
-        std::copy(row.begin(), row.end(), out.rows.data() + t * d);
-      }
+      const double squares = prepare_row(x + t * d, affine, d, row.data());
+      if (!std::isfinite(squares)) all_finite = false;
+      visit(t, std::span<const float>(row), squares);
     }
   });
   if (!all_finite) {
@@ -46,33 +55,74 @@ void prepare_rows(const T* x, const Affine& affine, Selection selection, Prepare
   }
 }
 
+template <class Visit>
+void for_each_row(const at::Tensor& x, const Affine& affine, Visit visit) {
+  SAFESAIL_CHECK(x.dim() == 2 && x.is_contiguous() && x.device().is_cpu());
+  if (x.scalar_type() == at::kFloat) {
+    visit_rows(x.const_data_ptr<float>(), x, affine, visit);
+  } else if (x.scalar_type() == at::kBFloat16) {
+    visit_rows(reinterpret_cast<const std::uint16_t*>(x.const_data_ptr()), x, affine, visit);
+  } else {
+    bad_input("activations",
+              fmt::format("expected f32 or bf16, got {}", c10::toString(x.scalar_type())),
+              "convert them first");
+  }
+}
+
 at::Tensor view(const void* data, std::int64_t rows, std::int64_t columns, at::ScalarType type) {
   return at::from_blob(const_cast<void*>(data), {rows, columns}, at::TensorOptions(type));
 }
 
-// Candidates of tokens [first, first + n).
-template <class T>
-void tile_candidates(const EncoderWeights& encoder, const T* rows, const T* w, std::int64_t first,
-                     std::int64_t n, std::int64_t n_kept, at::ScalarType type, std::int32_t* out) {
-  const auto [d, n_features, k] = encoder.spec;
-  std::vector<RunningTopK> best(static_cast<std::size_t>(n), RunningTopK(n_kept));
+// What one tile of tokens found: features by token, each token's by rising feature.
+struct TileCandidates {
+  std::vector<std::int64_t> counts;
+  std::vector<std::int32_t> features;
+};
+
+// Calls visit(t, first_feature, pre-activations without bias) for tokens [first, first + n) and
+// all tiles of features in rising order; t counts from `first`.
+template <class T, class Visit>
+void for_each_product(const EncoderWeights& encoder, const T* rows, const T* w, std::int64_t first,
+                      std::int64_t n, at::ScalarType type, Visit visit) {
+  const std::int64_t d = encoder.d;
   const at::Tensor tokens = view(rows + first * d, n, d, type);
   at::Tensor pre = at::empty({n * kFeatureTile}, at::TensorOptions(type));
-  for (std::int64_t f = 0; f < n_features; f += kFeatureTile) {
-    const std::int64_t width = std::min(kFeatureTile, n_features - f);
+  for (std::int64_t f = 0; f < encoder.n_features; f += kFeatureTile) {
+    const std::int64_t width = std::min(kFeatureTile, encoder.n_features - f);
     at::Tensor product = view(pre.data_ptr(), n, width, type);
     at::mm_out(product, tokens, view(w + f * d, width, d, type).t());
     const T* values = static_cast<const T*>(pre.const_data_ptr());
-    for (std::int64_t t = 0; t < n; ++t) {
-      best[std::size_t(t)].offer(std::span<const T>(values + t * width, std::size_t(width)),
-                                 encoder.bias + f, std::int32_t(f));
+    for (std::int64_t t = 0; t < n; ++t)
+      visit(t, f, std::span<const T>(values + t * width, std::size_t(width)));
+  }
+}
+
+// Runs find(rows, w, type, first, n) -> TileCandidates for all tiles of tokens and joins them.
+template <class Find>
+void join_tiles(const EncoderWeights& encoder, const PreparedTokens& tokens, Selection selection,
+                SparseCodes& out, Find find) {
+  const std::int64_t n_tokens = tokens.n_tokens(), tile = token_tile(n_tokens);
+  const std::int64_t n_tiles = (n_tokens + tile - 1) / tile;
+  std::vector<TileCandidates> tiles(static_cast<std::size_t>(n_tiles));
+  at::parallel_for(0, n_tiles, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t first = i * tile, n = std::min(tile, n_tokens - first);
+      tiles[std::size_t(i)] =
+          selection == Selection::bf16
+              ? find(tokens.rows_bf16.data(), encoder.w_bf16, at::kBFloat16, first, n)
+              : find(tokens.rows.data(), encoder.w, at::kFloat, first, n);
     }
-  }
-  for (std::int64_t t = 0; t < n; ++t) {
-    const std::span<const std::int32_t> kept = best[std::size_t(t)].best();
-    std::int32_t* end = std::ranges::copy(kept, out + (first + t) * n_kept).out;
-    std::fill(end, out + (first + t + 1) * n_kept, -1);
-  }
+  });
+  out.offsets.assign(1, 0);
+  for (const TileCandidates& found : tiles)
+    for (const std::int64_t count : found.counts) out.offsets.push_back(out.offsets.back() + count);
+  out.indices.resize(std::size_t(out.n_active()));
+  at::parallel_for(0, n_tiles, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      std::ranges::copy(tiles[std::size_t(i)].features,
+                        out.indices.begin() + out.offsets[std::size_t(i * tile)]);
+    }
+  });
 }
 
 // A positive value and its feature as one number: larger is better, and of equal values the one
@@ -87,28 +137,85 @@ std::int32_t feature_of(std::uint64_t key) {
   return std::int32_t(~std::uint32_t(key));
 }
 
+// codes = for each token what choose(token's candidates as keys) leaves of them.
+template <class Choose>
+void keep_by_token(const SparseCodes& candidates, SparseCodes& codes, Choose choose) {
+  const std::int64_t n_tokens = candidates.n_tokens();
+  // Chosen in place of the candidates' room, then moved together.
+  std::vector<std::uint64_t> chosen(candidates.indices.size());
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(n_tokens));
+  at::parallel_for(0, n_tokens, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (auto t = std::size_t(begin); t < std::size_t(end); ++t) {
+      std::uint64_t* const first = chosen.data() + candidates.offsets[t];
+      counts[t] = choose(candidates.offsets[t], candidates.offsets[t + 1], first);
+    }
+  });
+  codes.offsets.assign(1, 0);
+  for (const std::int64_t count : counts) codes.offsets.push_back(codes.offsets.back() + count);
+  codes.indices.resize(std::size_t(codes.n_active()));
+  codes.values.resize(codes.indices.size());
+  at::parallel_for(0, n_tokens, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (auto t = std::size_t(begin); t < std::size_t(end); ++t) {
+      const std::uint64_t* key = chosen.data() + candidates.offsets[t];
+      for (auto i = std::size_t(codes.offsets[t]); i < std::size_t(codes.offsets[t + 1]); ++i) {
+        codes.indices[i] = feature_of(*key);
+        codes.values[i] = value_of(*key++);
+      }
+    }
+  });
+}
+
+// The values of all candidates in f32: step 2.
+void refine(const EncoderWeights& encoder, const PreparedTokens& tokens, EncodeScratch& scratch) {
+  const ByFeature& pairs = scratch.pairs;
+  SparseCodes& candidates = scratch.candidates;
+  sort_by_feature(candidates, encoder.n_features, scratch.pairs);
+  scratch.dots.reserve_zeros(std::size_t(pairs.n_pairs()));
+  candidates.values.resize(candidates.indices.size());
+  const std::vector<std::int64_t> borders =
+      pairs.split(0, encoder.n_features, at::get_num_threads());
+  at::parallel_for(
+      0, std::int64_t(borders.size()) - 1, 1, [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t first = borders[std::size_t(begin)], last = borders[std::size_t(end)];
+        pair_dots(pairs, first, last, encoder.w, tokens.columns, scratch.dots.data());
+        for (std::int64_t f = first; f < last; ++f) {
+          for (auto p = std::size_t(pairs.offsets[std::size_t(f)]);
+               p < std::size_t(pairs.offsets[std::size_t(f) + 1]); ++p) {
+            candidates.values[std::size_t(pairs.slots[p])] = scratch.dots[p] + encoder.bias[f];
+          }
+        }
+      });
+}
+
 }  // namespace
 
 void prepare_tokens(const at::Tensor& x, const Affine& affine, Selection selection,
                     PreparedTokens& out) {
-  SAFESAIL_CHECK(x.dim() == 2 && x.is_contiguous() && x.device().is_cpu());
   const auto n = std::size_t(x.numel());
   out.columns.resize(x.size(0), x.size(1));
+  out.slack.assign(std::size_t(x.size(0)), 0.0f);
   if (selection == Selection::bf16) {
     out.rows_bf16.reserve_zeros(n);
   } else {
     out.rows.reserve_zeros(n);
   }
-  if (x.scalar_type() == at::kFloat) {
-    prepare_rows(x.const_data_ptr<float>(), affine, selection, out);
-  } else if (x.scalar_type() == at::kBFloat16) {
-    prepare_rows(reinterpret_cast<const std::uint16_t*>(x.const_data_ptr()), affine, selection,
-                 out);
-  } else {
-    bad_input("activations",
-              fmt::format("expected f32 or bf16, got {}", c10::toString(x.scalar_type())),
-              "convert them first");
-  }
+  for_each_row(x, affine, [&](std::int64_t t, std::span<const float> row, double squares) {
+    const auto d = std::int64_t(row.size());
+    put_row(row.data(), t, out.columns);
+    if (selection == Selection::bf16) {
+      round_to_bf16(row.data(), d, out.rows_bf16.data() + t * d);
+      out.slack[std::size_t(t)] = rounding_slack(row, squares);
+    } else {
+      std::ranges::copy(row, out.rows.data() + t * d);
+    }
+  });
+}
+
+void prepare_columns(const at::Tensor& x, const Affine& affine, ColumnBlocks& out) {
+  out.resize(x.size(0), x.size(1));
+  for_each_row(x, affine, [&](std::int64_t t, std::span<const float> row, double) {
+    put_row(row.data(), t, out);
+  });
 }
 
 Aligned<std::uint16_t> round_encoder(std::span<const float> w) {
@@ -119,76 +226,135 @@ Aligned<std::uint16_t> round_encoder(std::span<const float> w) {
   return rounded;
 }
 
-std::int64_t selection_margin(const SaeSpec& spec) {
-  return std::min(spec.k / 16 + 8, spec.n_features - spec.k);
+void candidates_top_k(const EncoderWeights& encoder, const PreparedTokens& tokens,
+                      Selection selection, std::int64_t k, EncodeScratch& scratch) {
+  const std::int64_t n_kept = std::min(k + k / 16 + 8, encoder.n_features);
+  join_tiles(encoder, tokens, selection, scratch.candidates,
+             [&]<class T>(const T* rows, const T* w, at::ScalarType type, std::int64_t first,
+                          std::int64_t n) {
+               std::vector<RunningTopK> best(static_cast<std::size_t>(n), RunningTopK(n_kept));
+               for_each_product(encoder, rows, w, first, n, type,
+                                [&](std::int64_t t, std::int64_t f, std::span<const T> pre) {
+                                  best[std::size_t(t)].offer(pre, encoder.bias + f,
+                                                             std::int32_t(f));
+                                });
+               TileCandidates found;
+               for (RunningTopK& token : best) {
+                 const std::span<const std::int32_t> kept = token.best();
+                 found.counts.push_back(std::int64_t(kept.size()));
+                 found.features.insert(found.features.end(), kept.begin(), kept.end());
+               }
+               return found;
+             });
+  refine(encoder, tokens, scratch);
 }
 
-void find_candidates(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                     Selection selection, std::vector<std::int32_t>& candidates) {
-  const std::int64_t n_tokens = tokens.n_tokens(), tile = token_tile(n_tokens);
-  const std::int64_t n_kept = encoder.spec.k + selection_margin(encoder.spec);
-  candidates.resize(std::size_t(n_tokens * n_kept));
-  at::parallel_for(0, (n_tokens + tile - 1) / tile, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t first = begin * tile; first < std::min(end * tile, n_tokens); first += tile) {
-      const std::int64_t n = std::min(tile, n_tokens - first);
+void candidates_above(const EncoderWeights& encoder, const PreparedTokens& tokens,
+                      Selection selection, std::span<const float> lower, EncodeScratch& scratch) {
+  const auto n_features = std::size_t(encoder.n_features);
+  std::vector<float> bounds(n_features), slack(n_features, 0.0f);
+  at::parallel_for(0, encoder.n_features, 256, [&](std::int64_t begin, std::int64_t end) {
+    for (auto f = std::size_t(begin); f < std::size_t(end); ++f) {
+      // The sum's own rounding: to bf16, or of f32 sums in another order.
+      const float rounding = selection == Selection::bf16 ? 0x1p-8f : 0x1p-18f;
+      const float product = std::abs(lower[f]) + std::abs(encoder.bias[f]);
+      bounds[f] = lower[f] - rounding * product;
       if (selection == Selection::bf16) {
-        tile_candidates(encoder, tokens.rows_bf16.data(), encoder.w_bf16, first, n, n_kept,
-                        at::kBFloat16, candidates.data());
-      } else {
-        tile_candidates(encoder, tokens.rows.data(), encoder.w, first, n, n_kept, at::kFloat,
-                        candidates.data());
+        const float* row = encoder.w + f * std::size_t(encoder.d);
+        slack[f] = float(std::sqrt(sum_of_squares(row, encoder.d)));
       }
     }
   });
+  join_tiles(encoder, tokens, selection, scratch.candidates,
+             [&]<class T>(const T* rows, const T* w, at::ScalarType type, std::int64_t first,
+                          std::int64_t n) {
+               std::vector<std::vector<std::int32_t>> above(static_cast<std::size_t>(n));
+               for_each_product(encoder, rows, w, first, n, type,
+                                [&](std::int64_t t, std::int64_t f, std::span<const T> pre) {
+                                  append_above(
+                                      pre, {encoder.bias + f, bounds.data() + f, slack.data() + f},
+                                      tokens.slack[std::size_t(first + t)], std::int32_t(f),
+                                      above[std::size_t(t)]);
+                                });
+               TileCandidates found;
+               for (const std::vector<std::int32_t>& token : above) {
+                 found.counts.push_back(std::int64_t(token.size()));
+                 found.features.insert(found.features.end(), token.begin(), token.end());
+               }
+               return found;
+             });
+  refine(encoder, tokens, scratch);
 }
 
-void choose_codes(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                  EncodeScratch& scratch, CodeOrder order, SparseCodes& codes) {
-  const std::int64_t n_features = encoder.spec.n_features, k = encoder.spec.k;
-  const std::int64_t n_kept = k + selection_margin(encoder.spec);
-  const ByFeature& pairs = scratch.pairs;
-  sort_by_feature(scratch.candidates, n_kept, n_features, scratch.pairs);
-  scratch.dots.reserve_zeros(std::size_t(pairs.n_pairs()));
-  scratch.values.resize(scratch.candidates.size());
-
-  const std::vector<std::int64_t> borders = pairs.split(0, n_features, at::get_num_threads());
-  at::parallel_for(
-      0, std::int64_t(borders.size()) - 1, 1, [&](std::int64_t begin, std::int64_t end) {
-        const std::int64_t first = borders[std::size_t(begin)], last = borders[std::size_t(end)];
-        pair_dots(pairs, first, last, encoder.w, tokens.columns, scratch.dots.data());
-        for (std::int64_t f = first; f < last; ++f) {
-          for (auto p = std::size_t(pairs.offsets[std::size_t(f)]);
-               p < std::size_t(pairs.offsets[std::size_t(f) + 1]); ++p) {
-            scratch.values[std::size_t(pairs.slots[p])] = scratch.dots[p] + encoder.bias[f];
-          }
-        }
-      });
-
-  codes.k = k;
-  codes.indices.resize(std::size_t(tokens.n_tokens() * k));
-  codes.values.resize(codes.indices.size());
-  at::parallel_for(0, tokens.n_tokens(), 64, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<std::uint64_t> keys;
-    for (std::int64_t t = begin; t < end; ++t) {
-      keys.clear();
-      for (auto slot = std::size_t(t * n_kept); slot < std::size_t((t + 1) * n_kept); ++slot) {
-        const std::int32_t feature = scratch.candidates[slot];
-        if (feature < 0) break;
-        if (scratch.values[slot] > 0) keys.push_back(key_of(scratch.values[slot], feature));
-      }
-      const auto n = std::min(std::ptrdiff_t(keys.size()), std::ptrdiff_t(k));
-      if (order == CodeOrder::falling) {
-        std::partial_sort(keys.begin(), keys.begin() + n, keys.end(), std::greater<>());
-      } else if (n < std::ptrdiff_t(keys.size())) {
-        std::nth_element(keys.begin(), keys.begin() + n, keys.end(), std::greater<>());
-      }
-      auto slot = std::size_t(t * k);
-      for (std::size_t i = 0; i < std::size_t(k); ++i, ++slot) {
-        const bool used = i < std::size_t(n);
-        codes.indices[slot] = used ? feature_of(keys[i]) : -1;
-        codes.values[slot] = used ? value_of(keys[i]) : 0;
-      }
+void keep_top_k(const SparseCodes& candidates, std::int64_t k, CodeOrder order,
+                SparseCodes& codes) {
+  keep_by_token(candidates, codes, [&](std::int64_t begin, std::int64_t end, std::uint64_t* first) {
+    std::uint64_t* last = first;
+    for (auto i = std::size_t(begin); i < std::size_t(end); ++i)
+      if (candidates.values[i] > 0) *last++ = key_of(candidates.values[i], candidates.indices[i]);
+    const std::int64_t n = std::min(last - first, k);
+    if (order == CodeOrder::falling) {
+      std::partial_sort(first, first + n, last, std::greater<>());
+    } else if (n < last - first) {
+      std::nth_element(first, first + n, last, std::greater<>());
     }
+    return n;
+  });
+}
+
+void keep_above(const SparseCodes& candidates, std::span<const float> threshold, CodeOrder order,
+                SparseCodes& codes) {
+  keep_by_token(candidates, codes, [&](std::int64_t begin, std::int64_t end, std::uint64_t* first) {
+    std::uint64_t* last = first;
+    for (auto i = std::size_t(begin); i < std::size_t(end); ++i) {
+      const std::int32_t feature = candidates.indices[i];
+      const float bound = std::max(threshold[std::size_t(feature)], 0.0f);
+      if (candidates.values[i] > bound) *last++ = key_of(candidates.values[i], feature);
+    }
+    if (order == CodeOrder::falling) std::sort(first, last, std::greater<>());
+    return last - first;
+  });
+}
+
+namespace {
+
+// Copies the candidates for which keep(value, feature) holds, in their order.
+template <class Keep>
+void copy_if(const SparseCodes& candidates, SparseCodes& codes, Keep keep) {
+  codes.offsets.assign(1, 0);
+  codes.indices.clear();
+  codes.values.clear();
+  for (std::size_t t = 0; t < std::size_t(candidates.n_tokens()); ++t) {
+    for (auto i = std::size_t(candidates.offsets[t]); i < std::size_t(candidates.offsets[t + 1]);
+         ++i) {
+      if (!keep(candidates.values[i], std::size_t(candidates.indices[i]))) continue;
+      codes.indices.push_back(candidates.indices[i]);
+      codes.values.push_back(candidates.values[i]);
+    }
+    codes.offsets.push_back(std::int64_t(codes.indices.size()));
+  }
+}
+
+}  // namespace
+
+void keep_over(const SparseCodes& candidates, std::span<const float> lower, SparseCodes& codes) {
+  copy_if(candidates, codes, [&](float value, std::size_t f) { return value > lower[f]; });
+}
+
+void keep_best(const SparseCodes& candidates, std::int64_t n, SparseCodes& codes) {
+  std::vector<float> positive;
+  for (const float value : candidates.values)
+    if (value > 0) positive.push_back(value);
+  float lowest = 0;
+  std::int64_t ties = 0;  // of the values equal to `lowest` only as many stay as there is room for
+  if (n < std::int64_t(positive.size())) {
+    std::nth_element(positive.begin(), positive.begin() + (n - 1), positive.end(),
+                     std::greater<>());
+    lowest = positive[std::size_t(n - 1)];
+    ties = std::count(positive.begin(), positive.begin() + n, lowest);
+  }
+  copy_if(candidates, codes, [&](float value, std::size_t) {
+    return value > lowest || (value == lowest && ties-- > 0);
   });
 }
 

@@ -1,9 +1,10 @@
 // Encoding on the CPU without ever holding [n_tokens, n_features]:
-//   1. a tile of tokens times a tile of features by GEMM (bf16 or f32), read at once by the running
-//      top-k of each token, which keeps k + margin candidates;
+//   1. a tile of tokens times a tile of features by GEMM (bf16 or f32), read at once: either by the
+//      running top-k of each token, or against a bound for each feature. What passes are the
+//      candidates;
 //   2. the candidates' values again in f32 from the f32 weights;
-//   3. the k best of those, positive ones only.
-// The margin makes bf16 selection agree with f32 selection but for rare near-ties (see
+//   3. a rule keeps the active ones of those.
+// A margin at step 1 makes bf16 selection agree with f32 selection but for rare near-ties (see
 // docs/decisions/0003-sae-kernels.md); in f32 it only covers the rounding order of two sums.
 #pragma once
 
@@ -22,19 +23,23 @@ struct PreparedTokens {
   ColumnBlocks columns;              ///< f32
   Aligned<float> rows;               ///< [n_tokens, d] for f32 selection
   Aligned<std::uint16_t> rows_bf16;  ///< [n_tokens, d] for bf16 selection
+  std::vector<float> slack;          ///< [n_tokens] see candidates_above()
 
   std::int64_t n_tokens() const { return columns.n_rows(); }
-  std::int64_t d_model() const { return columns.n_columns(); }
+  std::int64_t d() const { return columns.n_columns(); }
 };
 
 /// x [n_tokens, d] f32 or bf16, contiguous, on the CPU. Non-finite values are an input error.
 void prepare_tokens(const at::Tensor& x, const Affine& affine, Selection selection,
                     PreparedTokens& out);
 
+/// The columns alone, of what need not be encoded.
+void prepare_columns(const at::Tensor& x, const Affine& affine, ColumnBlocks& out);
+
 /// Views of an encoder. `w_bf16` is w rounded; needed for bf16 selection only.
 struct EncoderWeights {
-  SaeSpec spec;
-  const float* w = nullptr;  ///< [n_features, d_model]
+  std::int64_t d = 0, n_features = 0;
+  const float* w = nullptr;  ///< [n_features, d]
   const float* bias = nullptr;
   const std::uint16_t* w_bf16 = nullptr;
 };
@@ -43,25 +48,32 @@ struct EncoderWeights {
 Aligned<std::uint16_t> round_encoder(std::span<const float> w);
 
 struct EncodeScratch {
-  std::vector<std::int32_t> candidates;
-  std::vector<float> values;
+  SparseCodes candidates;
   Aligned<float> dots;
   ByFeature pairs;
 };
 
-/// Candidates a token beyond k.
-std::int64_t selection_margin(const SaeSpec& spec);
-
-/// Step 1: candidates [n_tokens, k + margin], -1 where there are fewer.
-void find_candidates(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                     Selection selection, std::vector<std::int32_t>& candidates);
+/// Steps 1 and 2 for the k best of each token, with some to spare: candidates of each token by
+/// rising feature with their values, which may be negative.
+void candidates_top_k(const EncoderWeights& encoder, const PreparedTokens& tokens,
+                      Selection selection, std::int64_t k, EncodeScratch& scratch);
+/// The same for all features with pre > lower[f].
+void candidates_above(const EncoderWeights& encoder, const PreparedTokens& tokens,
+                      Selection selection, std::span<const float> lower, EncodeScratch& scratch);
 
 /// Of a token's codes: by falling value as SparseCodes promises, or as they come (training sorts
 /// them by feature anyway).
 enum class CodeOrder { falling, any };
 
-/// Steps 2 and 3.
-void choose_codes(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                  EncodeScratch& scratch, CodeOrder order, SparseCodes& codes);
+/// Step 3, a token at a time: the k best positive ones; those with pre > max(threshold[f], 0).
+void keep_top_k(const SparseCodes& candidates, std::int64_t k, CodeOrder order, SparseCodes& codes);
+void keep_above(const SparseCodes& candidates, std::span<const float> threshold, CodeOrder order,
+                SparseCodes& codes);
+/// All those with pre > lower[f], which may be negative: for training, where a pair below a
+/// threshold can have a gradient. In the candidates' order.
+void keep_over(const SparseCodes& candidates, std::span<const float> lower, SparseCodes& codes);
+/// The n best positive ones of all tokens together; of equal values the earlier token, then the
+/// lower feature. In the candidates' order.
+void keep_best(const SparseCodes& candidates, std::int64_t n, SparseCodes& codes);
 
 }  // namespace safesail

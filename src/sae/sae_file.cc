@@ -1,5 +1,6 @@
 #include "sae/sae_file.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -7,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "sae/architecture.h"
 
 namespace safesail {
 namespace {
@@ -26,8 +28,8 @@ void copy_checked(const SafetensorsFile& file, std::string_view name, DType dtyp
 }
 
 template <class T>
-T parse_number(const SafetensorsFile& file, const std::string& key, T low, T high) {
-  const std::string& text = metadata_text(file, key);
+T parse(const SafetensorsFile& file, const std::string& key, const std::string& text, T low,
+        T high) {
   T number{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = error == std::errc() && end == text.data() + text.size();
@@ -38,6 +40,15 @@ T parse_number(const SafetensorsFile& file, const std::string& key, T low, T hig
         kRemedy);
   }
   return number;
+}
+
+template <class T>
+T parse_number(const SafetensorsFile& file, const std::string& key, T low, T high) {
+  return parse(file, key, metadata_text(file, key), low, high);
+}
+
+const char* name_of(Rule rule) {
+  return rule == Rule::top_k ? "top_k" : "threshold";
 }
 
 }  // namespace
@@ -91,6 +102,82 @@ std::uint64_t metadata_unsigned(const SafetensorsFile& file, const std::string& 
 float metadata_positive_float(const SafetensorsFile& file, const std::string& key) {
   return parse_number<float>(file, key, std::numeric_limits<float>::min(),
                              std::numeric_limits<float>::max());
+}
+
+double metadata_double(const SafetensorsFile& file, const std::string& key, double low,
+                       double high) {
+  return parse_number<double>(file, key, low, high);
+}
+
+std::map<std::string, std::string> sae_header(const Sae& sae) {
+  const SaeSpec& spec = sae.spec();
+  const auto flag = [](bool set) { return set ? "true" : "false"; };
+  std::map<std::string, std::string> strings{
+      {"architecture", spec.architecture},
+      {"rule", name_of(spec.rule)},
+      {"d_in", std::to_string(spec.d_in)},
+      {"d_out", std::to_string(spec.d_out)},
+      {"n_features", std::to_string(spec.n_features)},
+      {"k", std::to_string(spec.k)},
+      {"apply_b_dec_to_input", flag(spec.apply_b_dec_to_input)},
+      {"transcoder", flag(spec.transcoder)},
+      {"skip", flag(spec.skip)},
+      {"groups", fmt::format("{}", fmt::join(spec.groups, ","))},
+      {"scale", fmt::format("{}", sae.transform().scale)},
+  };
+  if (spec.transcoder) strings["out_scale"] = fmt::format("{}", sae.output_transform().scale);
+  return strings;
+}
+
+std::vector<NamedTensor> sae_header_tensors(const Sae& sae) {
+  const auto center = [](const char* name, const InputTransform& transform) {
+    return named_tensor(name, std::span<const float>(transform.center),
+                        {std::int64_t(transform.center.size())});
+  };
+  std::vector<NamedTensor> tensors{center("center", sae.transform())};
+  if (sae.spec().transcoder) tensors.push_back(center("out_center", sae.output_transform()));
+  return tensors;
+}
+
+Sae read_sae_header(const SafetensorsFile& file) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;
+  const auto choice = [&](const char* key, const char* yes, const char* no) {
+    const std::string& text = metadata_text(file, key);
+    if (text != yes && text != no)
+      bad_input(fmt::format("{}: metadata {}", file.path().string(), key),
+                fmt::format("expected {} or {}, got '{}'", yes, no, text.substr(0, 40)), kRemedy);
+    return text == yes;
+  };
+  SaeSpec spec{.architecture = metadata_text(file, "architecture"),
+               .d_in = metadata_integer(file, "d_in", 1, kMost),
+               .d_out = metadata_integer(file, "d_out", 1, kMost),
+               .n_features = metadata_integer(file, "n_features", 1, kMost),
+               .rule = choice("rule", name_of(Rule::top_k), name_of(Rule::threshold))
+                           ? Rule::top_k
+                           : Rule::threshold,
+               .k = metadata_integer(file, "k", 0, kMost),
+               .apply_b_dec_to_input = choice("apply_b_dec_to_input", "true", "false"),
+               .transcoder = choice("transcoder", "true", "false"),
+               .skip = choice("skip", "true", "false")};
+  const std::string& groups = metadata_text(file, "groups");
+  for (std::size_t at = 0; at < groups.size();) {
+    const std::size_t comma = std::min(groups.find(',', at), groups.size());
+    spec.groups.push_back(
+        parse<std::int64_t>(file, "groups", groups.substr(at, comma - at), 1, kMost));
+    at = comma + 1;
+  }
+  find_architecture(spec.architecture);
+  check(spec);
+  require_shape(file, "W_enc", {spec.n_features, spec.d_in});
+  require_shape(file, "W_dec", {spec.n_features, spec.d_out});
+  if (spec.skip) require_shape(file, "W_skip", {spec.d_out, spec.d_in});
+  InputTransform input = identity_transform(spec.d_in), output = identity_transform(spec.d_out);
+  read_tensor(file, "center", std::vector{spec.d_in}, input.center);
+  input.scale = metadata_positive_float(file, "scale");
+  if (!spec.transcoder) return {std::move(spec), std::move(input)};
+  read_tensor(file, "out_center", std::vector{spec.d_out}, output.center);
+  output.scale = metadata_positive_float(file, "out_scale");
+  return {std::move(spec), std::move(input), std::move(output)};
 }
 
 }  // namespace safesail

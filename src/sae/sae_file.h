@@ -1,13 +1,16 @@
-// What the two files of this room (the checkpoint and the trainer's state) share: writing and
-// reading f32 tensors and the numbers in the metadata. Reading treats the file as hostile.
+// What the two files of this room (the checkpoint and the trainer's state) share: the spec and the
+// transforms, and reading tensors and the numbers in the metadata. Reading treats the file as
+// hostile.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "formats/safetensors.h"
+#include "sae/sae.h"
 
 namespace safesail {
 
@@ -41,5 +44,15 @@ std::int64_t metadata_integer(const SafetensorsFile& file, const std::string& ke
                               std::int64_t high);
 std::uint64_t metadata_unsigned(const SafetensorsFile& file, const std::string& key);
 float metadata_positive_float(const SafetensorsFile& file, const std::string& key);
+double metadata_double(const SafetensorsFile& file, const std::string& key, double low,
+                       double high);
+
+/// Spec and transforms, as both files begin: metadata and the tensors of the centres (views of the
+/// SAE).
+std::map<std::string, std::string> sae_header(const Sae& sae);
+std::vector<NamedTensor> sae_header_tensors(const Sae& sae);
+/// An SAE of that spec with all weights zero. Nothing of its size is allocated before the file has
+/// shown a W_enc of that shape.
+Sae read_sae_header(const SafetensorsFile& file);
 
 }  // namespace safesail

@@ -1,5 +1,6 @@
 // The training step on the CPU, sparse throughout: no [n_tokens, n_features] and (unless gradients
-// are clipped) no [n_features, d_model] gradient is ever held.
+// are clipped) no [n_features, d] gradient is ever held. What depends on the architecture is asked
+// of it (architecture.h).
 //
 // forward() then, for ranges of features, gradients() and update(): tests look between the parts.
 // Owned by one trainer; parallel inside; not thread-safe.
@@ -22,42 +23,65 @@ class SparseStep {
  public:
   SparseStep(const TrainerState& state, const TrainerOptions& options);
 
-  /// The whole step.
-  StepReport run(TrainerState& state, const at::Tensor& z, double lr);
+  /// The whole step; z and target as SaeTrainer::step() takes them, contiguous.
+  StepReport run(TrainerState& state, const at::Tensor& z, const at::Tensor& target,
+                 const StepSettings& settings);
 
-  /// Codes, residual and loss of `z`; the state stays as it is.
-  StepReport forward(const TrainerState& state, const at::Tensor& z);
+  /// Codes, residual and loss; the state stays as it is. `k`: StepSettings.
+  StepReport forward(const TrainerState& state, const at::Tensor& z, const at::Tensor& target,
+                     std::int64_t k = 0);
 
   /// Gradients of features [first, last), both multiples of 128 (or the end), after forward():
-  /// rows of w_enc and w_dec (the latter without its part along the row), entries of b_enc; b_dec
-  /// is whole only once all features were done.
+  /// rows of w_enc and w_dec (the latter without its part along the row), entries of b_enc and of
+  /// the architecture's own parameters. b_dec and w_skip come from finish(), once all features were
+  /// done.
   struct Gradients {
-    Aligned<float> w_enc, w_dec;  ///< [last - first, d_model]
-    std::vector<float> b_enc;     ///< [n_features]
-    std::vector<float> b_dec;     ///< [d_model], see finish_b_dec()
+    Aligned<float> w_enc, w_dec;          ///< [last - first, d_in], [last - first, d_out]
+    std::vector<float> b_enc;             ///< [n_features]
+    std::vector<float> b_dec;             ///< [d_out]
+    std::vector<std::vector<float>> own;  ///< each [n_features]
+    std::vector<float> w_skip;            ///< [d_out, d_in]
   };
   void gradients(const TrainerState& state, std::int64_t first, std::int64_t last, Gradients& out);
-  void finish_b_dec(Gradients& gradients) const;
+  void finish(const TrainerState& state, Gradients& gradients) const;
 
   const SparseCodes& codes() const { return codes_; }
 
  private:
+  void prepare(const TrainerState& state, const at::Tensor& z, const at::Tensor& target);
+  void encode(const TrainerState& state);
+  void reconstruct(const TrainerState& state, StepReport& report);
+  double reconstruct_from_pre(const TrainerState& state);
+  void gate_gradients(const TrainerState& state, std::int64_t first, std::int64_t last);
+  StepView view(const TrainerState& state) const;
+  const ColumnBlocks& target() const { return has_own_target_ ? target_ : tokens_.columns; }
   void update(TrainerState& state, const AdamStep& adam, std::int64_t first, std::int64_t last,
               const Gradients& gradients);
-  void update_biases(TrainerState& state, const AdamStep& adam, const Gradients& gradients);
+  void update_small(TrainerState& state, const AdamStep& adam, const Gradients& gradients);
   void count_fired(TrainerState& state) const;
-  double clip_scale(std::int64_t n_features, std::int64_t d, const Gradients& gradients,
+  double clip_scale(const TrainerState& state, const Gradients& gradients,
                     StepReport& report) const;
 
   const TrainerOptions options_;
   Aligned<std::uint16_t> w_enc_bf16_;  ///< follows the f32 weights; empty with f32 selection
   PreparedTokens tokens_;
+  /// The target minus b_dec. The encoder's tokens are that already where an SAE reads z - b_dec.
+  ColumnBlocks target_;
+  bool has_own_target_ = false;
+  std::vector<float> skip_input_;  ///< [n_tokens, d_in] z, where there is a skip connection
   EncodeScratch scratch_;
   SparseCodes codes_;
   CodePairs pairs_;
-  ColumnBlocks residual_;              ///< zhat - z
-  std::vector<float> residual_sums_;   ///< [d_model] over tokens
-  std::vector<float> b_dec_partials_;  ///< [groups of features, d_model]
+  /// One a group: sum over the groups from this one on of (zhat of the prefix - target): what the
+  /// features of the group get their gradients from. The last is the plain residual.
+  std::vector<ColumnBlocks> residuals_;
+  ColumnBlocks gate_residual_;         ///< of the reconstruction from pre
+  std::vector<float> gate_gradients_;  ///< [n_pairs]
+  std::vector<float> residual_sums_;   ///< [d_out] over tokens and groups
+  std::vector<float> b_dec_partials_;  ///< [groups of features, d_in]
+  double l0_ = 0;
+  float lowest_value_ = 0;
+  std::int64_t k_ = 0;
   Gradients gradients_;
   AuxLoss aux_;
 };

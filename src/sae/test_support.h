@@ -37,12 +37,18 @@ inline std::vector<float> random_floats(std::size_t n, Rng& rng) {
 
 /// An SAE with every weight random, biases small; decoder rows of unit norm.
 inline Sae random_sae(const SaeSpec& spec, std::uint64_t seed) {
-  Sae sae = Sae::random(spec, identity_transform(spec.d_model), seed);
+  Sae sae = Sae::random(spec, identity_transform(spec.d_in), identity_transform(spec.d_out), seed);
   Rng rng(seed, "test weights");
   for (float& weight : sae.w_enc()) weight += 0.1f * float(rng.normal());
   for (float& bias : sae.b_enc()) bias = 0.1f * float(rng.normal());
   for (float& bias : sae.b_dec()) bias = 0.1f * float(rng.normal());
+  for (float& threshold : sae.threshold()) threshold = 0.5f * float(rng.uniform());
+  for (float& weight : sae.w_skip()) weight = 0.1f * float(rng.normal());
   return sae;
+}
+/// A TopK SAE.
+inline Sae random_sae(std::int64_t d, std::int64_t n_features, std::int64_t k, std::uint64_t seed) {
+  return random_sae(SaeSpec::topk(d, n_features, k), seed);
 }
 
 inline void expect_near(std::span<const float> got, std::span<const float> expected,

@@ -1,8 +1,8 @@
 #include "sae/trainer.h"
 
 #include <ATen/ATen.h>
+#include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 #include <optional>
 
 #include "base/error.h"
@@ -12,10 +12,27 @@
 
 namespace safesail {
 
-// One of the two ways to step is chosen here, once.
 struct SaeTrainer::Impl {
-  Impl(TrainerState start, const TrainerOptions& trainer_options)
-      : options(trainer_options), state(std::move(start)) {
+  Impl(TrainerState begin, const TrainerOptions& trainer_options)
+      : options(trainer_options), state(std::move(begin)) {
+    state.architecture->check(state.sae.spec(), options);
+  }
+
+  StepReport step(const at::Tensor& z, const at::Tensor& target, const StepSettings& settings) {
+    const SaeSpec& spec = state.sae.spec();
+    SAFESAIL_CHECK(z.dim() == 2 && z.size(0) > 0 && z.size(1) == spec.d_in);
+    SAFESAIL_CHECK(target.sizes() == at::IntArrayRef({z.size(0), spec.d_out}));
+    SAFESAIL_CHECK(std::isfinite(settings.lr) && settings.lr >= 0);
+    if (!sparse && !aten) begin(z);
+    inference.reset();
+    stale = aten.has_value();
+    return sparse ? sparse->run(state, z.contiguous(), target.contiguous(), settings)
+                  : aten->run(state, z, target, settings);
+  }
+
+  // One of the two ways to step is chosen here, once.
+  void begin(const at::Tensor& z) {
+    if (state.n_steps == 0) state.architecture->start(state, options, z.cpu());
     if (options.device == "cpu") {
       sparse.emplace(state, options);
     } else {
@@ -24,7 +41,7 @@ struct SaeTrainer::Impl {
   }
 
   // On a GPU the state here is as old as the last call of this.
-  const TrainerState& at_home() {
+  TrainerState& at_home() {
     if (aten && stale) aten->store(state);
     stale = false;
     return state;
@@ -34,6 +51,7 @@ struct SaeTrainer::Impl {
   TrainerState state;
   std::optional<SparseStep> sparse;
   std::optional<AtenStep> aten;
+  std::optional<Sae> inference;  ///< where the trained weights are not those that run
   bool stale = false;
 };
 
@@ -50,17 +68,20 @@ SaeTrainer SaeTrainer::resume(const fs::path& path, const TrainerOptions& option
   return SaeTrainer(std::make_unique<Impl>(load_trainer_state(path, metadata), options));
 }
 
-StepReport SaeTrainer::step(const at::Tensor& z, double lr) {
-  const SaeSpec& spec = impl_->state.sae.spec();
-  SAFESAIL_CHECK(z.dim() == 2 && z.size(0) > 0 && z.size(1) == spec.d_model);
-  SAFESAIL_CHECK(std::isfinite(lr) && lr >= 0);
-  if (impl_->sparse) return impl_->sparse->run(impl_->state, z.contiguous(), lr);
-  impl_->stale = true;
-  return impl_->aten->run(impl_->state, z, lr);
+StepReport SaeTrainer::step(const at::Tensor& z, const StepSettings& settings) {
+  SAFESAIL_CHECK(!impl_->state.sae.spec().transcoder);
+  return impl_->step(z, z, settings);
+}
+
+StepReport SaeTrainer::step(const at::Tensor& z, const at::Tensor& target,
+                            const StepSettings& settings) {
+  return impl_->step(z, target, settings);
 }
 
 const Sae& SaeTrainer::sae() const {
-  return impl_->at_home().sae;
+  TrainerState& state = impl_->at_home();
+  if (!impl_->inference) impl_->inference = state.architecture->inference_sae(state);
+  return impl_->inference ? *impl_->inference : state.sae;
 }
 
 std::int64_t SaeTrainer::n_steps() const {
@@ -82,16 +103,26 @@ void SaeTrainer::save(const fs::path& path,
 
 std::uint64_t SaeTrainer::memory_bytes(const SaeSpec& spec, const TrainerOptions& options,
                                        std::int64_t batch_tokens) {
-  const auto weights = std::uint64_t(spec.n_features) * std::uint64_t(spec.d_model);
+  const auto weights = std::uint64_t(spec.n_features) * std::uint64_t(spec.d_in + spec.d_out);
   const auto tokens = std::uint64_t(batch_tokens);
+  const auto d_in = std::uint64_t(spec.d_in), d_out = std::uint64_t(spec.d_out);
+  const Architecture& architecture = find_architecture(spec.architecture);
   const bool bf16 = options.selection == Selection::bf16, clips = options.clip_norm > 0;
-  // Weights and two moments of both matrices; the rounded encoder; gradients; the batch as columns,
-  // as rows and as residual; codes, candidates and their pairs.
-  const std::uint64_t state = 6 * sizeof(float) * weights + (bf16 ? 2 * weights : 0);
-  const std::uint64_t gradients = 2 * sizeof(float) * (clips ? weights : std::uint64_t{4} << 20);
-  const std::uint64_t batch = tokens * std::uint64_t(spec.d_model) * (bf16 ? 10 : 12);
-  const std::uint64_t codes = tokens * std::uint64_t(spec.k) * 64;
-  return state + gradients + batch + codes;
+  // Weights and two moments; the rounded encoder; gradients of a few features or of all.
+  const std::uint64_t state =
+      3 * sizeof(float) * weights + (bf16 ? 2 * std::uint64_t(spec.n_features) * d_in : 0);
+  const std::uint64_t gradients =
+      clips ? sizeof(float) * weights : 2 * sizeof(float) * (std::uint64_t{4} << 20);
+  // The batch as columns and as rows, its target, a residual for each reconstruction.
+  const std::uint64_t residuals =
+      architecture.groups(spec).size() + (architecture.pre_reconstructs() ? 1 : 0);
+  const bool own_target = !spec.apply_b_dec_to_input;
+  const std::uint64_t batch =
+      tokens * (d_in * (bf16 ? 6 : 8) + 4 * d_out * (residuals + (own_target ? 1 : 0)));
+  // Codes, candidates and their pairs; a thresholded encoder lets more candidates through.
+  const std::uint64_t active =
+      std::uint64_t(std::max<std::int64_t>(spec.k, 1)) * (spec.rule == Rule::top_k ? 1 : 2);
+  return state + gradients + batch + tokens * active * 64;
 }
 
 }  // namespace safesail

@@ -90,7 +90,7 @@ class Grid {
       const InputTransform transform = moments.transform(config_.sites[s]);
       for (const std::int64_t k : config_.ks)
         trainers_.emplace_back(
-            Sae::random({d_model, config_.n_features, k}, transform, config_.seed),
+            Sae::random(SaeSpec::topk(d_model, config_.n_features, k), transform, config_.seed),
             config_.trainer);
     }
   }
@@ -119,7 +119,7 @@ class Grid {
       const double lr =
           learning_rate(config_, progress_.tokens + static_cast<std::uint64_t>(begin));
       for (std::size_t i = 0; i < config_.ks.size(); ++i)
-        last[first_cell + i] = trainers_[first_cell + i].step(batch, lr);
+        last[first_cell + i] = trainers_[first_cell + i].step(batch, {.lr = lr});
     }
   }
 
@@ -222,8 +222,8 @@ std::uint64_t grid_memory_bytes(const GridConfig& config, std::int64_t d_model,
   // ahead), the shuffled copy and the f32 z of one site.
   std::uint64_t bytes = values * (n_sites * 2 * (config.overlap ? 3 : 2) + 2 + 4);
   for (const std::int64_t k : config.ks)
-    bytes += n_sites * SaeTrainer::memory_bytes({d_model, config.n_features, k}, config.trainer,
-                                                config.batch_tokens);
+    bytes += n_sites * SaeTrainer::memory_bytes(SaeSpec::topk(d_model, config.n_features, k),
+                                                config.trainer, config.batch_tokens);
   return bytes;
 }
 

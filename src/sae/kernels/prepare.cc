@@ -39,4 +39,9 @@ void put_row(const float* values, std::int64_t row, ColumnBlocks& blocks) {
   }
 }
 
+void get_row(const ColumnBlocks& blocks, std::int64_t row, float* values) {
+  for (std::int64_t b = 0; b < blocks.n_blocks(); ++b)
+    std::copy_n(blocks.block(b) + row * kBlockColumns, blocks.width(b), values + b * kBlockColumns);
+}
+
 }  // namespace safesail

@@ -22,7 +22,8 @@ struct Affine {
 double prepare_row(const float* in, const Affine& affine, std::int64_t d, float* out);
 double prepare_row(const std::uint16_t* in, const Affine& affine, std::int64_t d, float* out);
 
-/// Row `row` of `blocks` = values [n_columns].
+/// Row `row` of `blocks` = values [n_columns], and back.
 void put_row(const float* values, std::int64_t row, ColumnBlocks& blocks);
+void get_row(const ColumnBlocks& blocks, std::int64_t row, float* values);
 
 }  // namespace safesail

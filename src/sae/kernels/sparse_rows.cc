@@ -126,13 +126,14 @@ HWY_ATTR void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t
   }
 }
 
-HWY_ATTR void pair_spread(const ByFeature& pairs, const float* coefficients, const float* w,
-                          std::int64_t block, ColumnBlocks& y) {
+HWY_ATTR void pair_spread(const ByFeature& pairs, std::int64_t first, std::int64_t last,
+                          const float* coefficients, const float* w, std::int64_t block,
+                          ColumnBlocks& y) {
   const hn::ScalableTag<float> f32;
   const auto n = std::int64_t(hn::Lanes(f32));
   HWY_ALIGN float padded[kBlockColumns] = {};
   float* columns = y.block(block);
-  for (std::int64_t feature = 0; feature < pairs.n_features(); ++feature) {
+  for (std::int64_t feature = first; feature < last; ++feature) {
     const std::int64_t begin = pairs.offsets[std::size_t(feature)];
     const std::int64_t end = pairs.offsets[std::size_t(feature) + 1];
     if (begin == end) continue;
@@ -178,9 +179,9 @@ void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t last,
   HWY_DYNAMIC_DISPATCH(pair_sums)(pairs, first, last, coefficients, x, out);
 }
 
-void pair_spread(const ByFeature& pairs, const float* coefficients, const float* w,
-                 std::int64_t block, ColumnBlocks& y) {
-  HWY_DYNAMIC_DISPATCH(pair_spread)(pairs, coefficients, w, block, y);
+void pair_spread(const ByFeature& pairs, std::int64_t first, std::int64_t last,
+                 const float* coefficients, const float* w, std::int64_t block, ColumnBlocks& y) {
+  HWY_DYNAMIC_DISPATCH(pair_spread)(pairs, first, last, coefficients, w, block, y);
 }
 }  // namespace safesail
 #endif

@@ -27,8 +27,9 @@ void pair_dots_and_sums(const ByFeature& pairs, std::int64_t first, std::int64_t
                         const float* w, const float* coefficients, const ColumnBlocks& x,
                         float* dots, float* sums);
 
-/// y[token of p] += coefficients[p] * w[feature of p] for all pairs, in column block `block` of y.
-void pair_spread(const ByFeature& pairs, const float* coefficients, const float* w,
-                 std::int64_t block, ColumnBlocks& y);
+/// y[token of p] += coefficients[p] * w[feature of p] for the pairs of features [first, last), in
+/// column block `block` of y.
+void pair_spread(const ByFeature& pairs, std::int64_t first, std::int64_t last,
+                 const float* coefficients, const float* w, std::int64_t block, ColumnBlocks& y);
 
 }  // namespace safesail

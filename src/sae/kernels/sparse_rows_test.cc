@@ -15,20 +15,23 @@ constexpr double kEpsilon = 0x1p-24;
 // Random pairs: token t has up to k distinct features; feature 0 is left without tokens.
 struct Case {
   std::int64_t n_tokens, n_features, d;
-  std::vector<std::int32_t> indices;
+  SparseCodes codes;
   std::vector<float> w, x, coefficients;
   ByFeature pairs;
   ColumnBlocks columns;
 
   Case(std::int64_t tokens, std::int64_t features, std::int64_t width, std::int64_t k, Rng& rng)
-      : n_tokens(tokens), n_features(features), d(width), indices(std::size_t(tokens * k), -1) {
+      : n_tokens(tokens), n_features(features), d(width) {
     for (std::int64_t t = 0; t < tokens; ++t) {
-      std::int64_t slot = t * k;
-      for (std::int64_t f = 1; f < features && slot < (t + 1) * k; ++f) {
-        if (rng.below(3) == 0) indices[std::size_t(slot++)] = std::int32_t(f);
+      std::int64_t left = k;
+      for (std::int64_t f = 1; f < features && left > 0; ++f) {
+        if (rng.below(3) != 0) continue;
+        codes.indices.push_back(std::int32_t(f));
+        --left;
       }
+      codes.offsets.push_back(std::int64_t(codes.indices.size()));
     }
-    sort_by_feature(indices, k, features, pairs);
+    sort_by_feature(codes, features, pairs);
     w = random_floats(std::size_t(features * d), rng);
     x = random_floats(std::size_t(tokens * d), rng);
     coefficients = random_floats(std::size_t(pairs.n_pairs()), rng);
@@ -74,14 +77,14 @@ TEST(SparseRows, SortsPairsByFeatureThenToken) {
     std::size_t last_feature = 0;
     c.for_each_pair([&](std::size_t p, std::size_t f, std::size_t t) {
       ++n;
-      ASSERT_EQ(c.indices[std::size_t(c.pairs.slots[p])], std::int32_t(f));
+      ASSERT_EQ(c.codes.indices[std::size_t(c.pairs.slots[p])], std::int32_t(f));
       if (f == last_feature) {
         ASSERT_GT(std::int32_t(t), last_token);
       }
       last_feature = f;
       last_token = std::int32_t(t);
     });
-    EXPECT_EQ(n, c.indices.size() - std::size_t(std::ranges::count(c.indices, -1)));
+    EXPECT_EQ(n, c.codes.indices.size());
   });
 }
 
@@ -129,7 +132,10 @@ TEST(SparseRows, SpreadEqualsTheScalarTruth) {
     std::vector<float> got(y.size());
     for (std::int64_t t = 0; t < c.n_tokens; ++t) put_row(c.x.data() + t * c.d, t, columns);
     for (std::int64_t b = 0; b < columns.n_blocks(); ++b) {
-      pair_spread(c.pairs, c.coefficients.data(), c.w.data(), b, columns);
+      // In two parts, as nested groups do.
+      pair_spread(c.pairs, 0, c.n_features / 2, c.coefficients.data(), c.w.data(), b, columns);
+      pair_spread(c.pairs, c.n_features / 2, c.n_features, c.coefficients.data(), c.w.data(), b,
+                  columns);
       for (std::int64_t t = 0; t < c.n_tokens; ++t) {
         std::copy_n(columns.block(b) + t * kBlockColumns, columns.width(b),
                     got.data() + t * c.d + b * kBlockColumns);

@@ -1,0 +1,103 @@
+#include "sae/kernels/above.h"
+
+#include <bit>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "sae/kernels/above.cc"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace safesail::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32 = hn::ScalableTag<float>;
+
+HWY_INLINE hn::Vec<F32> load_f32(F32 f32, const float* pre) {
+  return hn::LoadU(f32, pre);
+}
+
+HWY_INLINE hn::Vec<F32> load_f32(F32 f32, const std::uint16_t* pre) {
+  const hn::RebindToUnsigned<F32> u32;
+  const hn::Rebind<std::uint16_t, F32> u16;
+  return hn::BitCast(f32, hn::ShiftLeft<16>(hn::PromoteTo(u32, hn::LoadU(u16, pre))));
+}
+
+inline float scalar_f32(float pre) {
+  return pre;
+}
+inline float scalar_f32(std::uint16_t pre) {
+  return std::bit_cast<float>(std::uint32_t{pre} << 16);
+}
+
+// Writes to `out`, which has room for n and one vector more; returns how many.
+template <class T>
+HWY_ATTR std::size_t above(const T* pre, const AboveBounds& bounds, float token_slack,
+                           std::size_t n, std::int32_t first_feature, std::int32_t* out) {
+  const F32 f32;
+  const hn::RebindToSigned<F32> i32;
+  const std::size_t lanes = hn::Lanes(f32);
+  const auto slack = hn::Set(f32, token_slack);
+  std::size_t size = 0, i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto value = hn::Add(load_f32(f32, pre + i), hn::LoadU(f32, bounds.bias + i));
+    const auto bound =
+        hn::NegMulAdd(slack, hn::LoadU(f32, bounds.slack + i), hn::LoadU(f32, bounds.lower + i));
+    const auto mask = hn::Gt(value, bound);
+    if (HWY_LIKELY(hn::AllFalse(f32, mask))) continue;
+    const auto feature = hn::Iota(i32, first_feature + std::int32_t(i));
+    hn::StoreU(hn::Compress(feature, hn::RebindMask(i32, mask)), i32, out + size);
+    size += hn::CountTrue(f32, mask);
+  }
+  for (; i < n; ++i) {
+    const float bound = bounds.lower[i] - token_slack * bounds.slack[i];
+    if (scalar_f32(pre[i]) + bounds.bias[i] > bound) out[size++] = first_feature + std::int32_t(i);
+  }
+  return size;
+}
+
+std::size_t above_bf16(const std::uint16_t* pre, const AboveBounds& bounds, float token_slack,
+                       std::size_t n, std::int32_t first_feature, std::int32_t* out) {
+  return above(pre, bounds, token_slack, n, first_feature, out);
+}
+
+std::size_t above_f32(const float* pre, const AboveBounds& bounds, float token_slack, std::size_t n,
+                      std::int32_t first_feature, std::int32_t* out) {
+  return above(pre, bounds, token_slack, n, first_feature, out);
+}
+
+}  // namespace safesail::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace safesail {
+namespace {
+
+HWY_EXPORT(above_bf16);
+HWY_EXPORT(above_f32);
+
+constexpr std::size_t kLargestVector = 64;  // lanes of f32 in the widest registers there are
+
+template <class T, class Kernel>
+void append(std::span<const T> pre, const AboveBounds& bounds, float token_slack,
+            std::int32_t first_feature, std::vector<std::int32_t>& out, Kernel kernel) {
+  const std::size_t before = out.size();
+  out.resize(before + pre.size() + kLargestVector);
+  out.resize(before + kernel(pre.data(), bounds, token_slack, pre.size(), first_feature,
+                             out.data() + before));
+}
+
+}  // namespace
+
+void append_above(std::span<const std::uint16_t> pre, const AboveBounds& bounds, float token_slack,
+                  std::int32_t first_feature, std::vector<std::int32_t>& out) {
+  append(pre, bounds, token_slack, first_feature, out, HWY_DYNAMIC_DISPATCH(above_bf16));
+}
+
+void append_above(std::span<const float> pre, const AboveBounds& bounds, float token_slack,
+                  std::int32_t first_feature, std::vector<std::int32_t>& out) {
+  append(pre, bounds, token_slack, first_feature, out, HWY_DYNAMIC_DISPATCH(above_f32));
+}
+
+}  // namespace safesail
+#endif

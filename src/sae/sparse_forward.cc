@@ -1,0 +1,151 @@
+// The first half of SparseStep: tokens -> pairs -> residuals and loss.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <numeric>
+
+#include "base/error.h"
+#include "sae/kernels/residual.h"
+#include "sae/kernels/sparse_rows.h"
+#include "sae/kernels/vectors.h"
+#include "sae/phase_timer.h"
+#include "sae/sparse_step.h"
+
+namespace safesail {
+namespace {
+
+// y += z W_skip^T.
+void add_skip(std::span<const float> z, const Sae& sae, ColumnBlocks& y) {
+  const SaeSpec& spec = sae.spec();
+  const auto matrix = [](std::span<const float> values, std::int64_t columns) {
+    return at::from_blob(const_cast<float*>(values.data()),
+                         {std::int64_t(values.size()) / columns, columns});
+  };
+  const at::Tensor added = matrix(z, spec.d_in).matmul(matrix(sae.w_skip(), spec.d_in).t());
+  const auto* from = added.const_data_ptr<float>();
+  for (std::int64_t t = 0; t < y.n_rows(); ++t) put_row(from + t * spec.d_out, t, y);
+}
+
+}  // namespace
+
+void SparseStep::prepare(const TrainerState& state, const at::Tensor& z, const at::Tensor& target) {
+  const SaeSpec& spec = state.sae.spec();
+  const float* b_dec = state.sae.b_dec().data();
+  const Affine affine{nullptr, 1, spec.apply_b_dec_to_input ? b_dec : nullptr};
+  prepare_tokens(z, affine, options_.selection, tokens_);
+  has_own_target_ = spec.transcoder || !spec.apply_b_dec_to_input;
+  if (has_own_target_) prepare_columns(target, {nullptr, 1, b_dec}, target_);
+  if (!spec.skip) return;
+  const at::Tensor values = z.to(at::kFloat);
+  skip_input_.assign(values.const_data_ptr<float>(),
+                     values.const_data_ptr<float>() + values.numel());
+}
+
+void SparseStep::encode(const TrainerState& state) {
+  const SaeSpec& spec = state.sae.spec();
+  const EncoderWeights encoder{spec.d_in, spec.n_features, state.sae.w_enc().data(),
+                               state.sae.b_enc().data(), w_enc_bf16_.data()};
+  state.architecture->select(view(state), encoder, tokens_, scratch_, codes_);
+  pairs_.assign(codes_, spec.n_features);
+  state.architecture->activate(state, pairs_);
+  std::int64_t n_active = 0;
+  lowest_value_ = 0;
+  for (const float value : pairs_.values) {
+    if (!(value > 0)) continue;
+    lowest_value_ = n_active == 0 ? value : std::min(lowest_value_, value);
+    ++n_active;
+  }
+  l0_ = double(n_active) / double(tokens_.n_tokens());
+}
+
+void SparseStep::reconstruct(const TrainerState& state, StepReport& report) {
+  const SaeSpec& spec = state.sae.spec();
+  const std::vector<std::int64_t> ends = state.architecture->groups(spec);
+  const std::int64_t n_tokens = tokens_.n_tokens(), d = spec.d_out;
+  const std::size_t n_groups = ends.size();
+  residuals_.resize(n_groups);
+  for (ColumnBlocks& residual : residuals_) residual.resize(n_tokens, d);
+  residual_sums_.assign(std::size_t(d), 0.0f);
+  ColumnBlocks& last = residuals_.back();
+  const std::int64_t n_blocks = last.n_blocks(), size = n_tokens * kBlockColumns;
+  std::vector<double> errors(static_cast<std::size_t>(n_blocks));
+  std::vector<double> last_errors(errors.size()), deviations(errors.size());
+  if (spec.skip) add_skip(skip_input_, state.sae, residuals_.front());
+  at::parallel_for(0, n_blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> sums(static_cast<std::size_t>(d));
+    for (std::int64_t b = begin; b < end; ++b) {
+      const auto block = std::size_t(b);
+      if (!spec.skip) std::fill_n(residuals_.front().block(b), size, 0.0f);
+      for (std::size_t g = 0; g < n_groups; ++g) {
+        if (g > 0) std::copy_n(residuals_[g - 1].block(b), size, residuals_[g].block(b));
+        pair_spread(pairs_.by_feature, g == 0 ? 0 : ends[g - 1], ends[g], pairs_.values.data(),
+                    state.sae.w_dec().data(), b, residuals_[g]);
+      }
+      for (std::size_t g = 0; g < n_groups; ++g) {
+        const ResidualSums found = finish_residual(target(), b, residuals_[g], sums.data());
+        errors[block] += found.squared_error;
+        last_errors[block] = found.squared_error;
+        deviations[block] = found.squared_deviation;
+        for (std::int64_t c = b * kBlockColumns; c < b * kBlockColumns + last.width(b); ++c)
+          residual_sums_[std::size_t(c)] += sums[std::size_t(c)];
+      }
+      for (std::size_t g = n_groups - 1; g-- > 0;)
+        add_scaled(1, residuals_[g + 1].block(b), size, residuals_[g].block(b));
+    }
+  });
+  const auto total = [](const std::vector<double>& blocks) {
+    return std::accumulate(blocks.begin(), blocks.end(), 0.0);
+  };
+  report.loss = total(errors) / double(n_tokens * d) / double(n_groups);
+  const double deviation = total(deviations);
+  report.fvu = deviation > 0 ? total(last_errors) / deviation : 0;
+}
+
+// Leaves the residual behind and returns its loss.
+double SparseStep::reconstruct_from_pre(const TrainerState& state) {
+  const std::int64_t n_tokens = tokens_.n_tokens(), d = state.sae.spec().d_out;
+  gate_residual_.resize(n_tokens, d);
+  std::vector<double> errors(std::size_t(gate_residual_.n_blocks()));
+  at::parallel_for(0, gate_residual_.n_blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> sums(static_cast<std::size_t>(d));
+    for (std::int64_t b = begin; b < end; ++b) {
+      std::fill_n(gate_residual_.block(b), n_tokens * kBlockColumns, 0.0f);
+      pair_spread(pairs_.by_feature, 0, state.sae.spec().n_features, pairs_.pre.data(),
+                  state.sae.w_dec().data(), b, gate_residual_);
+      errors[std::size_t(b)] =
+          finish_residual(target(), b, gate_residual_, sums.data()).squared_error;
+    }
+  });
+  return std::accumulate(errors.begin(), errors.end(), 0.0) / double(n_tokens * d);
+}
+
+StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z,
+                               const at::Tensor& target, std::int64_t k) {
+  StepReport report;
+  k_ = k > 0 ? k : state.sae.spec().k;
+  {
+    const PhaseTimer timer(report.seconds.prepare);
+    prepare(state, z, target);
+  }
+  {
+    const PhaseTimer timer(report.seconds.encode);
+    encode(state);
+  }
+  const PhaseTimer timer(report.seconds.decode);
+  reconstruct(state, report);
+  report.l0 = l0_;
+  report.sparsity_loss = state.architecture->sparsity_loss(view(state), pairs_, l0_);
+  if (state.architecture->pre_reconstructs()) report.sparsity_loss += reconstruct_from_pre(state);
+  report.aux_loss = aux_.forward(state, tokens_, residuals_.back(), options_);
+  report.loss += report.sparsity_loss + report.aux_loss;
+  if (!std::isfinite(report.loss)) {
+    failed("sae training",
+           fmt::format("expected a finite loss at step {}, got {}", state.n_steps + 1, report.loss),
+           "lower the learning rate, lengthen the warm-up, or set a gradient clip");
+  }
+  return report;
+}
+
+}  // namespace safesail
