@@ -116,8 +116,9 @@ TEST_P(GoldenArchitecture, TenAdamStepsAgree) {
     const std::string name_of = key("final", parameter);
     expect_near(parameter.weights, floats(name_of), tolerance, name_of);
   }
-  if (name == "batchtopk" || name == "matryoshka")
+  if (name == "batchtopk" || name == "matryoshka") {
     EXPECT_NEAR(state.threshold, floats(name + ".running_threshold")[0], tolerance);
+  }
 }
 
 }  // namespace
