@@ -90,6 +90,8 @@ void add_sae_commands(CLI::App& app, Session& session) {
   verify_command->footer(
       "Example:\n  safesail sae verify --sae runs/demo/sae/mlp_out.15/topk-k32/sae.safetensors");
   verify_command->callback([=, &session] { session.action = [=] { verify(*options); }; });
+
+  add_sae_convert_command(*sae, session);
 }
 
 }  // namespace safesail

@@ -32,5 +32,6 @@ void add_harvest_command(CLI::App& app, Session& session);
 void add_train_command(CLI::App& app, Session& session);
 void add_evaluate_command(CLI::App& app, Session& session);
 void add_sae_commands(CLI::App& app, Session& session);
+void add_sae_convert_command(CLI::App& sae, Session& session);
 
 }  // namespace safesail

@@ -256,6 +256,54 @@ TEST(TorchPickle, RefusesOtherContainersByName) {
   EXPECT_THAT(error(zip_of({damaged})), HasSubstr("checksum"));
 }
 
+const fs::path kTorchFiles = fs::path(SAFESAIL_SOURCE_DIR) / "tests/data/dialects/torch";
+
+/// Each file holds what torch_files() of scripts/golden/dialects.py put into it.
+TEST(TorchPickle, ReadsWhatTorchWritesInEveryProtocol) {
+  for (const int protocol : {2, 3, 4, 5}) {
+    const TorchFile torch(kTorchFiles / fmt::format("protocol{}.pt", protocol));
+    const PickleDict& dict = *torch.root().dict();
+    const auto tensor_at = [&](std::string_view key) { return *dict.find(key)->as<TensorView>(); };
+    EXPECT_THAT(floats(tensor_at("transposed")), ElementsAre(0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11));
+    EXPECT_THAT(floats(tensor_at("slice")), ElementsAre(5, 6, 9, 10));
+    EXPECT_THAT(floats(tensor_at("step")), ElementsAre(1, 4, 7, 10));
+    EXPECT_THAT(tensor_at("shared").shape, ElementsAre(3, 4));
+    EXPECT_THAT(floats(tensor_at("parameter")), ElementsAre(1, 1));
+    EXPECT_THAT(floats(tensor_at("scalar")), ElementsAre(7.5f));
+    EXPECT_THAT(tensor_at("empty").shape, ElementsAre(0, 3));
+    for (const auto& [name, dtype] : {std::pair{"f64", DType::f64},
+                                      {"f16", DType::f16},
+                                      {"bf16", DType::bf16},
+                                      {"i64", DType::i64},
+                                      {"i32", DType::i32},
+                                      {"i16", DType::i16},
+                                      {"i8", DType::i8},
+                                      {"u8", DType::u8},
+                                      {"bool", DType::boolean}}) {
+      EXPECT_EQ(tensor_at(name).dtype, dtype) << name << " of protocol " << protocol;
+      EXPECT_EQ(tensor_at(name).bytes.size(), 3 * size_of(dtype)) << name;
+    }
+    EXPECT_EQ(*dict.find("int")->as<std::int64_t>(), 5);
+    EXPECT_EQ(*dict.find("big")->as<std::int64_t>(), std::int64_t{1} << 40);
+    EXPECT_EQ(*dict.find("negative")->as<std::int64_t>(), -3);
+    EXPECT_EQ(*dict.find("float")->as<double>(), 0.25);
+    EXPECT_TRUE(*dict.find("true")->as<bool>());
+    EXPECT_EQ(dict.find("none")->kind(), "None");
+    EXPECT_EQ(*dict.find("text")->as<std::string_view>(), "a\xc3\xa9");
+    EXPECT_EQ(dict.find("list")->as<PickleList>()->size(), 3u);
+    EXPECT_EQ(dict.find("tuple")->as<PickleList>()->size(), 2u);
+    EXPECT_EQ(*dict.find("dict")->dict()->find("a")->dict()->find("b")->as<std::int64_t>(), 1);
+  }
+}
+
+TEST(TorchPickle, ReadsAStateDictOfTorchAndRefusesAModule) {
+  const TorchFile torch(kTorchFiles / "state_dict.pt");
+  EXPECT_EQ(torch.root().dict()->find("weight")->kind(), "tensor F32 [3, 2]");
+  EXPECT_THAT(error_of([] { TorchFile file(kTorchFiles / "module.pt"); }),
+              HasSubstr("refused torch.nn.modules.linear.Linear"));
+  EXPECT_THAT(error_of([] { TorchFile file(kTorchFiles / "legacy.pt"); }), HasSubstr("old format"));
+}
+
 TEST(TorchPickle, WhatIsWrittenIsReadAndACutAtEveryByteIsAnError) {
   const TempFolder folder;
   const std::array<float, 4> weights = {1, -2, 3.5f, 4};

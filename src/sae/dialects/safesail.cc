@@ -1,0 +1,72 @@
+// Our own sae.safetensors, a file or a run's folder with it. The one dialect that says everything.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "formats/safetensors.h"
+#include "sae/dialects/support.h"
+#include "sae/sae_file.h"
+
+namespace safesail {
+namespace {
+
+constexpr const char* kFile = "sae.safetensors";
+constexpr const char* kEncoderOnly = "encoder_only";
+
+fs::path file_of(const SaeSource& source) {
+  return source.is_folder() ? source.file(kFile) : source.path();
+}
+
+bool detect(const SaeSource& source) {
+  if (source.is_folder() ? !source.has(kFile) : source.path().extension() != ".safetensors")
+    return false;
+  const SafetensorsFile file(file_of(source));
+  const auto format = file.metadata().find("format");
+  return format != file.metadata().end() && format->second.starts_with("safesail.sae.");
+}
+
+ImportedSae read(const SaeSource& source, const ReadOptions& options) {
+  const fs::path path = file_of(source);
+  LoadedSae loaded = load_sae(path);
+  const SaeSpec& spec = loaded.sae.spec();
+  if (spec.rule == Rule::top_k) stored_k(source, options, spec.k);
+  if (!options.site.empty()) loaded.provenance.site = options.site;
+  const auto mark = loaded.metadata.find(kEncoderOnly);
+
+  const SafetensorsFile file(path);
+  std::vector<float> golden;
+  if (file.contains("golden.x") && !file.at("golden.x").shape.empty()) {
+    const std::int64_t n = file.at("golden.x").shape[0];
+    require_shape(file, "golden.x", {n, spec.d_in});
+    golden.resize(std::size_t(n * spec.d_in));
+    read_tensor(file, "golden.x", std::vector{n, spec.d_in}, golden);
+  }
+  return {std::move(loaded.sae),
+          std::move(loaded.provenance),
+          mark != loaded.metadata.end() && mark->second == "true",
+          std::move(golden),
+          {}};
+}
+
+}  // namespace
+
+void write_safesail(const fs::path& out, const ImportedSae& imported) {
+  const std::int64_t d = imported.sae.spec().d_in;
+  SAFESAIL_CHECK(!imported.golden_x.empty());
+  save_sae(out, imported.sae, imported.provenance,
+           at::from_blob(const_cast<float*>(imported.golden_x.data()),
+                         {std::int64_t(imported.golden_x.size()) / d, d}));
+  if (!imported.encoder_only) return;
+  const SafetensorsFile written(out);
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, tensor] : written.tensors()) tensors.push_back({name, tensor});
+  auto metadata = written.metadata();
+  metadata[kEncoderOnly] = "true";
+  metadata["decode"] = "none: the SAE was published without its decoder";
+  write_safetensors(out, tensors, metadata);
+}
+
+const Dialect kSafesailDialect = {"safesail", "sae.safetensors that Safesail wrote", detect, read,
+                                  write_safesail};
+
+}  // namespace safesail
