@@ -41,11 +41,12 @@ TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
   ASSERT_EQ(result.cells.size(), 2u);
   for (const CellResult& cell : result.cells) {
     EXPECT_EQ(cell.n_tokens, 800);
-    EXPECT_LE(cell.l0, static_cast<double>(cell.k));
-    EXPECT_LT(cell.fvu, 0.5) << "k = " << cell.k;
+    EXPECT_LE(cell.l0.value, static_cast<double>(cell.id.k));
+    EXPECT_LT(cell.fvu.value, 0.5) << "k = " << cell.id.k;
     EXPECT_EQ(cell.loss.n_tokens, 0u);
   }
-  EXPECT_LT(result.cells[1].fvu, result.cells[0].fvu) << "more active features explain more";
+  EXPECT_LT(result.cells[1].fvu.value, result.cells[0].fvu.value)
+      << "more active features explain more";
   EXPECT_TRUE(fs::exists(dir_ / "run" / "evaluation.jsonl"));
 }
 

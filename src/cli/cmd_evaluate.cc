@@ -1,14 +1,18 @@
-// `safesail evaluate`: the SAEs of a run on held-out documents of any corpus.
+// `safesail evaluate`: the SAEs of a run, or given by file, on held-out documents of any corpus.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <memory>
 
+#include "base/error.h"
+#include "base/version.h"
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
 #include "model/text_model.h"
 #include "train/evaluate.h"
+#include "train/report.h"
 
 namespace safesail {
 namespace {
@@ -17,16 +21,82 @@ struct EvaluateOptions {
   ModelOptions model;
   CorpusOptions corpus;
   EvaluationConfig evaluation;
-  std::string run;
+  std::string run, site, report;
+  std::vector<std::string> saes;
   double held_out_share = 0.05;
   bool all_documents = false, as_json = false;
 };
+
+std::vector<EvaluationCell> cells_of(const EvaluateOptions& options, int n_layers) {
+  std::vector<EvaluationCell> cells;
+  if (!options.run.empty()) cells = load_cells(options.run, n_layers);
+  for (const std::string& path : options.saes)
+    cells.push_back(load_cell(path, n_layers, options.site));
+  if (cells.empty())
+    bad_input("evaluate", "expected SAEs, got none", "name a run (--run) or files (--sae)");
+  return cells;
+}
+
+/// As a shell takes it.
+std::string quoted(const std::string& word) {
+  if (word.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,=:@%+") ==
+          std::string::npos &&
+      !word.empty())
+    return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+/// The command that makes the report again; what is not in it is the default.
+std::string command_of(const EvaluateOptions& options) {
+  std::string text = "safesail evaluate --model " + quoted(options.model.path);
+  for (const std::string& path : options.corpus.corpus.paths) text += " --corpus " + quoted(path);
+  if (!options.run.empty()) text += " --run " + quoted(options.run);
+  for (const std::string& path : options.saes) text += " --sae " + quoted(path);
+  if (!options.site.empty()) text += " --site " + quoted(options.site);
+  if (options.all_documents)
+    text += " --all-documents";
+  else
+    text += fmt::format(" --held-out {}", options.held_out_share);
+  return text + fmt::format(" --tokens {} --loss-tokens {} --seed {} --dtype {} --device {}",
+                            options.evaluation.n_tokens, options.evaluation.n_loss_tokens,
+                            options.evaluation.seed, options.model.dtype, options.model.device);
+}
+
+void write_evaluation_report(const EvaluateOptions& options, std::vector<CellResult> results,
+                             Reporter& reporter) {
+  fs::path path = options.report;
+  if (path.empty() && !options.run.empty()) path = fs::path(options.run) / "report.html";
+  if (path.empty()) return;
+  const std::string name =
+      options.run.empty() ? fmt::format("{} SAEs", results.size()) : options.run;
+  Report report{
+      .title = "Evaluation of " + name,
+      .facts = {{"model", options.model.path},
+                {"precision", options.model.dtype},
+                {"corpus", fmt::format("{}", fmt::join(options.corpus.corpus.paths, ", "))},
+                {"documents", options.all_documents ? std::string("all")
+                                                    : fmt::format("held out, {} % of the corpus",
+                                                                  100 * options.held_out_share)},
+                {"bootstrap", fmt::format("{} resamples of documents, seed {}",
+                                          options.evaluation.n_resamples, options.evaluation.seed)},
+                {"version", std::string("safesail ") + kVersion},
+                {"command", command_of(options)}},
+      .cells = std::move(results),
+      .training = {}};
+  if (!options.run.empty())
+    report.training = read_training_curves(fs::path(options.run) / "metrics.jsonl");
+  write_report(path, report);
+  reporter.note("report: " + path.string());
+}
 
 void run_evaluate(const EvaluateOptions& options, Session& session) {
   const auto [tokenizer, model] =
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
   const std::vector<EvaluationCell> cells =
-      load_cells(options.run, static_cast<int>(model.spec().n_layers));
+      cells_of(options, static_cast<int>(model.spec().n_layers));
   BatchStream batches(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
                       options.corpus.batch_config(),
                       options.all_documents ? Split::all : Split::held_out, options.held_out_share);
@@ -36,6 +106,7 @@ void run_evaluate(const EvaluateOptions& options, Session& session) {
     for (const CellResult& result : results) fmt::print("{}\n", to_json(result));
   else
     fmt::print("\n{}", results_table(results));
+  write_evaluation_report(options, results, *session.reporter);
 }
 
 }  // namespace
@@ -43,10 +114,13 @@ void run_evaluate(const EvaluateOptions& options, Session& session) {
 void add_evaluate_command(CLI::App& app, Session& session) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* command =
-      app.add_subcommand("evaluate", "Held-out reconstruction, sparsity and loss of a run's SAEs");
+      app.add_subcommand("evaluate", "Held-out reconstruction, sparsity and loss of SAEs");
   add_model_options(*command, options->model, "bf16");
   add_corpus_options(*command, options->corpus);
-  command->add_option("-r,--run", options->run, "Run folder")->required();
+  command->add_option("-r,--run", options->run, "Run folder: all its SAEs");
+  command->add_option("--sae", options->saes, "Files sae.safetensors, trained here or converted");
+  command->add_option("--site", options->site,
+                      "Site of the SAEs given by --sae, if not as they say");
   command
       ->add_option("--tokens", options->evaluation.n_tokens, "Tokens for FVU, L0 and dead features")
       ->capture_default_str();
@@ -59,10 +133,17 @@ void add_evaluate_command(CLI::App& app, Session& session) {
       ->capture_default_str();
   command->add_flag("--all-documents", options->all_documents,
                     "A corpus that training never saw: use all of it");
+  command->add_option("--seed", options->evaluation.seed, "Of the bootstrap's resamples")
+      ->capture_default_str();
+  command->add_option("--report", options->report,
+                      "HTML report with plots; default: report.html in the run folder");
   command->add_flag("--json", options->as_json, "Print a JSON line an SAE");
   command->footer(
-      "Example:\n  safesail evaluate --model model.gguf --run runs/first --corpus other.jsonl "
-      "--all-documents");
+      "Examples:\n"
+      "  safesail evaluate --model model.gguf --run runs/first --corpus other.jsonl "
+      "--all-documents\n"
+      "  safesail evaluate --model model.gguf --sae a.safetensors b.safetensors --corpus c.jsonl "
+      "--report r.html");
   command->callback(
       [=, &session] { session.action = [=, &session] { run_evaluate(*options, session); }; });
 }

@@ -7,22 +7,38 @@
 #include "cli/terminal.h"
 
 namespace safesail {
+namespace {
+
+/// "0.2341 ±0.0021", with half the width of the interval.
+std::string with_interval(const Estimate& estimate) {
+  if (!estimate.has_interval()) return fmt::format("{:.4f}", estimate.value);
+  return fmt::format("{:.4f} ±{:.4f}", estimate.value, (estimate.high - estimate.low) / 2);
+}
+
+}  // namespace
 
 std::string results_table(const std::vector<CellResult>& cells) {
   const bool has_losses = !cells.empty() && cells.front().loss.n_tokens > 0;
-  std::vector<std::vector<std::string>> rows = {{"site", "k", "features", "L0", "FVU", "dead %"}};
-  if (has_losses)
-    rows[0].insert(rows[0].end(), {"CE clean", "CE + SAE", "delta CE", "recovered %"});
+  const bool has_seeds = std::ranges::any_of(
+      cells, [&](const CellResult& cell) { return cell.id.seed != cells.front().id.seed; });
+  std::vector<std::vector<std::string>> rows = {{"site", "arch", "k", "width"}};
+  if (has_seeds) rows[0].emplace_back("seed");
+  rows[0].insert(rows[0].end(), {"L0", "FVU"});
+  if (has_losses) rows[0].insert(rows[0].end(), {"delta CE", "KL", "rec %"});
+  rows[0].emplace_back("dead %");
   for (const CellResult& cell : cells) {
     std::vector<std::string>& row = rows.emplace_back(
-        std::vector<std::string>{cell.site, fmt::to_string(cell.k), fmt::to_string(cell.n_features),
-                                 fmt::format("{:.1f}", cell.l0), fmt::format("{:.3f}", cell.fvu),
-                                 fmt::format("{:.1f}", 100 * cell.dead_share)});
-    if (has_losses)
-      row.insert(row.end(),
-                 {fmt::format("{:.3f}", cell.loss.clean), fmt::format("{:.3f}", cell.loss.spliced),
-                  fmt::format("{:+.4f}", cell.loss.delta()),
-                  fmt::format("{:.1f}", 100 * cell.loss.recovered())});
+        std::vector<std::string>{site_name(cell.id), cell.id.architecture,
+                                 fmt::to_string(cell.id.k), fmt::to_string(cell.id.n_features)});
+    if (has_seeds) row.push_back(fmt::to_string(cell.id.seed));
+    row.push_back(fmt::format("{:.1f}", cell.l0.value));
+    row.push_back(with_interval(cell.fvu));
+    if (has_losses) {
+      row.push_back(with_interval(cell.loss.delta));
+      row.push_back(fmt::format("{:.4f}", cell.loss.kl.value));
+      row.push_back(fmt::format("{:.1f}", 100 * cell.loss.recovered.value));
+    }
+    row.push_back(fmt::format("{:.1f}", 100 * cell.dead_share));
   }
   return format_table(rows);
 }

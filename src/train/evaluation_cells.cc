@@ -1,0 +1,82 @@
+#include "train/evaluation_cells.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <tuple>
+#include <utility>
+
+#include "base/error.h"
+#include "sae/checkpoint.h"
+
+namespace safesail {
+namespace {
+
+auto order(const EvaluationCell& cell) {
+  const SaeIdentity& id = cell.id;
+  return std::tuple(cell.output.layer, cell.output.kind, cell.input, id.architecture, id.n_features,
+                    id.k, id.seed, id.path);
+}
+
+}  // namespace
+
+std::string site_name(const SaeIdentity& id) {
+  return id.output_site == id.site ? id.site : id.site + ">" + id.output_site;
+}
+
+std::string short_name(const SaeIdentity& id) {
+  std::string name = id.architecture;
+  if (id.k > 0) name += fmt::format(" k{}", id.k);
+  name += fmt::format(" {}", id.n_features);
+  if (id.seed != 0) name += fmt::format(" #{}", id.seed);
+  return name;
+}
+
+bool alike(const SaeIdentity& a, const SaeIdentity& b) {
+  const auto all = [](const SaeIdentity& id) {
+    return std::tie(id.site, id.output_site, id.architecture, id.k, id.n_features);
+  };
+  return all(a) == all(b);
+}
+
+EvaluationCell make_cell(const Site& input, const Site& output, Sae sae, std::uint64_t seed) {
+  const SaeSpec& spec = sae.spec();
+  return {.id = {.site = to_string(input),
+                 .output_site = to_string(output),
+                 .architecture = spec.architecture,
+                 .k = spec.k,
+                 .n_features = spec.n_features,
+                 .seed = seed,
+                 .path = {}},
+          .input = input,
+          .output = output,
+          .sae = std::move(sae)};
+}
+
+EvaluationCell load_cell(const fs::path& path, int n_layers, const std::string& site) {
+  LoadedSae loaded = load_sae(path);
+  const std::string& input = site.empty() ? loaded.provenance.site : site;
+  if (input.empty())
+    bad_input(path.string(), "expected the site that the SAE reads, its file names none",
+              "name it with --site, as in --site resid_post.12");
+  const std::string& output = loaded.provenance.output_site;
+  EvaluationCell cell =
+      make_cell(parse_site(input, n_layers), parse_site(output.empty() ? input : output, n_layers),
+                std::move(loaded.sae), loaded.provenance.seed);
+  cell.id.path = path.string();
+  return cell;
+}
+
+std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers) {
+  std::vector<EvaluationCell> cells;
+  if (fs::is_directory(run / "sae"))
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run / "sae"))
+      if (entry.path().filename() == "sae.safetensors")
+        cells.push_back(load_cell(entry.path(), n_layers));
+  if (cells.empty())
+    bad_input((run / "sae").string(), "expected trained SAEs, got none",
+              "train some first: safesail train");
+  std::ranges::sort(cells, {}, order);
+  return cells;
+}
+
+}  // namespace safesail
