@@ -444,19 +444,23 @@ def openmoss_cases():
 
 
 def llama_scope():
-    w, b, dec, bd = weights(unit=True)
+    w, b, dec, bd = weights()
     x = inputs()
     norm, threshold = 4.0, 0.4
     s = math.sqrt(D) / norm
-    codes = above((x * s) @ w.T + b, threshold)
+    # The threshold is compared once s and the decoder norms are in the weights: in raw units.
+    norms = np.linalg.norm(dec, axis=1)
+    codes = above(((x * s) @ w.T + b) / s * norms, threshold)
     target = folder("llama_scope")
     (target / "checkpoints").mkdir(exist_ok=True)
     state = {"encoder.weight": tensor(w), "encoder.bias": tensor(b), "decoder.weight": tensor(dec.T), "decoder.bias": tensor(bd)}
     save_file(state, target / "checkpoints/final.safetensors")
     (target / "hyperparams.json").write_text(json.dumps(
         {"d_model": D, "d_sae": F, "hook_point_in": "blocks.3.hook_resid_post", "jump_relu_threshold": threshold,
-         "dataset_average_activation_norm": {"in": norm, "out": norm}}))
-    case("llama_scope", "llama_scope", x, codes, (codes @ dec + bd) / s, format="llama-scope", site="resid_post.3")
+         "act_fn": "jumprelu", "norm_activation": "dataset-wise", "sparsity_include_decoder_norm": True,
+         "use_decoder_bias": True, "dataset_average_activation_norm": {"in": norm, "out": norm}}))
+    xhat = ((codes / norms * s) @ dec + bd) / s
+    case("llama_scope", "llama_scope", x, codes, xhat, format="llama-scope", site="resid_post.3")
 
 
 # Gemma Scope.

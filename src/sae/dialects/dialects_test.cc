@@ -273,6 +273,55 @@ TEST(Dialects, TopKOfUnknownKIsAsked) {
               HasSubstr("got 200"));
 }
 
+TEST(Dialects, SaelensTranscodersNeverSubtract) {
+  EXPECT_THAT(
+      EditedCase("saelens/transcoder").set("cfg.json", "/apply_b_dec_to_input", true).error(),
+      HasSubstr("a transcoder with apply_b_dec_to_input"));
+}
+
+TEST(Dialects, SparsifySeedsLieInFoldersOfTheirHookpoint) {
+  const TempFolder folder;
+  fs::create_directories(folder / "layers.10");
+  fs::copy(kData / "sparsify/f32/layers.3.mlp", folder / "layers.10/seed3");
+  EXPECT_EQ(read_any_sae(folder / "layers.10/seed3", "", {}).provenance.site, "resid_post.10");
+  EXPECT_EQ(read_any_sae(folder / "layers.10/seed3", "", {.site = "mlp_in.2"}).provenance.site,
+            "mlp_in.2");
+}
+
+TEST(Dialects, DictionaryLearningCheckpointsLieBelowTheirConfig) {
+  const TempFolder folder;
+  fs::create_directories(folder / "checkpoints");
+  fs::copy(kData / "dictionary_learning/topk/config.json", folder / "config.json");
+  fs::copy(kData / "dictionary_learning/topk/ae.pt", folder / "checkpoints/ae_100.pt");
+  EXPECT_EQ(read_any_sae(folder / "checkpoints/ae_100.pt", "", {}).sae.spec().architecture, "topk");
+}
+
+TEST(Dialects, OpenmossWithoutDecoderBiasHasNone) {
+  EditedCase edited("openmoss/relu");
+  edited.set("config.json", "/use_decoder_bias", false);
+  const ImportedSae imported = read_any_sae(edited.path(), "", {});
+  for (const float bias : imported.sae.b_dec()) EXPECT_EQ(bias, 0);
+}
+
+TEST(Dialects, OpenmossFindsLegacyNames) {
+  EditedCase edited("openmoss/relu");
+  fs::create_directory(edited.path() / "checkpoints");
+  fs::rename(edited.path() / "sae_weights.safetensors",
+             edited.path() / "checkpoints/final.safetensors");
+  EXPECT_EQ(read_any_sae(edited.path(), "", {}).sae.spec().n_features, 24);
+}
+
+TEST(Dialects, LlamaScopeRefusesByName) {
+  const auto error = [](const std::string& key, const Json& value) {
+    return EditedCase("llama_scope").set("hyperparams.json", key, value).error();
+  };
+  EXPECT_THAT(error("/use_glu_encoder", true), HasSubstr("use_glu_encoder"));
+  EXPECT_THAT(error("/apply_decoder_bias_to_pre_encoder", true), HasSubstr("pre_encoder"));
+  EXPECT_THAT(error("/norm_activation", "token-wise"), HasSubstr("token-wise"));
+  EXPECT_THAT(error("/act_fn", "gelu"), HasSubstr("gelu"));
+  EXPECT_THAT(error("/dataset_average_activation_norm/in", 0), HasSubstr("positive norm"));
+}
+
 TEST(Dialects, GemmaScopeTakesItsL0FromTheFolder) {
   const auto imported =
       read_any_sae(kData / "gemma-scope-2b-pt-res/layer_12/width_24/average_l0_8", "", {});

@@ -1,6 +1,9 @@
-// The first Llama Scope checkpoints: hyperparams.json and checkpoints/final.safetensors.
-//   pre = (s_in x) W^T + b, never minus the decoder's bias; codes = pre (pre > jump_relu_threshold)
-//   xhat = (codes W_dec + b_dec) / s_out; s = sqrt(d) / dataset_average_activation_norm
+// The first Llama Scope checkpoints: hyperparams.json and checkpoints/final.safetensors. Their own
+// loader (lm-saes of November 2024) first takes the normalisation s = sqrt(d) / mean norm into the
+// biases and the decoder, then decoder norms into the encoder, and only then compares:
+//   b /= s_in, W_dec *= s_in / s_out, b_dec /= s_out; W, b *= ||W_dec||, W_dec /= ||W_dec||
+//   pre = x W^T + b, never minus b_dec; codes = pre (pre > jump_relu_threshold)
+// so the threshold is in units of raw activations.
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -30,9 +33,28 @@ float scale_of(const JsonObject& norms, std::string_view key, std::int64_t d) {
 ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   const Json json = read_json(source.file(kConfig));
   const JsonObject config(json, source.file(kConfig).string());
+  for (const char* key : {"use_glu_encoder", "apply_decoder_bias_to_pre_encoder"})
+    if (config.get_or<bool>(key, false))
+      cannot_read(source, fmt::format("{} true", key), "choose a SAE without it");
   const auto d = config.get_positive("d_model"), n = config.get_positive("d_sae");
   const double threshold = config.get<double>("jump_relu_threshold");
-  const JsonObject norms = config.object("dataset_average_activation_norm");
+  const auto act = config.get_or<std::string>("act_fn", "jumprelu");
+  // A TopK with a threshold was made a JumpReLU when it was published.
+  if (act != "jumprelu" && !(act == "topk" && threshold > 0))
+    cannot_read(source, fmt::format("act_fn {}", printable(act)),
+                "choose a SAE of act_fn jumprelu");
+  const auto normalise = config.get_or<std::string>("norm_activation", "dataset-wise");
+  if (normalise != "dataset-wise" && normalise != "inference")
+    cannot_read(
+        source,
+        fmt::format("norm_activation {}, which depends on each token", printable(normalise)),
+        "choose a SAE of norm_activation dataset-wise");
+  float s_in = 1, s_out = 1;
+  if (normalise == "dataset-wise") {
+    const JsonObject norms = config.object("dataset_average_activation_norm");
+    s_in = scale_of(norms, "in", d);
+    s_out = scale_of(norms, "out", d);
+  }
   const auto hook = config.get<std::string>("hook_point_in");
   const auto hook_out = config.get_or<std::string>("hook_point_out", hook);
   const auto tensors = TensorSet::from_safetensors(source.file(kWeights));
@@ -44,19 +66,21 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   SaeSpec spec = spec_of("jumprelu", Rule::threshold, d, n, 0);
   spec.apply_b_dec_to_input = false;
   spec.transcoder = hook != hook_out;
-  InputTransform in = identity_transform(d), out = identity_transform(d);
-  in.scale = scale_of(norms, "in", d);
-  out.scale = scale_of(norms, "out", d);
-  ImportedSae imported{Sae(spec, in, out), provenance_for(options, site_of_hook(hook))};
+  ImportedSae imported{Sae(spec, identity_transform(d), identity_transform(d)),
+                       provenance_for(options, site_of_hook(hook))};
   imported.provenance.transformer_lens_hook = hook;
   if (spec.transcoder) imported.provenance.output_site = site_of_hook(hook_out);
   Sae& sae = imported.sae;
   tensors.read("encoder.weight", {n, d}, sae.w_enc());
   tensors.read("encoder.bias", {n}, sae.b_enc());
   tensors.read_transposed("decoder.weight", d, n, sae.w_dec());
-  tensors.read("decoder.bias", {d}, sae.b_dec());
+  if (config.get_or<bool>("use_decoder_bias", true)) tensors.read("decoder.bias", {d}, sae.b_dec());
+  for (float& bias : sae.b_enc()) bias /= s_in;
+  for (float& bias : sae.b_dec()) bias /= s_out;
+  for (float& weight : sae.w_dec()) weight *= s_in / s_out;
+  if (config.get_or<bool>("sparsity_include_decoder_norm", true))
+    scale_features(sae, decoder_norms(sae), "decoder.weight");
   std::ranges::fill(sae.threshold(), float(threshold));
-  imported.notes.emplace_back("the threshold is taken in units of the normalised activations");
   return imported;
 }
 

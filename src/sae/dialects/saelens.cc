@@ -94,6 +94,10 @@ void refuse_what_we_lack(const SaeSource& source, const Config& config, const Js
                 "choose an SAE without it");
   if (config.normalize != "none" && is_transcoder(config))
     cannot_read(source, "a transcoder with normalised activations", "fold them with SAELens");
+  if (is_transcoder(config) && config.apply_b_dec)
+    cannot_read(source, "a transcoder with apply_b_dec_to_input",
+                "correct cfg.json: SAELens, too, "
+                "knows none");
   if (config.reshape != "none")
     cannot_read(source, fmt::format("reshape_activations {}", printable(config.reshape)),
                 "SAEs on attention heads before the output projection have no site here");
