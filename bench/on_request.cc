@@ -5,7 +5,7 @@
 //   bench_on_request [MODEL]
 //     prefill COUNT LENGTH all|last      logits of every token, or of the last of each sequence
 //     decode STEPS                       one sequence after 16 tokens, greedy
-//     step D F K B bf16|f32              one SAE training step; the products that select features
+//     step ARCH D F K B bf16|f32         one SAE training step; the products that select features
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <chrono>
@@ -22,6 +22,7 @@
 #include "base/rng.h"
 #include "model/kv_cache.h"
 #include "model/language_model.h"
+#include "sae/architecture.h"
 #include "sae/trainer.h"
 
 namespace {
@@ -42,15 +43,18 @@ class Runner {
 
   double run(const std::string& line) {
     std::istringstream words(line);
-    std::string verb, mode;
+    std::string verb, architecture, mode;
     std::int64_t a = 0, b = 0;
-    words >> verb >> a;
+    words >> verb;
+    if (verb == "step") words >> architecture;
+    words >> a;
     if (verb == "prefill" && words >> b >> mode)
       return prefill(a, b, mode == "all" ? Logits::all : Logits::last_of_each);
     if (verb == "decode" && a > 0) return decode(a);
     std::int64_t k = 0, batch = 0;
     if (verb == "step" && words >> b >> k >> batch >> mode)
-      return step(SaeSpec::topk(a, b, k), batch, mode == "bf16" ? Selection::bf16 : Selection::f32);
+      return step(trained_spec(architecture, a, b, k), batch,
+                  mode == "bf16" ? Selection::bf16 : Selection::f32);
     bad_input("stdin", fmt::format("expected a case, got '{}'", line), "see bench/on_request.cc");
   }
 

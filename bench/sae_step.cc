@@ -1,7 +1,9 @@
 // Tokens per second of the SAE training step by phase, beside the plain dense step.
-//   sae_step [--steps N] [--dense] [SHAPE...]     SHAPE: d,F,k,B, e.g. 2048,20480,200,4096
+//   sae_step [--steps N] [--dense] [--arch NAME|all]... [SHAPE...]
+//                                                 SHAPE: d,F,k,B, e.g. 2048,20480,200,4096
 // Random unit-norm decoder, normal tokens: every feature fires about equally often, which is the
-// worst case for the caches. The median of N steps is printed (default 5, after one warm-up).
+// worst case for the caches. The median of N steps is printed (default 5, after one warm-up), and
+// the memory that the trainer took at its highest beside weights and Adam's moments.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <algorithm>
@@ -12,7 +14,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory.h"
 #include "base/rng.h"
+#include "sae/architecture.h"
 #include "sae/trainer.h"
 
 namespace {
@@ -45,11 +49,12 @@ at::Tensor normal_tokens(std::int64_t n, std::int64_t d) {
   return z.to(at::kBFloat16);
 }
 
-void bench(const Shape& shape, const std::string& name, const TrainerOptions& options,
-           int n_steps) {
-  const SaeSpec spec = SaeSpec::topk(shape.d, shape.n_features, shape.k);
-  SaeTrainer trainer(Sae::random(spec, identity_transform(shape.d), 1), options);
+void bench(const Shape& shape, std::string_view architecture, const std::string& name,
+           const TrainerOptions& options, int n_steps) {
+  const SaeSpec spec = trained_spec(architecture, shape.d, shape.n_features, shape.k);
   const at::Tensor z = normal_tokens(shape.batch, shape.d);
+  const std::uint64_t before = resident_memory_bytes();
+  SaeTrainer trainer(Sae::random(spec, identity_transform(shape.d), 1), options);
   trainer.step(z, {.lr = 1e-4});
   std::vector<StepSeconds> runs;
   for (int i = 0; i < n_steps; ++i) runs.push_back(trainer.step(z, {.lr = 1e-4}).seconds);
@@ -57,11 +62,13 @@ void bench(const Shape& shape, const std::string& name, const TrainerOptions& op
   const StepSeconds& s = runs[runs.size() / 2];
   const auto share = [&](double seconds) { return 100 * seconds / s.total; };
   fmt::print(
-      "{:<8} {:>5} {:>6} {:>4} {:>5} {:>9.0f} {:>8.1f} {:>8.1f} {:>7.0f}% {:>6.0f}% {:>6.0f}% "
-      "{:>6.0f}% {:>7.0f}% {:>5.0f}%\n",
-      name, shape.d, shape.n_features, shape.k, shape.batch, double(shape.batch) / s.total,
-      1e3 * s.total, 1e3 * runs.front().total, share(s.prepare), share(s.encode), share(s.refine),
-      share(s.decode), share(s.backward), share(s.adam));
+      "{:<10} {:<5} {:>5} {:>6} {:>4} {:>5} {:>9.0f} {:>8.1f} {:>8.1f} {:>7.0f}% {:>6.0f}% "
+      "{:>6.0f}% {:>6.0f}% {:>7.0f}% {:>5.0f}% {:>7.2f}\n",
+      architecture, name, shape.d, shape.n_features, shape.k, shape.batch,
+      double(shape.batch) / s.total, 1e3 * s.total, 1e3 * runs.front().total, share(s.prepare),
+      share(s.encode), share(s.refine), share(s.decode), share(s.backward), share(s.adam),
+      double(resident_memory_bytes() - before) /
+          double(3 * sizeof(float) * 2 * std::uint64_t(shape.d * shape.n_features)));
   std::fflush(stdout);
 }
 
@@ -71,10 +78,13 @@ int main(int argc, char** argv) {
   std::vector<Shape> shapes;
   int n_steps = 5;
   bool dense = false;
+  std::vector<std::string_view> architectures;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--dense") {
       dense = true;
+    } else if (argument == "--arch" && i + 1 < argc) {
+      architectures.push_back(argv[++i]);
     } else if (argument == "--steps" && i + 1 < argc) {
       n_steps = std::max(1, std::atoi(argv[++i]));
     } else {
@@ -87,12 +97,22 @@ int main(int argc, char** argv) {
   fmt::print("{} threads, bf16 products {}\n", at::get_num_threads(),
              fastest_selection() == Selection::bf16 ? "native" : "emulated");
   fmt::print(
-      "{:<8} {:>5} {:>6} {:>4} {:>5} {:>9} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7} {:>8} {:>6}\n",
-      "step", "d", "F", "k", "B", "tokens/s", "ms", "best ms", "prepare", "encode", "refine",
-      "decode", "backward", "adam");
+      "{:<10} {:<5} {:>5} {:>6} {:>4} {:>5} {:>9} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7} {:>8} {:>6} "
+      "{:>7}\n",
+      "arch", "step", "d", "F", "k", "B", "tokens/s", "ms", "best ms", "prepare", "encode",
+      "refine", "decode", "backward", "adam", "memory");
+  if (architectures.empty()) architectures.emplace_back("topk");
+  if (architectures.front() == "all") {
+    architectures.clear();
+    for (const Architecture* architecture : all_architectures())
+      architectures.push_back(architecture->name());
+  }
   for (const Shape& shape : shapes) {
-    bench(shape, "bf16", {.selection = Selection::bf16}, n_steps);
-    bench(shape, "f32", {.selection = Selection::f32}, n_steps);
-    if (dense) bench(shape, "dense", {.selection = Selection::f32, .device = "aten"}, n_steps);
+    for (const std::string_view name : architectures) {
+      bench(shape, name, "bf16", {.selection = Selection::bf16}, n_steps);
+      bench(shape, name, "f32", {.selection = Selection::f32}, n_steps);
+      if (dense)
+        bench(shape, name, "dense", {.selection = Selection::f32, .device = "aten"}, n_steps);
+    }
   }
 }

@@ -7,8 +7,8 @@ import json
 import pathlib
 import sys
 
-SAE_COLUMNS = ("d", "F", "k", "B", "tokens_per_s", "ms", "best_ms", "prepare", "encode", "refine", "decode",
-               "backward", "adam")
+SAE_COLUMNS = ("arch", "step", "d", "F", "k", "B", "tokens_per_s", "ms", "best_ms", "prepare", "encode", "refine", "decode",
+               "backward", "adam", "memory")
 
 
 def read(path):
@@ -17,9 +17,8 @@ def read(path):
         if line.startswith("{"):
             case = json.loads(line)
             cases[case["case"]] = case
-        elif line.split()[0] in ("bf16", "f32") and len(line.split()) == len(SAE_COLUMNS) + 1:
-            step, *values = line.split()
-            steps.append({"step": step, **dict(zip(SAE_COLUMNS, values))})
+        elif len(line.split()) == len(SAE_COLUMNS) and line.split()[1] in ("bf16", "f32"):
+            steps.append(dict(zip(SAE_COLUMNS, line.split())))
     return cases, steps
 
 

@@ -24,14 +24,15 @@ environment = {
 
 PREFILL = ["prefill 8 128 all", "prefill 8 128 last", "prefill 4 512 all", "prefill 4 512 last"]
 DECODE = ["decode 64"]
-DEMO, PAPER, PAPER_LARGE = "step 576 4608 32 1024", "step 2048 20480 200 1024", "step 2048 20480 200 4096"
+DEMO, PAPER, PAPER_LARGE = "step topk 576 4608 32 1024", "step topk 2048 20480 200 1024", "step topk 2048 20480 200 4096"
+OTHERS = [f"step {name} 2048 20480 200 1024" for name in ("batchtopk", "matryoshka", "jumprelu", "relu", "gated")]
 
 
 def tokens_of(case):
     words = case.split()
     if words[0] == "prefill":
         return int(words[1]) * int(words[2])
-    return int(words[1] if words[0] == "decode" else words[4])
+    return int(words[1] if words[0] == "decode" else words[5])
 
 
 def described(case):
@@ -40,7 +41,7 @@ def described(case):
         return f"prefill {words[1]} x {words[2]}, {'all' if words[3] == 'all' else 'last'} logits"
     if words[0] == "decode":
         return "decode, batch 1"
-    return "d {1}, F {2}, k {3}, B {4}".format(*words)
+    return "{1}, d {2}, F {3}, k {4}, B {5}".format(*words)
 
 
 def rate_text(rates):
@@ -108,6 +109,8 @@ def main():
             ("SAELens, f32", "bf16", "saelens", [DEMO, PAPER, PAPER_LARGE]),
             ("SAELens, bf16 autocast", "bf16", "saelens-bf16", [DEMO, PAPER]),
             ("dictionary_learning, f32", "bf16", "dictionary_learning", [DEMO, PAPER]),
+            ("SAELens, bf16 autocast", "bf16", "saelens-bf16", OTHERS),
+            ("dictionary_learning, f32", "bf16", "dictionary_learning", OTHERS),
         ):
             with program(our_program) as ours, python("sae_peers.py", peer_name) as peer:
                 compare(ours, peer, name, [(f"{case} {ours_by}", case) for case in cases], rounds)

@@ -1,9 +1,11 @@
-"""One training step of a TopK SAE by each peer, as its own trainer makes it, with Adam in f32.
+"""One training step of an SAE by each peer that has the architecture, as its own trainer makes it, with
+Adam in f32.
 
     sae_peers.py sparsify|saelens|saelens-bf16|dictionary_learning
 
 `-bf16` is SAELens's `autocast` option; the other two offer autocast on GPUs only.
 """
+import importlib
 import sys
 
 import torch
@@ -12,7 +14,8 @@ from worker import seconds_of, serve
 STEPS = 1_000_000  # of the schedules, which never get that far
 
 
-def sparsify_step(d, n_features, k, batch):
+def sparsify_step(architecture, d, n_features, k, batch):
+    assert architecture == "topk"
     # The body of sparsify.Trainer.fit for one hook and loss_fn="fvu".
     from sparsify import SparseCoder, SparseCoderConfig
     from transformers import get_linear_schedule_with_warmup
@@ -39,23 +42,49 @@ def sparsify_step(d, n_features, k, batch):
     return step
 
 
-def saelens_step(d, n_features, k, batch, autocast=False):
-    from sae_lens import TopKTrainingSAE, TopKTrainingSAEConfig
+def saelens_step(architecture, d, n_features, k, batch, autocast=False):
+    import sae_lens
     from sae_lens.config import SAETrainerConfig
     from sae_lens.training.sae_trainer import SAETrainer
 
-    sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=d, d_sae=n_features, k=k))
-    config = SAETrainerConfig(
+    name, extra = {
+        "topk": ("TopK", {"k": k}),
+        "batchtopk": ("BatchTopK", {"k": k}),
+        "matryoshka": ("MatryoshkaBatchTopK", {"k": k, "matryoshka_widths": nested(n_features)}),
+        "jumprelu": ("JumpReLU", {}),
+        "relu": ("Standard", {}),
+        "gated": ("Gated", {}),
+    }[architecture]
+    config = getattr(sae_lens, f"{name}TrainingSAEConfig")(d_in=d, d_sae=n_features, **extra)
+    sae = getattr(sae_lens, f"{name}TrainingSAE")(config)
+    trainer_config = SAETrainerConfig(
         total_training_samples=STEPS * batch, train_batch_size_samples=batch, lr_end=3e-5, autocast=autocast
     )
-    return SAETrainer(config, sae, iter(())).step
+    return SAETrainer(trainer_config, sae, iter(())).step
 
 
-def dictionary_learning_step(d, n_features, k, batch):
-    from dictionary_learning.trainers.top_k import TopKTrainer
+def nested(n_features):
+    """The widths of our default, so that both do the same work."""
+    return [n_features // divisor for divisor in (16, 8, 4, 2, 1)]
 
-    trainer = TopKTrainer(
-        steps=STEPS, activation_dim=d, dict_size=n_features, k=k, layer=0, lm_name="none", device="cpu"
+
+def dictionary_learning_step(architecture, d, n_features, k, batch):
+    import dictionary_learning.trainers as trainers
+
+    ends = [0, *nested(n_features)]
+    fractions = [(end - start) / n_features for start, end in zip(ends, ends[1:])]
+    name, extra = {
+        "topk": ("top_k.TopKTrainer", {"k": k}),
+        "batchtopk": ("batch_top_k.BatchTopKTrainer", {"k": k}),
+        "matryoshka": ("matryoshka_batch_top_k.MatryoshkaBatchTopKTrainer",
+                       {"k": k, "group_fractions": fractions}),
+        "jumprelu": ("jumprelu.JumpReluTrainer", {"target_l0": float(k)}),
+        "relu": ("standard.StandardTrainer", {}),
+        "gated": ("gdm.GatedSAETrainer", {}),
+    }[architecture]
+    module, cls = name.split(".")
+    trainer = getattr(importlib.import_module(f"{trainers.__name__}.{module}"), cls)(
+        steps=STEPS, activation_dim=d, dict_size=n_features, layer=0, lm_name="none", device="cpu", **extra
     )
     return lambda x: trainer.update(1, x)
 
@@ -70,12 +99,12 @@ make = MAKERS[sys.argv[1]]
 current = None  # (shape, its step, its tokens)
 
 
-def run(verb, d, n_features, k, batch, *_):
+def run(verb, architecture, d, n_features, k, batch, *_):
     global current
-    shape = int(d), int(n_features), int(k), int(batch)
+    shape = architecture, int(d), int(n_features), int(k), int(batch)
     if current is None or current[0] != shape:
         current = None  # the old one's memory first
-        current = shape, make(*shape), torch.randn(shape[3], shape[0])
+        current = shape, make(*shape), torch.randn(shape[4], shape[1])
     _, step, tokens = current
     return seconds_of(lambda: step(tokens))
 

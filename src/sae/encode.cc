@@ -14,6 +14,7 @@
 #include "sae/kernels/sparse_rows.h"
 #include "sae/kernels/topk.h"
 #include "sae/kernels/vectors.h"
+#include "sae/phase_timer.h"
 
 namespace safesail {
 namespace {
@@ -167,6 +168,7 @@ void keep_by_token(const SparseCodes& candidates, SparseCodes& codes, Choose cho
 
 // The values of all candidates in f32: step 2.
 void refine(const EncoderWeights& encoder, const PreparedTokens& tokens, EncodeScratch& scratch) {
+  const PhaseTimer timer(scratch.refine_seconds);
   const ByFeature& pairs = scratch.pairs;
   SparseCodes& candidates = scratch.candidates;
   sort_by_feature(candidates, encoder.n_features, scratch.pairs);

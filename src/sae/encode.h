@@ -51,6 +51,7 @@ struct EncodeScratch {
   SparseCodes candidates;
   Aligned<float> dots;
   ByFeature pairs;
+  double refine_seconds = 0;  ///< spent in step 2, added up
 };
 
 /// Steps 1 and 2 for the k best of each token, with some to spare: candidates of each token by

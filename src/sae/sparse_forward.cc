@@ -129,10 +129,13 @@ StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z,
     const PhaseTimer timer(report.seconds.prepare);
     prepare(state, z, target);
   }
+  scratch_.refine_seconds = 0;
   {
     const PhaseTimer timer(report.seconds.encode);
     encode(state);
   }
+  report.seconds.refine = scratch_.refine_seconds;
+  report.seconds.encode -= scratch_.refine_seconds;
   const PhaseTimer timer(report.seconds.decode);
   reconstruct(state, report);
   report.l0 = l0_;

@@ -46,9 +46,10 @@ struct StepSettings {
   std::int64_t k = 0;  ///< while k is annealed: more than the spec's; 0: the spec's
 };
 
-/// Seconds of one step by phase; all but `total` are zero outside the sparse kernels.
+/// Seconds of one step by phase; all but `total` are zero outside the sparse kernels. encode: the
+/// products and what is selected from them; refine: the candidates again in f32, and the choice.
 struct StepSeconds {
-  double prepare = 0, encode = 0, decode = 0, backward = 0, adam = 0, total = 0;
+  double prepare = 0, encode = 0, refine = 0, decode = 0, backward = 0, adam = 0, total = 0;
 };
 
 struct StepReport {

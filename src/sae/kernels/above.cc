@@ -1,5 +1,6 @@
 #include "sae/kernels/above.h"
 
+#include <algorithm>
 #include <bit>
 
 #undef HWY_TARGET_INCLUDE
@@ -76,15 +77,19 @@ namespace {
 HWY_EXPORT(above_bf16);
 HWY_EXPORT(above_f32);
 
-constexpr std::size_t kLargestVector = 64;  // lanes of f32 in the widest registers there are
-
+// A tile at a time goes through a small buffer, so that `out` grows by what was found alone.
 template <class T, class Kernel>
 void append(std::span<const T> pre, const AboveBounds& bounds, float token_slack,
             std::int32_t first_feature, std::vector<std::int32_t>& out, Kernel kernel) {
-  const std::size_t before = out.size();
-  out.resize(before + pre.size() + kLargestVector);
-  out.resize(before + kernel(pre.data(), bounds, token_slack, pre.size(), first_feature,
-                             out.data() + before));
+  constexpr std::size_t kTile = 1024, kLargestVector = 64;
+  std::int32_t found[kTile + kLargestVector];
+  for (std::size_t first = 0; first < pre.size(); first += kTile) {
+    const AboveBounds here{bounds.bias + first, bounds.lower + first, bounds.slack + first};
+    const std::size_t n =
+        kernel(pre.data() + first, here, token_slack, std::min(kTile, pre.size() - first),
+               first_feature + std::int32_t(first), found);
+    out.insert(out.end(), found, found + n);
+  }
 }
 
 }  // namespace
