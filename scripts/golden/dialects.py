@@ -7,20 +7,19 @@ Each case is a checkpoint written with torch.save, safetensors or numpy, exactly
 expected.safetensors holds for each case activations x, all features' values (dense) and the
 reconstruction, by the tool's documented semantics in f64; where the tool is installed (sae_lens 6.54.12,
 sparsify 1.3.3, dictionary_learning 0.1.0), its own loader reads the files and must agree. cases.json names
-the cases. Also torch's own files of every layout, for the reader of pickles, and the check that torch
-reads what our writer wrote (`--check FILE.pt` prints what torch.load(weights_only=True) sees).
+the cases. The other direction is check_exports.py.
 """
 
 import json
 import math
 import os
 import shutil
-import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch_files
 from safetensors.torch import save_file
 
 OUT = Path(__file__).resolve().parents[2] / "tests/data/dialects"
@@ -481,39 +480,14 @@ def gemma_scope():
         case(f"gemma_scope_{name}", path, x, codes, codes @ dec + bd, format="gemma-scope", site=f"{kind}.12")
 
 
-# What torch itself writes, for the reader of pickles.
-
-
-def torch_files():
-    target = folder("torch")
-    grid = torch.arange(12, dtype=torch.float32).reshape(3, 4)
-    everything = {"transposed": grid.T, "slice": grid[1:, 1:3], "step": grid.flatten()[1::3], "shared": grid,
-                  "parameter": torch.nn.Parameter(torch.ones(2)), "scalar": torch.tensor(7.5), "empty": torch.zeros(0, 3)}
-    for name, dtype in (("f64", torch.float64), ("f16", torch.float16), ("bf16", torch.bfloat16), ("i64", torch.int64),
-                        ("i32", torch.int32), ("i16", torch.int16), ("i8", torch.int8), ("u8", torch.uint8),
-                        ("bool", torch.bool)):
-        everything[name] = torch.tensor([0, 1, 2]).to(dtype)
-    everything |= {"int": 5, "big": 2**40, "negative": -3, "float": 0.25, "none": None, "true": True, "text": "aé",
-                   "list": [1, "x", [2.0]], "tuple": (1, 2), "dict": {"a": {"b": 1}, 3: 4}}
-    for protocol in (2, 3, 4, 5):
-        torch.save(everything, target / f"protocol{protocol}.pt", pickle_protocol=protocol)
-    torch.save(torch.nn.Linear(2, 3).state_dict(), target / "state_dict.pt")
-    torch.save({"w": grid}, target / "legacy.pt", _use_new_zipfile_serialization=False)
-    torch.save(torch.nn.Linear(2, 3), target / "module.pt")
-
-
 def main():
-    if len(sys.argv) == 3 and sys.argv[1] == "--check":
-        loaded = torch.load(sys.argv[2], weights_only=True)
-        print(json.dumps({k: [list(v.shape), str(v.dtype), v.double().flatten().tolist()] if torch.is_tensor(v) else v
-                          for k, v in loaded.items()}))
-        return
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     torch.manual_seed(0)
     for make in (safe_sail, qwen_scope, saelens_cases, sparsify_cases, dictionary_learning_cases, openmoss_cases,
-                 llama_scope, gemma_scope, torch_files):
+                 llama_scope, gemma_scope):
         make()
+    torch_files.make(OUT / "torch")
     save_file(expected, OUT / "expected.safetensors")
     lines = ",\n".join("  " + json.dumps({**c, "judge": judges.get(c["name"], "formula")}) for c in cases)
     (OUT / "cases.json").write_text(f"[\n{lines}\n]\n")

@@ -127,10 +127,9 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
     const bool is_folded = normalise == "inference";
     if (is_folded && !options.input_scale)
       imported.notes.emplace_back(
-          "thresholds are taken as they stand; llamascopium's own fold leaves them unscaled: if "
-          "too few features fire, give --input-scale sqrt(d) / dataset_average_activation_norm, "
-          "that "
-          "of the hook it writes where sparsity_include_decoder_norm");
+          "thresholds are taken as they stand, but llamascopium's fold leaves them unscaled; if "
+          "too "
+          "few features fire, give --input-scale (docs/formats/sae_dialects.md)");
     for (std::size_t f = 0; f < std::size_t(n); ++f) {
       double theta = std::exp(double(sae.threshold()[f]));
       if (is_folded && options.input_scale) theta /= *options.input_scale;
