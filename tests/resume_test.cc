@@ -1,7 +1,10 @@
 // Kill it anywhere, run it again: the result is the same, bit for bit.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <random>
 #include <signal.h>
+#include <sstream>
 #include <thread>
 #include <unistd.h>
 
@@ -15,7 +18,12 @@
 namespace safesail {
 namespace {
 
-constexpr std::int64_t kRows = 6000, kWidth = 24;
+constexpr std::int64_t kRows = 6000, kWidth = 24, kBlock = 1000;
+/// The same as ResumeTest::config().
+constexpr const char* kArguments =
+    " --arch topk,batchtopk,jumprelu -k 3,6 --features 96 --batch 256 --block 1000 "
+    "--shuffle-buffer "
+    "2000 --sample 1000 --held-out 0 --checkpoint-minutes 0 --quiet";
 
 class ResumeTest : public WorkspaceTest {
  protected:
@@ -29,20 +37,27 @@ class ResumeTest : public WorkspaceTest {
     write_safetensors(dir_ / "x.safetensors", tensors);
   }
   GridConfig config() const {
-    GridConfig config{
-        .sites = {"x"}, .ks = {3, 6}, .n_features = 96, .n_tokens = kRows, .batch_tokens = 256};
+    GridConfig config{.sites = {"x"}, .n_tokens = kRows, .batch_tokens = 256};
+    GridLists lists{.sites = {"x"},
+                    .architectures = {"topk", "batchtopk", "jumprelu"},
+                    .ks = {3, 6},
+                    .n_features = {96}};
+    lists.trainer.dead_after_tokens = kRows;
+    config.cells = make_cells(lists, {{"x", kWidth}});
+    config.block_rows = kBlock;
+    config.shuffle_buffer = 2 * kBlock;
+    config.sample_tokens = kBlock;
     config.checkpoint_minutes = 0;
     return config;
   }
   void train(const fs::path& run, std::stop_token stop, Reporter& reporter) const {
-    ActivationReader reader(dir_ / "x.safetensors", {"x"}, 1000);
-    train_grid(reader, config(), {SaeProvenance{.site = "x"}}, run, "hash", reporter, stop);
+    ActivationReader reader(dir_ / "x.safetensors", {"x"}, kBlock);
+    train_grid(reader, config(), {SaeProvenance{.site = "x"}}, run, "hash", {}, reporter, stop);
   }
   static std::string bytes_of(const fs::path& path) { return read_file(path, 1 << 28); }
   void expect_same_runs(const fs::path& a, const fs::path& b) const {
-    for (const std::int64_t k : config().ks)
-      EXPECT_TRUE(bytes_of(sae_path(a, "x", k)) == bytes_of(sae_path(b, "x", k)))
-          << "SAEs of k = " << k << " differ";
+    for (const GridCell& cell : config().cells)
+      EXPECT_TRUE(bytes_of(cell.file(a)) == bytes_of(cell.file(b))) << cell.folder << " differs";
     EXPECT_EQ(bytes_of(a / "metrics.jsonl"), bytes_of(b / "metrics.jsonl"));
   }
 };
@@ -77,38 +92,44 @@ TEST_F(ResumeTest, StoppedAndContinuedEqualsUninterrupted) {
   }
 }
 
+// A real process, killed at random moments: while it starts, trains, writes a checkpoint or an SAE.
 TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
   SilentReporter silent;
   train(dir_ / "whole", {}, silent);
   const fs::path run = dir_ / "killed";
-  // Kill the program three times, each time somewhere else: before, between or in its checkpoints.
-  for (int round = 0; round < 3; ++round) {
+  const std::string arguments =
+      fmt::format("train --activations {}{} --out {}", (dir_ / "x.safetensors").string(),
+                  kArguments, run.string());
+  std::vector<std::string> words = {"safesail"};
+  std::istringstream split(arguments);
+  for (std::string word; split >> word;) words.push_back(word);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+
+  std::mt19937 random(std::random_device{}());
+  for (int round = 0; round < 8; ++round) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      const std::string activations = (dir_ / "x.safetensors").string(), out = run.string();
-      ::execl(SAFESAIL_PROGRAM, "safesail", "train", "--quiet", "--activations",
-              activations.c_str(), "-k", "3,6", "--features", "96", "--batch", "256", "--block",
-              "1000", "--held-out", "0", "--checkpoint-minutes", "0", "--out", out.c_str(),
-              nullptr);
+      ::execv(SAFESAIL_PROGRAM, argv.data());
       ::_exit(127);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(300 + 150 * round));
+    const unsigned milliseconds = 50 + random() % 600;
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
     if (WIFEXITED(status)) break;  // it was faster; that is fine, the comparison below still holds
   }
-  const Outcome outcome = run_safesail(
-      "train --quiet --activations " + (dir_ / "x.safetensors").string() +
-      " -k 3,6 --features 96 --batch 256 --block 1000 --held-out 0 --checkpoint-minutes 0 --out " +
-      run.string());
+  const Outcome outcome = run_safesail(arguments);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   // The provenance differs (the program writes its config hash), the weights and metrics may not.
-  for (const std::int64_t k : config().ks) {
-    const SafetensorsFile a(sae_path(run, "x", k)), b(sae_path(dir_ / "whole", "x", k));
+  for (const GridCell& cell : config().cells) {
+    const SafetensorsFile a(cell.file(run)), b(cell.file(dir_ / "whole"));
     for (const auto& [name, tensor] : b.tensors())
-      EXPECT_TRUE(std::ranges::equal(a.at(name).bytes, tensor.bytes)) << name << " of k = " << k;
+      EXPECT_TRUE(std::ranges::equal(a.at(name).bytes, tensor.bytes))
+          << name << " of " << cell.folder;
   }
   EXPECT_EQ(bytes_of(run / "metrics.jsonl"), bytes_of(dir_ / "whole" / "metrics.jsonl"));
 }
@@ -116,11 +137,11 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
 TEST_F(ResumeTest, ACheckpointOfAnotherConfigurationIsRefused) {
   StopAfter reporter(1);
   EXPECT_THROW(train(dir_ / "run", reporter.stop.get_token(), reporter), Error);
-  ActivationReader reader(dir_ / "x.safetensors", {"x"}, 1000);
+  ActivationReader reader(dir_ / "x.safetensors", {"x"}, kBlock);
   SilentReporter silent;
   try {
-    train_grid(reader, config(), {SaeProvenance{.site = "x"}}, dir_ / "run", "another hash", silent,
-               {});
+    train_grid(reader, config(), {SaeProvenance{.site = "x"}}, dir_ / "run", "another hash", {},
+               silent, {});
     FAIL() << "expected an Error";
   } catch (const Error& error) {
     EXPECT_EQ(error.fault(), Fault::input);

@@ -1,8 +1,10 @@
 // Training on activations from files, from the call to the evaluation.
 #include "train/run_files.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "base/rng.h"
 #include "formats/safetensors.h"
 #include "workspace.h"
@@ -33,10 +35,12 @@ TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
 
   FileRunConfig config{
       .activations = dir_ / "x.safetensors", .held_out_share = 0.1, .out = dir_ / "run"};
-  config.block_rows = 1024;
-  config.grid = {.ks = {2, 4}, .n_features = 64, .batch_tokens = 128, .lr = 5e-3};
+  config.lists = {.sites = {"x"}, .ks = {2, 4}, .n_features = {64}};
+  config.grid.batch_tokens = 128;
+  config.grid.block_rows = 1024;
+  config.grid.lr = 5e-3;
   SilentReporter silent;
-  const RunResult result = run_on_activations(config, silent, {});
+  const RunResult result = run_on_activations(config, {}, silent, {});
   EXPECT_EQ(result.training.tokens_trained, 7200u);
   ASSERT_EQ(result.cells.size(), 2u);
   for (const CellResult& cell : result.cells) {
@@ -48,6 +52,21 @@ TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
   EXPECT_LT(result.cells[1].fvu.value, result.cells[0].fvu.value)
       << "more active features explain more";
   EXPECT_TRUE(fs::exists(dir_ / "run" / "evaluation.jsonl"));
+
+  // Everything is there: not done again. Other settings are refused, and forced they are done.
+  const auto written = fs::last_write_time(dir_ / "run/sae/x/topk-k2/sae.safetensors");
+  const RunResult again = run_on_activations(config, {}, silent, {});
+  EXPECT_EQ(again.training.tokens_trained, 7200u);
+  EXPECT_EQ(fs::last_write_time(dir_ / "run/sae/x/topk-k2/sae.safetensors"), written);
+  config.grid.lr = 4e-3;
+  try {
+    run_on_activations(config, {}, silent, {});
+    FAIL() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.problem(), testing::HasSubstr("lr 0.004 instead of 0.005"));
+  }
+  run_on_activations(config, "train", silent, {});
+  EXPECT_NE(fs::last_write_time(dir_ / "run/sae/x/topk-k2/sae.safetensors"), written);
 }
 
 }  // namespace

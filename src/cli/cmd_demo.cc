@@ -31,21 +31,23 @@ void run_demo(const DemoOptions& options, Session& session) {
   config.corpus.shuffle_window = 1 << 17;
   config.batch = {.max_sequence = 512, .batch_tokens = 2048};
   config.sites = "mlp_out.7,mlp_out.15,mlp_out.23";
-  config.grid.ks = {16, 32, 64};
+  config.lists.ks = {16, 32, 64};
   config.grid.n_tokens = options.tokens;
   config.grid.batch_tokens = 1024;
   config.grid.lr = 2e-3;
   config.evaluation = {.n_tokens = 20'000, .n_loss_tokens = 4'000};
   config.out = options.out;
-  config.force = options.force;
   session.reporter->note(
       "SmolLM2-135M-Instruct reads WordNet definitions once; nine TopK SAEs learn from that one "
       "pass\n"
       "(3 sites x 3 sparsities), then held-out definitions tell how good they are.");
-  const RunResult result = run_phase_one(config, *session.reporter, session.stop);
-  fmt::print("\n{}\n{}\n\nEverything is in {}/: try\n  bin/safesail sae info --sae {}\n",
-             results_table(result.cells), speed_line(result), options.out.string(),
-             sae_path(options.out, "mlp_out.15", 32).string());
+  const RunResult result =
+      run_stages(config, options.force ? "train" : "evaluate", *session.reporter, session.stop);
+  fmt::print(
+      "\n{}\n{}\n\nEverything is in {}/: open report.html, or try\n"
+      "  bin/safesail sae info --sae {}/sae/mlp_out.15/topk-k32/sae.safetensors\n",
+      results_table(result.cells), speed_line(result), options.out.string(), options.out.string());
+  result.training.require_all_finished();
 }
 
 }  // namespace

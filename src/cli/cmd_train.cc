@@ -8,6 +8,7 @@
 #include "cli/model_options.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
+#include "sae/architecture.h"
 #include "train/run.h"
 #include "train/run_files.h"
 
@@ -18,8 +19,9 @@ struct TrainOptions {
   ModelOptions model;
   CorpusOptions corpus;
   RunConfig run;
-  std::string activations, key = "x";
-  bool as_json = false;
+  std::string activations;
+  std::vector<std::string> keys = {"x"};
+  bool take_turns = false, force = false, as_json = false;
 };
 
 void print_results(const RunResult& result, const TrainOptions& options) {
@@ -27,11 +29,17 @@ void print_results(const RunResult& result, const TrainOptions& options) {
     for (const CellResult& cell : result.cells) fmt::print("{}\n", to_json(cell));
   else
     fmt::print("\n{}\n{}\n", results_table(result.cells), speed_line(result));
+  result.training.require_all_finished();
+}
+
+/// A training that is there already is only evaluated again.
+std::string first_stage(const TrainOptions& options) {
+  return options.force ? "train" : "evaluate";
 }
 
 void train_on_model(const TrainOptions& options, Session& session) {
   if (options.model.path.empty() || options.corpus.corpus.paths.empty() ||
-      options.run.sites.empty())
+      (options.run.sites.empty() && options.run.lists.transcoders.empty()))
     bad_input("train", "expected --model, --corpus and --sites (or --activations)",
               "see safesail train --help for an example");
   RunConfig config = options.run;
@@ -40,19 +48,87 @@ void train_on_model(const TrainOptions& options, Session& session) {
   config.corpus = options.corpus.corpus_config();
   config.corpus.seed = config.grid.seed;
   config.batch = options.corpus.batch_config();
-  print_results(run_phase_one(config, *session.reporter, session.stop), options);
+  config.lists.seed = config.grid.seed;
+  config.grid.overlap = !options.take_turns;
+  print_results(run_stages(config, first_stage(options), *session.reporter, session.stop), options);
 }
 
 void train_on_files(const TrainOptions& options, Session& session) {
   FileRunConfig config{.activations = options.activations,
-                       .key = options.key,
                        .held_out_share = options.run.held_out_share,
-                       .expansion = options.run.expansion,
-                       .block_rows = options.run.block_rows,
+                       .lists = options.run.lists,
                        .grid = options.run.grid,
-                       .out = options.run.out,
-                       .force = options.run.force};
-  print_results(run_on_activations(std::move(config), *session.reporter, session.stop), options);
+                       .out = options.run.out};
+  config.lists.seed = config.grid.seed;
+  // Reading is no work: nothing to overlap with.
+  config.grid.overlap = false;
+  if (config.lists.transcoders.empty()) config.lists.sites = options.keys;
+  print_results(
+      run_on_activations(std::move(config), first_stage(options), *session.reporter, session.stop),
+      options);
+}
+
+void add_grid_options(CLI::App& command, TrainOptions& options) {
+  constexpr const char* kGroup = "Grid: every combination is an SAE";
+  GridLists& lists = options.run.lists;
+  const auto list = [&](const char* name, auto& values, const std::string& help) {
+    return command.add_option(name, values, help)
+        ->delimiter(',')
+        ->capture_default_str()
+        ->group(kGroup);
+  };
+  command.add_option("-s,--sites", options.run.sites, "Sites: mlp_out.5,mlp_out.15 or mlp_out.*")
+      ->group(kGroup);
+  std::string names;
+  for (const Architecture* architecture : all_architectures())
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", architecture->name());
+  list("--arch", lists.architectures, names);
+  list("-k,--k,--target-l0", lists.ks,
+       "Active features a token; where the architecture does not fix them the L0 it aims at (0: "
+       "none, --penalty rules)");
+  list("--expansion", lists.expansions, "Features as a multiple of the width");
+  list("--features", lists.n_features, "Numbers of features (instead of --expansion)");
+  command.add_option("--seeds", lists.n_seeds, "SAEs that differ in nothing but their seed")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str()
+      ->group(kGroup);
+  list("--transcoder", lists.transcoders,
+       "Read one site and reconstruct another: mlp_in.5:mlp_out.5");
+  command.add_flag("--skip", lists.skip, "Transcoders get a skip connection")->group(kGroup);
+}
+
+void add_schedule_options(CLI::App& command, TrainOptions& options) {
+  constexpr const char* kGroup = "Training (defaults and their sources: docs/training.md)";
+  GridConfig& grid = options.run.grid;
+  TrainerOptions& trainer = options.run.lists.trainer;
+  const auto option = [&](const char* name, auto& value, const char* help) {
+    return command.add_option(name, value, help)->capture_default_str()->group(kGroup);
+  };
+  option("--tokens", grid.n_tokens, "Tokens to train on");
+  option("--batch", grid.batch_tokens, "Tokens of an SAE step");
+  option("--lr", grid.lr, "Peak learning rate; 0: 2e-4 / sqrt(features / 16384)");
+  option("--warmup", grid.warmup_share, "Share of the budget over which it rises")
+      ->check(CLI::Range(0.0, 1.0));
+  option("--decay", grid.decay_share, "Share of the budget, at its end, over which it falls to 0")
+      ->check(CLI::Range(0.0, 1.0));
+  option("--k-anneal", grid.k_anneal_share,
+         "Share of the budget over which k falls from 8 times its value")
+      ->check(CLI::Range(0.0, 1.0));
+  option("--auxk", trainer.auxk_coefficient,
+         "Weight of the loss that revives dead features; 1/32 is usual");
+  option("--penalty", trainer.penalty,
+         "Weight of the sparsity term, at the start where it is controlled; 0: the architecture's");
+  option("--clip", trainer.clip_norm, "Largest joint gradient norm; 0: not cut");
+  option("--drop-sinks", grid.drop_sinks,
+         "Leave out tokens longer than this times the median (attention sinks); 0: none");
+  option("--sample", grid.sample_tokens, "Tokens on which sites are measured before training");
+  option("--block", grid.block_rows,
+         "Tokens that the model computes between two turns of the SAEs");
+  option("--shuffle-buffer", grid.shuffle_buffer,
+         "Tokens in memory that are shuffled across documents");
+  option("--seed", grid.seed, "Seed of weights and shuffling");
+  option("--held-out", options.run.held_out_share, "Share of documents kept for evaluation")
+      ->check(CLI::Range(0.0, 0.9));
 }
 
 }  // namespace
@@ -60,10 +136,9 @@ void train_on_files(const TrainOptions& options, Session& session) {
 void add_train_command(CLI::App& app, Session& session) {
   auto options = std::make_shared<TrainOptions>();
   GridConfig& grid = options->run.grid;
-  grid.ks = {32};
   grid.n_tokens = 1'000'000;
   CLI::App* command =
-      app.add_subcommand("train", "Train SAEs: every site and sparsity in one model pass");
+      app.add_subcommand("train", "Train a grid of SAEs on one model pass, and evaluate them");
   add_model_options(*command, options->model, "bf16");
   add_corpus_options(*command, options->corpus);
   command->get_option("--model")->required(false);
@@ -71,48 +146,31 @@ void add_train_command(CLI::App& app, Session& session) {
   CLI::Option* activations = command->add_option(
       "--activations", options->activations,
       "Train on these activations (safetensors file or folder) instead of a model");
-  command->add_option("--key", options->key, "Tensor [N, d] of --activations")
+  command->add_option("--key", options->keys, "Tensors [N, d] of --activations")
+      ->delimiter(',')
       ->capture_default_str()
       ->needs(activations);
-  command->add_option("-s,--sites", options->run.sites, "Sites: mlp_out.5,mlp_out.15 or mlp_out.*");
-  command->add_option("-k,--k", grid.ks, "Active features a token; one SAE a site and k")
-      ->delimiter(',')
-      ->capture_default_str();
-  command->add_option("--expansion", options->run.expansion, "Features as a multiple of the width")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--features", grid.n_features, "Number of features (instead of --expansion)");
-  command->add_option("--tokens", grid.n_tokens, "Tokens to train on")->capture_default_str();
-  command->add_option("--batch", grid.batch_tokens, "Tokens of an SAE step")->capture_default_str();
-  command->add_option("--lr", grid.lr, "Peak learning rate; 0: 2e-4 / sqrt(features / 16384)")
-      ->capture_default_str();
-  command
-      ->add_option("--auxk", grid.trainer.auxk_coefficient,
-                   "Weight of the loss that revives dead features; 1/32 is usual")
-      ->capture_default_str();
-  command->add_option("--clip", grid.trainer.clip_norm, "Largest joint gradient norm; 0: not cut")
-      ->capture_default_str();
-  command
-      ->add_option("--held-out", options->run.held_out_share,
-                   "Share of documents kept for evaluation")
-      ->check(CLI::Range(0.0, 0.9))
-      ->capture_default_str();
-  command->add_option("--block", options->run.block_rows, "Rows shuffled together")
-      ->capture_default_str();
+  add_grid_options(*command, *options);
+  add_schedule_options(*command, *options);
   command
       ->add_option("--checkpoint-minutes", grid.checkpoint_minutes, "Minutes between checkpoints")
       ->capture_default_str();
-  command->add_flag("--overlap", grid.overlap,
-                    "Run the model in a thread of its own while the SAEs train");
-  command->add_option("--seed", grid.seed, "Seed of weights and shuffling")->capture_default_str();
+  command
+      ->add_option("--keep-checkpoints", grid.keep_checkpoints,
+                   "Keep this many of the last, and the best")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_flag("--take-turns", options->take_turns,
+                    "Model and SAEs in turns, not at the same time");
   command->add_option("-o,--out", options->run.out, "Run folder")->required();
-  command->add_flag("--force", options->run.force, "Start over instead of going on");
+  command->add_flag("--force", options->force, "Start over instead of going on");
   command->add_flag("--json", options->as_json, "Print results as JSON lines");
   command->footer(
       "Example:\n  safesail train --model model.gguf --corpus texts/*.jsonl.gz --sites "
-      "mlp_out.8,mlp_out.17 -k 32,64 \\\n"
-      "      --tokens 10000000 --out runs/first\nRun it again after an interruption and it goes on "
-      "where it stopped.");
+      "mlp_out.8,mlp_out.17 \\\n"
+      "      --arch topk,jumprelu -k 32,64 --tokens 10000000 --out runs/first\nRun it again after "
+      "an "
+      "interruption and it goes on where it stopped.");
   command->callback([=, &session] {
     session.action = [=, &session] {
       options->activations.empty() ? train_on_model(*options, session)

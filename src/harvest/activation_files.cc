@@ -101,8 +101,9 @@ void ActivationWriter::write(const ActivationBlock& block) {
 }
 
 ActivationReader::ActivationReader(const fs::path& path, std::vector<std::string> keys,
-                                   std::int64_t block_rows, std::uint64_t max_rows)
-    : keys_(std::move(keys)), block_rows_(block_rows) {
+                                   std::int64_t block_rows, std::uint64_t first_row,
+                                   std::uint64_t end_row)
+    : keys_(std::move(keys)), block_rows_(block_rows), row_(first_row) {
   for (const fs::path& shard : shards_of(path)) {
     const SafetensorsFile& file = shards_.emplace_back(shard);
     const std::int64_t rows = activations_of(file, keys_.front()).shape[0];
@@ -118,14 +119,23 @@ ActivationReader::ActivationReader(const fs::path& path, std::vector<std::string
     shard_rows_.push_back(static_cast<std::uint64_t>(rows));
     n_rows_ += static_cast<std::uint64_t>(rows);
   }
-  if (max_rows > 0) n_rows_ = std::min(n_rows_, max_rows);
-  if (n_rows_ == 0)
+  end_row_ = end_row > 0 ? std::min(n_rows_, end_row) : n_rows_;
+  if (row_ >= end_row_)
     bad_input(path.string(), "expected activations, got no rows", "harvest some first");
 }
 
+void ActivationReader::skip(std::uint64_t n_blocks) {
+  // A division, because a hostile state could ask for any number.
+  const std::uint64_t rows = static_cast<std::uint64_t>(block_rows_);
+  if (n_blocks > (end_row_ - row_ + rows - 1) / rows)
+    bad_input("activations", "expected to find the rows where the interrupted run stopped",
+              "the files have become shorter; start over with --force");
+  row_ = std::min(end_row_, row_ + n_blocks * rows);
+}
+
 std::optional<ActivationBlock> ActivationReader::next() {
-  if (row_ >= n_rows_) return std::nullopt;
-  const std::uint64_t end = std::min(n_rows_, row_ + static_cast<std::uint64_t>(block_rows_));
+  if (row_ >= end_row_) return std::nullopt;
+  const std::uint64_t end = std::min(end_row_, row_ + static_cast<std::uint64_t>(block_rows_));
   std::vector<std::vector<at::Tensor>> parts(keys_.size());
   std::uint64_t shard_begin = 0;
   for (std::size_t i = 0; i < shards_.size(); shard_begin += shard_rows_[i++]) {
@@ -144,7 +154,7 @@ std::optional<ActivationBlock> ActivationReader::next() {
   }
   ActivationBlock block;
   for (const std::vector<at::Tensor>& part : parts) block.values.push_back(at::cat(part));
-  block.cursor = row_ = end;
+  row_ = end;
   return block;
 }
 

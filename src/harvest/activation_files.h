@@ -35,16 +35,17 @@ class ActivationWriter {
 };
 
 /// Reads the shards of a folder (or one file) as blocks, one block for up to `block_rows` rows.
-/// `keys` names the tensors to read, one a site ("x" for foreign files). The cursor counts rows.
+/// `keys` names the tensors to read, one a site ("x" for foreign files).
 class ActivationReader final : public BlockSource {
  public:
-  /// At most `max_rows` rows from the first on; 0: all.
+  /// The rows [first_row, end_row) of the folder; end_row 0: to its end.
   ActivationReader(const fs::path& path, std::vector<std::string> keys, std::int64_t block_rows,
-                   std::uint64_t max_rows = 0);
+                   std::uint64_t first_row = 0, std::uint64_t end_row = 0);
 
   std::optional<ActivationBlock> next() override;
-  void skip_to(std::uint64_t cursor) override { row_ = cursor; }
+  void skip(std::uint64_t n_blocks) override;
 
+  /// Of the whole folder, whatever the range.
   std::uint64_t n_rows() const { return n_rows_; }
   /// Width of each key's rows.
   const std::vector<std::int64_t>& widths() const { return widths_; }
@@ -55,7 +56,7 @@ class ActivationReader final : public BlockSource {
   const std::int64_t block_rows_;
   std::vector<std::int64_t> widths_;
   std::vector<std::uint64_t> shard_rows_;
-  std::uint64_t n_rows_ = 0, row_ = 0;
+  std::uint64_t n_rows_ = 0, row_ = 0, end_row_ = 0;
 };
 
 }  // namespace safesail

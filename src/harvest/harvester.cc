@@ -36,16 +36,31 @@ Harvester::Harvester(const LanguageModel& model, BatchStream batches, HarvestCon
     bad_input("sites", "expected at least one site", "name one, as in --sites mlp_out.3");
 }
 
-void Harvester::skip_to(std::uint64_t cursor) {
-  SAFESAIL_CHECK(n_batches_ == 0);
+std::optional<Harvester::Piece> Harvester::next_piece(std::int64_t rows_in_block) {
+  while (rows_in_block < config_.block_rows) {
+    const std::uint64_t left =
+        config_.max_rows == 0 ? ~std::uint64_t{0} : config_.max_rows - n_rows_;
+    if (left == 0) break;
+    std::optional<TokenBatch> batch = batches_.next();
+    if (!batch) break;
+    std::vector<std::int64_t> rows = kept_rows(*batch, config_.keep_special, left);
+    if (rows.empty()) continue;
+    n_rows_ += rows.size();
+    return Piece{std::move(*batch), std::move(rows)};
+  }
+  return std::nullopt;
+}
+
+void Harvester::skip(std::uint64_t n_blocks) {
   // Reading and tokenising again is thousands of times cheaper than the model's pass, and exact.
-  for (; n_batches_ < cursor; ++n_batches_) {
-    const std::optional<TokenBatch> batch = batches_.next();
-    if (!batch)
+  for (; n_blocks > 0; --n_blocks) {
+    std::int64_t rows_in_block = 0;
+    while (const std::optional<Piece> piece = next_piece(rows_in_block))
+      rows_in_block += static_cast<std::int64_t>(piece->rows.size());
+    if (rows_in_block == 0)
       bad_input("corpus",
-                "expected to find the batch where the interrupted run stopped, got the end",
+                "expected to find the text where the interrupted run stopped, got the end",
                 "the corpus has become shorter; start over with --force");
-    n_rows_ += kept_rows(*batch, config_.keep_special, batch->n_tokens()).size();
   }
 }
 
@@ -54,38 +69,29 @@ std::optional<ActivationBlock> Harvester::next() {
   ActivationBlock block;
   std::vector<std::vector<at::Tensor>> parts(config_.sites.size());
   std::int64_t rows_in_block = 0;
-  while (rows_in_block < config_.block_rows) {
-    const std::uint64_t left =
-        config_.max_rows == 0 ? ~std::uint64_t{0} : config_.max_rows - n_rows_;
-    if (left == 0) break;
-    const std::optional<TokenBatch> batch = batches_.next();
-    if (!batch) break;
-    ++n_batches_;
-    const std::vector<std::int64_t> rows = kept_rows(*batch, config_.keep_special, left);
-    if (rows.empty()) continue;
-
+  while (const std::optional<Piece> piece = next_piece(rows_in_block)) {
     const auto start = std::chrono::steady_clock::now();
-    ForwardRequest request{.ids = batch->ids, .starts = batch->starts, .read = config_.sites};
+    const TokenBatch& batch = piece->batch;
+    ForwardRequest request{.ids = batch.ids, .starts = batch.starts, .read = config_.sites};
     const ForwardResult result = model_.forward(request);
     for (std::size_t s = 0; s < parts.size(); ++s)
-      parts[s].push_back(select_rows(result.sites[s], rows));
-    model_seconds_ +=
+      parts[s].push_back(select_rows(result.sites[s], piece->rows));
+    block.seconds +=
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    model_tokens_ += batch->n_tokens();
+    model_tokens_ += batch.n_tokens();
 
-    for (const std::int64_t t : rows) {
+    for (const std::int64_t t : piece->rows) {
       const auto i = static_cast<std::size_t>(t);
-      block.token.push_back(batch->ids[i]);
-      block.position.push_back(batch->position[i]);
-      block.document.push_back(batch->document[i]);
+      block.token.push_back(batch.ids[i]);
+      block.position.push_back(batch.position[i]);
+      block.document.push_back(batch.document[i]);
     }
-    rows_in_block += static_cast<std::int64_t>(rows.size());
-    n_rows_ += rows.size();
+    rows_in_block += static_cast<std::int64_t>(piece->rows.size());
   }
   if (rows_in_block == 0) return std::nullopt;
+  model_seconds_ += block.seconds;
   for (std::vector<at::Tensor>& part : parts)
     block.values.push_back(part.size() == 1 ? part.front().contiguous() : at::cat(part));
-  block.cursor = n_batches_;
   return block;
 }
 

@@ -21,13 +21,13 @@ struct HarvestConfig {
   bool keep_special = false;  ///< special tokens (BOS, chat marks) are left out by default
 };
 
-/// `model` must outlive the harvester. The cursor counts batches.
+/// `model` must outlive the harvester.
 class Harvester final : public BlockSource {
  public:
   Harvester(const LanguageModel& model, BatchStream batches, HarvestConfig config);
 
   std::optional<ActivationBlock> next() override;
-  void skip_to(std::uint64_t cursor) override;
+  void skip(std::uint64_t n_blocks) override;
 
   /// Seconds spent inside the model so far, and tokens it read (special ones included).
   double model_seconds() const { return model_seconds_; }
@@ -35,10 +35,19 @@ class Harvester final : public BlockSource {
   const CorpusReport& corpus_report() const { return batches_.report(); }
 
  private:
+  /// Tokens of one pass of the model, and which of its rows are kept.
+  struct Piece {
+    TokenBatch batch;
+    std::vector<std::int64_t> rows;
+  };
+  /// The next piece of a block that holds `rows_in_block` already; nothing when the block is
+  /// complete or the stream has ended.
+  std::optional<Piece> next_piece(std::int64_t rows_in_block);
+
   const LanguageModel& model_;
   BatchStream batches_;
   const HarvestConfig config_;
-  std::uint64_t n_batches_ = 0, n_rows_ = 0, model_tokens_ = 0;
+  std::uint64_t n_rows_ = 0, model_tokens_ = 0;
   double model_seconds_ = 0;
 };
 

@@ -58,6 +58,12 @@ void RunningMoments::merge(const RunningMoments& other) {
   n_tokens_ += other.n_tokens_;
 }
 
+std::vector<double> RunningMoments::variance() const {
+  std::vector<double> result = squares_;
+  for (double& value : result) value /= double(std::max<std::int64_t>(n_tokens_, 1));
+  return result;
+}
+
 double RunningMoments::total_variance() const {
   if (n_tokens_ == 0) return 0;
   return std::accumulate(squares_.begin(), squares_.end(), 0.0) / double(n_tokens_);

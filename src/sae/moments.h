@@ -23,7 +23,9 @@ class RunningMoments {
 
   std::int64_t n_tokens() const { return n_tokens_; }
   std::span<const double> mean() const { return mean_; }
-  /// E|x - mean|^2, summed over the dimensions.
+  /// [d_model] E(x - mean)^2.
+  std::vector<double> variance() const;
+  /// Their sum.
   double total_variance() const;
 
   /// center = mean, scale = sqrt(d_model / total_variance). An input error when fewer than two

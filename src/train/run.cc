@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -16,43 +18,34 @@
 #include "model/site_names.h"
 #include "model/text_model.h"
 #include "train/checkpoints.h"
+#include "train/report.h"
+#include "train/run_settings.h"
+#include "train/run_stages.h"
 
 namespace safesail {
 namespace {
 
 using nlohmann::json;
 
-std::string dtype_name(ComputeType dtype) {
-  return dtype == ComputeType::f32 ? "f32" : "bf16";
-}
+/// What the stages share. The model is loaded when the first of them needs it.
+struct Run {
+  RunConfig config;
+  Reporter& reporter;
+  std::stop_token stop;
+  RunResult result = {};
+  std::unique_ptr<TextModel> loaded = {};
 
-/// What the documents, the model and the settings are, without where the result goes.
-json describe(const RunConfig& c) {
-  return {{"model", c.model.string()},
-          {"dtype", dtype_name(c.load.dtype)},
-          {"corpus",
-           {{"paths", c.corpus.paths},
-            {"field", c.corpus.field},
-            {"document_per_line", c.corpus.document_per_line},
-            {"shuffle_window", c.corpus.shuffle_window}}},
-          {"max_sequence", c.batch.max_sequence},
-          {"batch_tokens_model", c.batch.batch_tokens},
-          {"add_special", c.batch.add_special},
-          {"held_out_share", c.held_out_share},
-          {"sites", c.grid.sites},
-          {"ks", c.grid.ks},
-          {"n_features", c.grid.n_features},
-          {"n_tokens", c.grid.n_tokens},
-          {"batch_tokens", c.grid.batch_tokens},
-          {"block_rows", c.block_rows},
-          {"lr", c.grid.lr},
-          {"warmup_share", c.grid.warmup_share},
-          {"decay_share", c.grid.decay_share},
-          {"auxk_coefficient", c.grid.trainer.auxk_coefficient},
-          {"clip_norm", c.grid.trainer.clip_norm},
-          {"dead_after_tokens", c.grid.trainer.dead_after_tokens},
-          {"seed", c.grid.seed}};
-}
+  const TextModel& text_model() {
+    if (!loaded)
+      loaded = std::make_unique<TextModel>(load_text_model(config.model, config.load, reporter));
+    return *loaded;
+  }
+  BatchStream batches(Split split) {
+    const Tokenizer& tokenizer = text_model().tokenizer;
+    return {Corpus(config.corpus, &tokenizer), tokenizer, config.batch, split,
+            config.held_out_share};
+  }
+};
 
 std::string model_hash(const fs::path& model) {
   if (!fs::is_directory(model)) return hash_hex(MappedFile(model).bytes());
@@ -66,12 +59,8 @@ std::string model_hash(const fs::path& model) {
   return hash_hex(hashes);
 }
 
-BatchStream open_batches(const RunConfig& config, const Tokenizer& tokenizer, Split split) {
-  return {Corpus(config.corpus, &tokenizer), tokenizer, config.batch, split, config.held_out_share};
-}
-
 SiteProvenance provenance_of(const RunConfig& config, const std::vector<Site>& sites,
-                             const ModelSpec& spec) {
+                             const ModelSpec& spec, const std::string& config_hash) {
   SiteProvenance provenance;
   const std::string hash = model_hash(config.model);
   for (const Site& site : sites)
@@ -84,112 +73,117 @@ SiteProvenance provenance_of(const RunConfig& config, const std::vector<Site>& s
          .token_policy = config.batch.add_special
                              ? "special tokens added and read; left out of training"
                              : "no special tokens added; those in the text left out of training",
-         .config_hash = hash_hex(config_json(config)),
+         .config_hash = config_hash,
          .program_version = kVersion});
   return provenance;
 }
 
-/// Where a finished stage left its mark; nothing when the run is not there or not finished.
-json read_manifest(const fs::path& run) {
-  if (!fs::exists(run / "manifest.json")) return json::object();
-  json manifest = json::parse(read_file(run / "manifest.json", 1 << 24), nullptr, false);
-  if (!manifest.is_object() || !manifest.contains("config_hash"))
-    bad_input((run / "manifest.json").string(),
-              "expected a manifest of Safesail, got something else",
-              "choose another --out, or start over with --force");
-  return manifest;
-}
-
-void prepare_folder(const RunConfig& config, const std::string& hash, json& manifest) {
-  if (config.force) {
-    // Only what a run of ours writes; whatever else lies in the folder is not ours to remove.
-    for (const char* name : {"sae", "checkpoints"}) fs::remove_all(config.out / name);
-    for (const char* name : {"manifest.json", "metrics.jsonl", "evaluation.jsonl"})
-      fs::remove(config.out / name);
-    manifest = json::object();
-  }
-  if (manifest.contains("config_hash") && manifest["config_hash"] != hash)
-    bad_input(config.out.string(), "expected a run of this configuration, got one of another",
-              "choose another --out, or start over with --force");
-}
-
-void state_memory(const RunConfig& config, const LanguageModel& model, Reporter& reporter) {
+void state_needs(const RunConfig& config, const LanguageModel& model, Reporter& reporter) {
   const std::uint64_t grid =
-      grid_memory_bytes(config.grid, model.spec().d_model, config.block_rows);
+      grid_memory_bytes(config.grid, config.load.dtype == ComputeType::f32 ? 4 : 2);
   const std::uint64_t pass =
       model.forward_bytes(config.batch.batch_tokens, config.grid.sites.size(), true);
   const std::uint64_t held = resident_memory_bytes();  // the model, libraries, tokenizer
+  const std::uint64_t disk = checkpoint_bytes(config.grid);
   reporter.note(fmt::format(
-      "memory: {} in all ({} held by the model and the program, {} for {} SAEs of {} features, {} "
-      "for the model's passes)",
+      "memory: {} in all ({} held by the model and the program, {} for {} SAEs and the shuffle "
+      "buffer, {} for the model's passes); disk: {} for checkpoints",
       human_bytes(held + grid + pass), human_bytes(held), human_bytes(grid),
-      config.grid.sites.size() * config.grid.ks.size(), config.grid.n_features, human_bytes(pass)));
+      config.grid.cells.size(), human_bytes(pass), human_bytes(disk)));
   require_memory(grid + pass, "the grid of SAEs",
-                 "train fewer SAEs at once, or smaller ones (--expansion)");
+                 "train fewer SAEs at once, smaller ones (--expansion), or lower --shuffle-buffer");
+  require_disk(config.out, disk, "the checkpoints");
+}
+
+/// Sites and cells as the model knows them.
+void resolve_grid(Run& run) {
+  RunConfig& config = run.config;
+  const ModelSpec& spec = run.text_model().model.spec();
+  resolve_sites(config, static_cast<int>(spec.n_layers));
+  std::map<std::string, std::int64_t> widths;
+  for (const std::string& site : config.grid.sites) widths[site] = spec.d_model;
+  config.grid.cells = make_cells(config.lists, widths);
+}
+
+StageRecord train(Run& run) {
+  resolve_grid(run);
+  const RunConfig& config = run.config;
+  const auto& [tokenizer, model] = run.text_model();
+  state_needs(config, model, run.reporter);
+  std::vector<Site> sites;
+  for (const std::string& site : config.grid.sites)
+    sites.push_back(parse_site(site, static_cast<int>(model.spec().n_layers)));
+  Harvester harvester(
+      model, run.batches(Split::train),
+      {.sites = sites, .block_rows = config.grid.block_rows, .max_rows = config.grid.n_tokens});
+  const json settings = training_settings(config);
+  const std::string hash = hash_of(settings);
+  run.result.training = train_grid(
+      harvester, config.grid, provenance_of(config, sites, model.spec(), hash), config.out, hash,
+      [&](std::int32_t id) { return tokenizer.token(id); }, run.reporter, run.stop);
+  warn_of_bad_lines(harvester.corpus_report(), run.reporter);
+
+  std::vector<std::string> inputs = config.corpus.paths;
+  inputs.push_back(config.model.string());
+  return training_record(settings, std::move(inputs), config.grid, run.result.training);
+}
+
+std::vector<std::pair<std::string, std::string>> report_facts(const RunConfig& config) {
+  return {{"model", config.model.string()},
+          {"precision", config.load.dtype == ComputeType::f32 ? "f32" : "bf16"},
+          {"corpus", fmt::format("{}", fmt::join(config.corpus.paths, ", "))},
+          {"documents", fmt::format("held out, {} % of the corpus", 100 * config.held_out_share)},
+          {"bootstrap", fmt::format("{} resamples of documents, seed {}",
+                                    config.evaluation.n_resamples, config.evaluation.seed)},
+          {"training", hash_of(training_settings(config))},
+          {"version", std::string("safesail ") + kVersion}};
+}
+
+StageRecord evaluate_run(Run& run) {
+  run.result.training.require_any_finished();
+  const auto& [tokenizer, model] = run.text_model();
+  const std::vector<EvaluationCell> cells =
+      load_cells(run.config.out, static_cast<int>(model.spec().n_layers));
+  run.result.cells = evaluate(model, run.batches(Split::held_out), cells, run.config.evaluation,
+                              run.reporter, run.stop);
+  std::string lines;
+  for (const CellResult& cell : run.result.cells) lines += to_json(cell) + "\n";
+  write_file(run.config.out / "evaluation.jsonl", lines);
+  write_report(run.config.out / "report.html",
+               {.title = "Evaluation of " + run.config.out.string(),
+                .facts = report_facts(run.config),
+                .cells = run.result.cells,
+                .training = read_training_curves(run.config.out / "metrics.jsonl")});
+  return {.config = evaluation_settings(run.config),
+          .inputs = {"sae"},
+          .outputs = {"evaluation.jsonl", "report.html"},
+          .seed = run.config.grid.seed,
+          .tokens = run.config.evaluation.n_tokens};
+}
+
+/// One line a stage.
+std::vector<Stage<Run>> stages_of(const RunConfig& config) {
+  return {
+      {"train", training_settings(config), train, kTrainingWrites},
+      {"evaluate", evaluation_settings(config), evaluate_run, {"evaluation.jsonl", "report.html"}},
+  };
 }
 
 }  // namespace
 
-std::string config_json(const RunConfig& config) {
-  return describe(config).dump();
-}
-
-RunResult run_phase_one(RunConfig config, Reporter& reporter, std::stop_token stop) {
+RunResult run_stages(RunConfig config, const std::optional<std::string>& force, Reporter& reporter,
+                     std::stop_token stop) {
   const auto start = std::chrono::steady_clock::now();
-  const auto [tokenizer, model] = load_text_model(config.model, config.load, reporter);
-  const std::vector<Site> sites =
-      parse_sites(config.sites, static_cast<int>(model.spec().n_layers));
-  config.grid.sites.clear();
-  for (const Site& site : sites) config.grid.sites.push_back(to_string(site));
-  if (config.grid.n_features == 0)
-    config.grid.n_features =
-        std::llround(config.expansion * static_cast<double>(model.spec().d_model));
   // A feature that has not fired within a short budget is dead, long before the usual ten million
   // tokens.
-  config.grid.trainer.dead_after_tokens = std::min(config.grid.trainer.dead_after_tokens,
-                                                   static_cast<std::int64_t>(config.grid.n_tokens));
-
-  const std::string hash = hash_hex(config_json(config));
-  json manifest = read_manifest(config.out);
-  prepare_folder(config, hash, manifest);
-  RunResult result;
-
-  if (!manifest.contains("train")) {
-    state_memory(config, model, reporter);
-    Harvester harvester(
-        model, open_batches(config, tokenizer, Split::train),
-        {.sites = sites, .block_rows = config.block_rows, .max_rows = config.grid.n_tokens});
-    result.training = train_grid(harvester, config.grid, provenance_of(config, sites, model.spec()),
-                                 config.out, hash, reporter, stop);
-    warn_of_bad_lines(harvester.corpus_report(), reporter);
-    manifest = {{"config", describe(config)},
-                {"config_hash", hash},
-                {"version", kVersion},
-                {"train",
-                 {{"tokens", result.training.tokens_trained},
-                  {"model_seconds", result.training.source_seconds},
-                  {"sae_seconds", result.training.sae_seconds}}}};
-    write_file(config.out / "manifest.json", manifest.dump(2) + "\n");
-  } else {
-    reporter.note(fmt::format("{} is trained already; evaluating it", config.out.string()));
-    result.training = {manifest["train"].value("tokens", std::uint64_t{0}),
-                       manifest["train"].value("model_seconds", 0.0),
-                       manifest["train"].value("sae_seconds", 0.0)};
-  }
-
-  const std::vector<EvaluationCell> cells =
-      load_cells(config.out, static_cast<int>(model.spec().n_layers));
-  result.cells = evaluate(model, open_batches(config, tokenizer, Split::held_out), cells,
-                          config.evaluation, reporter);
-  std::string lines;
-  for (const CellResult& cell : result.cells) lines += to_json(cell) + "\n";
-  write_file(config.out / "evaluation.jsonl", lines);
-  result.total_seconds =
+  std::int64_t& dead_after = config.lists.trainer.dead_after_tokens;
+  dead_after = std::min(dead_after, static_cast<std::int64_t>(config.grid.n_tokens));
+  const fs::path out = config.out;
+  Run run{std::move(config), reporter, stop};
+  do_stages(stages_of(run.config), run, out, force, reporter);
+  run.result.total_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  manifest["evaluate"] = {{"n_tokens", config.evaluation.n_tokens},
-                          {"n_loss_tokens", config.evaluation.n_loss_tokens}};
-  write_file(config.out / "manifest.json", manifest.dump(2) + "\n");
-  return result;
+  return std::move(run.result);
 }
 
 }  // namespace safesail

@@ -1,12 +1,14 @@
 // Phase 1 end to end: model and corpus -> a grid of SAEs -> held-out evaluation -> a run folder.
 //
-//   runs/NAME/manifest.json      what was done: config, hash, seed, version, tokens, seconds
-//            /sae/<site>/topk-k<k>/sae.safetensors
+//   runs/NAME/manifest.json      what each stage was made from: config, hash, seed, version, tokens
+//            /sites.json         what the sites look like
+//            /sae/<site>/<architecture>-k<k>/sae.safetensors
 //            /metrics.jsonl      training, a line a block and SAE
-//            /evaluation.jsonl   held-out results, a line an SAE
+//            /evaluation.jsonl   held-out results, a line an SAE; report.html shows them
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -27,25 +29,22 @@ struct RunConfig {
   CorpusConfig corpus;
   BatchConfig batch;
   double held_out_share = 0.05;
-  std::string sites;     ///< "mlp_out.5,mlp_out.15"
-  double expansion = 8;  ///< n_features = expansion * d_model, where grid.n_features is 0
-  std::int64_t block_rows = 16384;
-  GridConfig grid;  ///< its sites are filled in from `sites`
+  std::string sites;  ///< "mlp_out.5,mlp_out.15" or "mlp_out.*"; may be empty with transcoders
+  GridLists lists;    ///< its sites are filled in from `sites`
+  GridConfig grid;    ///< its sites and cells are filled in
   EvaluationConfig evaluation;
   fs::path out;
-  bool force = false;  ///< throw away what `out` holds and start over
 };
 
 struct RunResult {
-  std::vector<CellResult> cells;
+  std::vector<CellResult> cells;  ///< empty when the evaluation was there already
   GridResult training;
   double total_seconds = 0;
 };
 
-/// Does what is missing: a finished run is only evaluated again when its evaluation is missing.
-RunResult run_phase_one(RunConfig config, Reporter& reporter, std::stop_token stop);
-
-/// Everything that decides the result, as JSON; its hash names the run.
-std::string config_json(const RunConfig& config);
+/// Does what is missing of the stages "train" and "evaluate". `force` names the first of those that
+/// are done in any case.
+RunResult run_stages(RunConfig config, const std::optional<std::string>& force, Reporter& reporter,
+                     std::stop_token stop);
 
 }  // namespace safesail

@@ -1,8 +1,10 @@
 // Phase 1 on activations that are already there: a grid of SAEs from files, no model.
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/report.h"
@@ -11,18 +13,17 @@
 namespace safesail {
 
 struct FileRunConfig {
-  fs::path activations;   ///< a safetensors file, or a folder of them
-  std::string key = "x";  ///< tensor [N, d]
+  fs::path activations;  ///< a safetensors file, or a folder of them
   /// Of the rows, at their end: kept for evaluation. (Files do not tell documents apart.)
   double held_out_share = 0.05;
-  double expansion = 8;  ///< n_features = expansion * d, where grid.n_features is 0
-  std::int64_t block_rows = 16384;
-  GridConfig grid;  ///< its site is the key; n_tokens 0 or too many: all rows that are not held out
+  GridLists lists;  ///< its sites and transcoders name tensors [N, d]
+  GridConfig grid;  ///< n_tokens 0 or too many: all rows that are not held out
   fs::path out;
-  bool force = false;
 };
 
-/// The run folder and the resume are those of run_phase_one; the results have no losses.
-RunResult run_on_activations(FileRunConfig config, Reporter& reporter, std::stop_token stop);
+/// The run folder, the resume and `force` are those of run_stages; the results have no losses, and
+/// transcoders have none.
+RunResult run_on_activations(FileRunConfig config, const std::optional<std::string>& force,
+                             Reporter& reporter, std::stop_token stop);
 
 }  // namespace safesail
