@@ -56,6 +56,12 @@ std::string command_of(const EvaluateOptions& options) {
   if (!options.run.empty()) text += " --run " + quoted(options.run);
   for (const std::string& path : options.saes) text += " --sae " + quoted(path);
   if (!options.site.empty()) text += " --site " + quoted(options.site);
+  const CorpusConfig& corpus = options.corpus.corpus;
+  text += fmt::format(" --field {} --shuffle-window {} --max-sequence {} --batch-tokens {}",
+                      quoted(corpus.field), corpus.shuffle_window,
+                      options.corpus.batch.max_sequence, options.corpus.batch.batch_tokens);
+  if (options.corpus.paragraphs) text += " --paragraphs";
+  if (options.corpus.no_special) text += " --no-special";
   if (options.all_documents)
     text += " --all-documents";
   else

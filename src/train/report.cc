@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <limits>
 #include <map>
+#include <tuple>
 
 #include "base/units.h"
 #include "train/report_html.h"
@@ -14,12 +16,16 @@ namespace {
 
 using Cells = std::vector<const CellResult*>;
 
+/// A mean over fewer predictions says nothing, and would set the scale of its plot.
+constexpr std::uint64_t kFewestTokens = 30;
+
 std::string paragraph(const std::string& text) {
   return "<p>" + html::escape(text) + "</p>\n";
 }
 
-std::string row_of(const std::string& figures) {
-  return "<div class=\"row\">\n" + figures + "</div>\n";
+/// `in_one`: "two" or "three" where there is room, or "" for as many as fit.
+std::string row_of(const std::string& figures, const std::string& in_one) {
+  return fmt::format("<div class=\"row {}\">\n{}</div>\n", in_one, figures);
 }
 
 std::string number(double value) {
@@ -92,7 +98,9 @@ std::string frontiers(const Cells& cells) {
         .x = l0,
         .y = {.title = "delta CE, nats a token"},
         .series = frontier(cells, [](const CellResult& cell) { return cell.loss.delta; })});
-  return svg::legend(fvu) + row_of(figures);
+  return paragraph(
+             "Lower and further left is better. Whiskers are 95 % intervals over documents.") +
+         svg::legend(fvu) + row_of(figures, "two");
 }
 
 std::string densities(const Cells& cells) {
@@ -107,7 +115,7 @@ std::string densities(const Cells& cells) {
                                         .apart = cell->n_never_fired,
                                         .color = color});
   }
-  return "<div class=\"row small\">\n" + figures + "</div>\n";
+  return row_of(figures, "");
 }
 
 std::string position_text(const PositionResult& bucket) {
@@ -119,70 +127,84 @@ std::string position_text(const PositionResult& bucket) {
 
 std::string positions(const Cells& cells) {
   // A bucket stands at the number of its kind, however many tokens wide it is.
-  std::map<std::int32_t, std::string> buckets;
+  std::map<std::int32_t, PositionResult> buckets;
   for (const CellResult* cell : cells)
     for (const PositionResult& bucket : cell->loss.by_position)
-      buckets.emplace(bucket.first, position_text(bucket));
+      buckets.emplace(bucket.first, bucket);
   svg::Axis x{.title = "position in the document"};
-  for (const auto& [first, text] : buckets) x.ticks.emplace_back(double(x.ticks.size()), text);
+  std::string counts;
+  for (const auto& [first, bucket] : buckets) {
+    x.ticks.emplace_back(double(x.ticks.size()), position_text(bucket));
+    counts +=
+        fmt::format("{}{}: {}", counts.empty() ? "" : ", ", position_text(bucket), bucket.n_tokens);
+  }
   const auto series = [&](double PositionResult::*y) {
     std::vector<svg::Series> lines;
     for (const CellResult* cell : cells) {
       svg::Series& line =
           lines.emplace_back(svg::Series{.name = short_name(cell->id), .points = {}});
-      for (const PositionResult& bucket : cell->loss.by_position)
+      for (const PositionResult& bucket : cell->loss.by_position) {
+        if (bucket.n_tokens < kFewestTokens) continue;
         line.points.push_back(
             {.x = double(std::distance(buckets.begin(), buckets.find(bucket.first))),
              .y = bucket.*y,
              .tip = fmt::format("{} at {}: {} over {} tokens", line.name, position_text(bucket),
                                 number(bucket.*y), bucket.n_tokens)});
+      }
     }
     return lines;
   };
-  return svg::legend(series(&PositionResult::delta)) +
-         row_of(svg::draw(svg::Plot{.title = "delta CE",
-                                    .x = x,
-                                    .y = {.title = "nats a token"},
-                                    .series = series(&PositionResult::delta),
-                                    .height = 280}) +
-                svg::draw(svg::Plot{.title = "KL(clean || spliced)",
-                                    .x = x,
-                                    .y = {.title = "nats a token"},
-                                    .series = series(&PositionResult::kl),
-                                    .height = 280}) +
-                svg::draw(svg::Plot{.title = "FVU",
-                                    .x = x,
-                                    .y = {.title = "FVU"},
-                                    .series = series(&PositionResult::fvu),
-                                    .height = 280}));
+  const auto plot = [&](const char* title, const char* unit, double PositionResult::*y) {
+    return svg::draw(svg::Plot{.title = title,
+                               .x = x,
+                               .y = {.title = unit},
+                               .series = series(y),
+                               .width = 360,
+                               .height = 250});
+  };
+  return paragraph(fmt::format("Tokens at each position: {}; fewer than {} are not drawn.", counts,
+                               kFewestTokens)) +
+         svg::legend(series(&PositionResult::delta)) +
+         row_of(plot("delta CE", "nats a token", &PositionResult::delta) +
+                    plot("KL(clean || spliced)", "nats a token", &PositionResult::kl) +
+                    plot("FVU", "FVU", &PositionResult::fvu),
+                "three");
 }
 
 std::string training(const std::vector<TrainingCurve>& curves, const std::string& site) {
-  const svg::Axis tokens{.title = "tokens trained on", .text = human_count};
+  // In the order of load_cells, so that an SAE keeps its colour.
+  std::vector<const TrainingCurve*> here;
+  for (const TrainingCurve& curve : curves)
+    if (site_name(curve.id) == site) here.push_back(&curve);
+  if (here.empty()) return {};
+  std::ranges::stable_sort(here, {}, [](const TrainingCurve* curve) {
+    const SaeIdentity& id = curve->id;
+    return std::tie(id.architecture, id.n_features, id.k, id.seed);
+  });
   const auto series = [&](double TrainingPoint::*y) {
     std::vector<svg::Series> lines;
-    for (const TrainingCurve& curve : curves) {
-      if (site_name(curve.id) != site) continue;
-      svg::Series line{.name = short_name(curve.id), .points = {}, .markers = false};
-      for (const TrainingPoint& point : curve.points)
+    for (const TrainingCurve* curve : here) {
+      svg::Series& line = lines.emplace_back(
+          svg::Series{.name = short_name(curve->id), .points = {}, .markers = false});
+      for (const TrainingPoint& point : curve->points)
         line.points.push_back({.x = point.tokens, .y = point.*y});
-      lines.push_back(std::move(line));
     }
     return lines;
   };
-  const std::vector<svg::Series> fvu = series(&TrainingPoint::fvu);
-  if (fvu.empty()) return {};
   const auto plot = [&](const char* title, double TrainingPoint::*y, bool log) {
     return svg::draw(svg::Plot{.title = title,
-                               .x = tokens,
+                               .x = {.title = "tokens trained on", .text = human_count},
                                .y = {.title = title, .log = log},
                                .series = series(y),
-                               .height = 260});
+                               .width = 300,
+                               .height = 230});
   };
-  return "<h3>Training</h3>\n" + svg::legend(fvu) +
+  return "<h3>Training</h3>\n" + svg::legend(series(&TrainingPoint::fvu)) +
          row_of(plot("FVU of a batch", &TrainingPoint::fvu, false) +
-                plot("loss", &TrainingPoint::loss, true) + plot("L0", &TrainingPoint::l0, true) +
-                plot("dead features", &TrainingPoint::n_dead, false));
+                    plot("loss", &TrainingPoint::loss, true) +
+                    plot("L0", &TrainingPoint::l0, true) +
+                    plot("dead features", &TrainingPoint::n_dead, false),
+                "");
 }
 
 std::string agreements(const std::vector<CellResult>& cells) {

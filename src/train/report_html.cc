@@ -31,8 +31,9 @@ p { margin: 4px 0 12px; color: var(--soft); max-width: 78ch; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0;
   background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 12px 16px; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
-.row { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); }
-.small { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
+.row { display: grid; gap: 16px; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
+.two { grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr)); }
+.three { grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); }
 figure { margin: 0; } figcaption { font-weight: 600; font-size: 14px; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--soft); font-size: 12px; } svg .axis { stroke: var(--line); }

@@ -30,7 +30,7 @@ class Scale {
       : axis_(axis), from_(from), to_(to), low_(warp(low)), high_(warp(high)) {
     if (!(high_ > low_)) {
       const double around = axis.log || low_ == 0 ? 0.5 : std::abs(low_) * 0.1;
-      low_ -= around;
+      if (axis.log || low_ != 0) low_ -= around;
       high_ += around;
     }
     const double room = 0.06 * (high_ - low_);
@@ -50,21 +50,28 @@ class Scale {
       ticks.emplace_back(value, axis_.text ? axis_.text(value) : fmt::format("{:g}", value));
     };
     if (axis_.log) {
-      const bool is_wide = high_ - low_ > 2.5;
       for (int decade = int(std::floor(low_)); decade <= int(std::ceil(high_)); ++decade)
-        for (const double digit : {1.0, 2.0, 5.0})
+        for (const double digit : digits(high_ - low_))
           if (const double value = digit * std::pow(10, decade);
-              (digit == 1 || !is_wide) && warp(value) >= low_ && warp(value) <= high_)
+              warp(value) >= low_ && warp(value) <= high_)
             add(value);
     } else {
       const double step = nice((high_ - low_) / 5);
-      for (double n = std::ceil(low_ / step); n * step <= high_; ++n) add(n * step);
+      // + 0.0: no tick is called -0.
+      for (double n = std::ceil(low_ / step); n * step <= high_; ++n) add(n * step + 0.0);
     }
     return ticks;
   }
 
  private:
   double warp(double value) const { return axis_.log ? std::log10(value) : value; }
+
+  /// Leading digits of the ticks of a logarithmic axis.
+  static std::vector<double> digits(double decades) {
+    if (decades > 2.5) return {1};
+    if (decades > 1) return {1, 2, 5};
+    return {1, 1.5, 2, 3, 4, 6, 8};
+  }
 
   /// The next of 1, 2, 5, 10... times a power of ten.
   static double nice(double step) {
@@ -243,7 +250,7 @@ std::string legend(const std::vector<Series>& series) {
 }
 
 std::string draw(const Histogram& histogram) {
-  constexpr double kWidth = 300, kHeight = 132, kFloor = 104, kRoof = 10, kStart = 44, kEnd = 290;
+  constexpr double kWidth = 300, kHeight = 132, kFloor = 104, kRoof = 10, kStart = 58, kEnd = 290;
   std::int64_t most = std::max<std::int64_t>(1, histogram.apart);
   for (const std::int64_t n : histogram.bins) most = std::max(most, n);
   std::string text;
@@ -255,7 +262,7 @@ std::string draw(const Histogram& histogram) {
         "<title>{}</title></rect>\n",
         x, kFloor - height, width, height, fill, escape(tip));
   };
-  bar(8, 16, histogram.apart, "var(--c7)", fmt::format("{} features never fired", histogram.apart));
+  bar(9, 18, histogram.apart, "var(--c7)", fmt::format("{} features never fired", histogram.apart));
   const double width = (kEnd - kStart) / static_cast<double>(histogram.bins.size());
   const double span = histogram.highest - histogram.lowest;
   for (std::size_t b = 0; b < histogram.bins.size(); ++b) {
@@ -265,15 +272,14 @@ std::string draw(const Histogram& histogram) {
         fmt::format("{} features fire on 10^{:.2f} of the tokens or a little more",
                     histogram.bins[b], histogram.lowest + span * share));
   }
-  text += line(2, kFloor, 30, kFloor, "class=\"axis\"") +
+  text += line(2, kFloor, 34, kFloor, "class=\"axis\"") +
           line(kStart, kFloor, kEnd, kFloor, "class=\"axis\"");
   text += fmt::format("<text x=\"2\" y=\"{}\">never</text>\n", kFloor + 16);
   for (double power = std::ceil(histogram.lowest); power <= histogram.highest; power += 2)
     text += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
                         kStart + (kEnd - kStart) * (power - histogram.lowest) / span, kFloor + 16,
                         power == 0 ? std::string("1") : fmt::format("1e{}", power));
-  text +=
-      fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", kEnd, kRoof + 4, most);
+  text += fmt::format("<text x=\"{}\" y=\"{}\">tallest {}</text>\n", kStart, kRoof + 4, most);
   return fmt::format(
       "<figure><figcaption>{0}</figcaption>\n<svg viewBox=\"0 0 {1} {2}\" role=\"img\" "
       "aria-label=\"{0}\">\n{3}</svg></figure>\n",
