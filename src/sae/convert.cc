@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/version.h"
 #include "sae/dialects/tensor_set.h"
 
 namespace safesail {
@@ -99,6 +100,10 @@ Conversion convert_sae(const ConvertOptions& options) {
     bad_input(options.out.string(), "expected a new name, got one that exists",
               "remove it, or choose another --out");
 
+  if (!to.extension.empty() && options.out.extension() != to.extension)
+    bad_input(options.out.string(), fmt::format("expected a name that ends in {}", to.extension),
+              fmt::format("name it so: {} is told by it", to.name));
+
   const SaeSource source(options.in);
   const Dialect& from = options.from.empty() ? detect_dialect(source) : find_dialect(options.from);
   ImportedSae imported = from.read(source, options.read);
@@ -110,14 +115,20 @@ Conversion convert_sae(const ConvertOptions& options) {
   if (!to.has_decoder && !imported.encoder_only)
     result.notes.push_back(fmt::format("{} has no decoder: it is left out", to.name));
   imported.golden_x = golden_for(options, imported, result.golden);
+  if (imported.provenance.program_version.empty())
+    imported.provenance.program_version =
+        fmt::format("{} (converted from {})", kVersion, from.name);
 
-  Partial partial(options.out, to.is_folder);
+  Partial partial(options.out, to.extension.empty());
   to.write(partial.path(), imported);
   const ImportedSae back = to.read(SaeSource(partial.path()), options_for_reading_back(imported));
   result.agreement =
       compare_saes(imported.sae, back.sae, tensor_over(imported.golden_x, result.spec.d_in),
                    !result.encoder_only);
   const Agreement& agreement = result.agreement;
+  if (agreement.n_active == 0)
+    bad_input(result.golden, "expected activations on which features fire, got none that do",
+              "give activations of the SAE's site with --golden");
   if (!(agreement.worst_value <= 1 && agreement.worst_xhat <= 1))
     bad_input(
         options.out.string(),

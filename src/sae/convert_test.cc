@@ -191,6 +191,7 @@ TEST_F(Convert, ThereAndBackKeepsTheSae) {
   back.in = folder_ / "there";
   convert_sae(back);
   EXPECT_NO_THROW(verify_sae(back.out));
+  EXPECT_THAT(load_sae(back.out).provenance.program_version, HasSubstr("converted from openmoss"));
   const Agreement agreement =
       compare_saes(load_sae(in()).sae, load_sae(back.out).sae, activations(12), true);
   EXPECT_LE(agreement.worst_value, 1) << agreement.worst_feature;
@@ -204,7 +205,7 @@ TEST_F(Convert, AnEncoderAloneStaysMarked) {
   EXPECT_TRUE(convert_sae(back).encoder_only);
   EXPECT_EQ(load_sae(back.out).metadata.at("encoder_only"), "true");
   for (const char* to : {"saelens", "sparsify", "dictionary_learning", "openmoss", "qwen-scope"}) {
-    ConvertOptions on = options(to, "on");
+    ConvertOptions on = options(to, std::string(to) == "qwen-scope" ? "on.pt" : "on");
     on.in = back.out;
     EXPECT_THAT(error_of([&] { convert_sae(on); }), HasSubstr("an encoder without a decoder"))
         << to;
@@ -220,9 +221,20 @@ TEST_F(Convert, RefusesWhatItCannotDo) {
   EXPECT_THAT(error_of([&] { convert_sae(options("onnx", "out")); }), HasSubstr("\"onnx\""));
   EXPECT_THAT(error_of([&] { convert_sae(options("saelens", "sae.safetensors")); }),
               HasSubstr("got one that exists"));
+  EXPECT_THAT(error_of([&] { convert_sae(options("safe-sail", "out")); }),
+              HasSubstr("ends in .pt"));
   ConvertOptions wrong = options("saelens", "out");
   wrong.read.k = 5;
   EXPECT_THAT(error_of([&] { convert_sae(wrong); }), HasSubstr("k = 4 as the file says"));
+  expect_only_the_input();
+}
+
+TEST_F(Convert, ACheckOnWhichNothingFiresProvesNothing) {
+  Sae sae = load_sae(in()).sae.clone();
+  for (float& bias : sae.b_enc()) bias = -1e6f;
+  save_sae(in(), sae, {}, activations(12));
+  EXPECT_THAT(error_of([&] { convert_sae(options("saelens", "out")); }),
+              HasSubstr("on which features fire"));
   expect_only_the_input();
 }
 

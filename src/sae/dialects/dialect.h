@@ -62,10 +62,10 @@ struct Dialect {
   std::string_view files;  ///< what it looks like, for people
   bool (*detect)(const SaeSource& source);
   ImportedSae (*read)(const SaeSource& source, const ReadOptions& options);
-  /// Null where we only read. `out` does not exist yet; a folder where is_folder.
+  /// Null where we only read. `out` has the extension; a folder is there and empty, a file is not.
   void (*write)(const fs::path& out, const ImportedSae& sae) = nullptr;
-  bool is_folder = false;
-  bool has_decoder = true;  ///< false: only the encoder is stored
+  std::string_view extension = "";  ///< of the file written; empty: a folder
+  bool has_decoder = true;          ///< false: only the encoder is stored
 };
 
 /// All, in the order in which they are tried.

@@ -106,10 +106,7 @@ TEST_P(EveryCase, ConvertsToEveryFormatOrIsRefusedByName) {
                            .out = folder / std::string(to.name),
                            .to = std::string(to.name),
                            .read = options_of(item())};
-    if (!to.is_folder)
-      options.out += to.name == "safesail"      ? ".safetensors"
-                     : to.name == "gemma-scope" ? ".npz"
-                                                : ".pt";
+    options.out += to.extension;
     try {
       const Conversion done = convert_sae(options);
       ++n_written;

@@ -281,7 +281,6 @@ const Dialect kDictionaryLearningDialect = {
     .files = "ae.pt with config.json beside it, or their folder trainer_<n>",
     .detect = detect,
     .read = read,
-    .write = write,
-    .is_folder = true};
+    .write = write};
 
 }  // namespace safesail

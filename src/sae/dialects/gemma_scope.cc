@@ -91,6 +91,7 @@ const Dialect kGemmaScopeDialect = {.name = "gemma-scope",
                                     .files = "params.npz, or its folder average_l0_<n>",
                                     .detect = detect,
                                     .read = read,
-                                    .write = write};
+                                    .write = write,
+                                    .extension = ".npz"};
 
 }  // namespace safesail

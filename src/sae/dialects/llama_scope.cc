@@ -90,7 +90,6 @@ const Dialect kLlamaScopeDialect = {
     .name = "llama-scope",
     .files = "a folder of hyperparams.json and checkpoints/final.safetensors",
     .detect = detect,
-    .read = read,
-    .is_folder = true};
+    .read = read};
 
 }  // namespace safesail

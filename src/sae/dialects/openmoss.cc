@@ -206,7 +206,6 @@ const Dialect kOpenmossDialect = {
     .files = "a folder of config.json with sae_type and sae_weights.safetensors or .pt",
     .detect = detect,
     .read = read,
-    .write = write,
-    .is_folder = true};
+    .write = write};
 
 }  // namespace safesail

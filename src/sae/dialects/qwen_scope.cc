@@ -66,6 +66,7 @@ const Dialect kQwenScopeDialect = {.name = "qwen-scope",
                                    .files = "layer<n>.sae.pt with W_enc, W_dec, b_enc and b_dec",
                                    .detect = detect,
                                    .read = read,
-                                   .write = write};
+                                   .write = write,
+                                   .extension = ".pt"};
 
 }  // namespace safesail

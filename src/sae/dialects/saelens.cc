@@ -262,7 +262,6 @@ const Dialect kSaelensDialect = {.name = "saelens",
                                  .files = "a folder of cfg.json and sae_weights.safetensors",
                                  .detect = detect,
                                  .read = read,
-                                 .write = write,
-                                 .is_folder = true};
+                                 .write = write};
 
 }  // namespace safesail

@@ -71,6 +71,7 @@ const Dialect kSafeSailDialect = {
     .detect = detect,
     .read = read,
     .write = write,
+    .extension = ".pt",
     .has_decoder = false};
 
 }  // namespace safesail

@@ -66,7 +66,11 @@ void write_safesail(const fs::path& out, const ImportedSae& imported) {
   write_safetensors(out, tensors, metadata);
 }
 
-const Dialect kSafesailDialect = {"safesail", "sae.safetensors that Safesail wrote", detect, read,
-                                  write_safesail};
+const Dialect kSafesailDialect = {.name = "safesail",
+                                  .files = "sae.safetensors that Safesail wrote",
+                                  .detect = detect,
+                                  .read = read,
+                                  .write = write_safesail,
+                                  .extension = ".safetensors"};
 
 }  // namespace safesail

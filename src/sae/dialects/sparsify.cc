@@ -111,7 +111,6 @@ const Dialect kSparsifyDialect = {
     .files = "a folder, named layers.<n> or layers.<n>.mlp, of cfg.json and sae.safetensors",
     .detect = detect,
     .read = read,
-    .write = write,
-    .is_folder = true};
+    .write = write};
 
 }  // namespace safesail
