@@ -5,8 +5,10 @@
 """
 
 import gzip
+import io
 import json
 import pathlib
+import zipfile
 
 import gguf
 import numpy as np
@@ -79,6 +81,44 @@ TEMPLATES = {
 }
 
 
+def sae(rule: str, **more: str) -> bytes:
+    """The smallest sae.safetensors of a rule: four features of width two, a golden token without codes."""
+    spec = {"architecture": "topk" if rule == "top_k" else "jumprelu", "rule": rule, "d_in": "2", "d_out": "2",
+            "n_features": "4", "k": "2", "scale": "0.5", "apply_b_dec_to_input": "true", "transcoder": "false",
+            "skip": "false", "groups": "", "seed": "0", "tokens_trained": "0", "format": "safesail.sae.1", **more}
+    texts = ("site", "output_site", "hf_module", "transformer_lens_hook", "model_name", "model_hash", "tokenizer_hash",
+             "token_policy", "config_hash", "program_version")
+    ones = lambda *shape: np.ones(shape, np.float32)
+    tensors = {"W_enc": ones(4, 2), "b_enc": ones(4), "W_dec": ones(4, 2), "b_dec": ones(2), "center": ones(2),
+               "golden.x": 0 * ones(1, 2), "golden.offsets": np.array([0, 0]), "golden.indices": np.zeros(0, np.int32),
+               "golden.values": ones(0)}
+    if rule == "threshold":
+        tensors["threshold"] = ones(4)
+    if spec["transcoder"] == "true":
+        tensors["out_center"] = ones(2)
+    if spec["skip"] == "true":
+        tensors["W_skip"] = ones(2, 2)
+    return save(tensors, {**dict.fromkeys(texts, ""), **spec})
+
+
+def dialects() -> None:
+    """The tests' own small files, whole (first byte 0) and as the part that the fuzzer shall learn (1)."""
+    data = CORPUS.parents[1] / "tests/data/dialects"
+    for name in ("protocol2", "protocol5", "state_dict", "module"):
+        path = data / f"torch/{name}.pt"
+        put("fuzz_torch_pickle", name, b"\0" + path.read_bytes())
+        put("fuzz_torch_pickle", f"{name}_pickle", b"\1" + zipfile.ZipFile(path).read(f"{name}/data.pkl"))
+    for name in ("res", "mlp"):
+        put("fuzz_npz", name, b"\0" + next(data.glob(f"gemma-scope-2b-pt-{name}/*/*/*/params.npz")).read_bytes())
+    for name, array in {"c": np.eye(2, 3, dtype=np.float32), "fortran": np.asfortranarray(np.eye(2, 3)), "scalar": np.int32(7)}.items():
+        file = io.BytesIO()
+        np.save(file, array)
+        put("fuzz_npz", f"npy_{name}", b"\1" + file.getvalue())
+    put("fuzz_sae", "top_k", sae("top_k"))
+    put("fuzz_sae", "threshold", sae("threshold", groups="2,4"))
+    put("fuzz_sae", "transcoder", sae("threshold", transcoder="true", skip="true", apply_b_dec_to_input="false", out_scale="2"))
+
+
 def main() -> None:
     put("fuzz_safetensors", "two", save({"a": np.eye(2, dtype=np.float32), "b": np.arange(3)}, {"k": "v"}))
     put("fuzz_safetensors", "empty", save({"a": np.zeros((0, 4), np.float16)}))
@@ -102,6 +142,7 @@ def main() -> None:
         put("fuzz_tokenizer", name, json.dumps(tokenizer).encode() + b"\n\n" + json.dumps(config).encode())
     for name, template in TEMPLATES.items():
         put("fuzz_chat_template", name, template.encode())
+    dialects()
     for path in sorted((CORPUS.parents[1] / "tests/data/text").glob("*.parquet")):
         put("fuzz_corpus", path.name, b"\0" + path.read_bytes())
     put("fuzz_corpus", "jsonl", b"\x01" + b'{"text": "a"}\n[]\n{"messages": [{"role": "user", "content": "b"}]}')
