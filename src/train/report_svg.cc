@@ -49,16 +49,19 @@ class Scale {
     const auto add = [&](double value) {
       ticks.emplace_back(value, axis_.text ? axis_.text(value) : fmt::format("{:g}", value));
     };
-    if (axis_.log) {
+    if (axis_.log && high_ - low_ > 0.5) {
       for (int decade = int(std::floor(low_)); decade <= int(std::ceil(high_)); ++decade)
         for (const double digit : digits(high_ - low_))
           if (const double value = digit * std::pow(10, decade);
               warp(value) >= low_ && warp(value) <= high_)
             add(value);
     } else {
-      const double step = nice((high_ - low_) / 5);
+      // A short piece of a logarithmic axis is nearly even.
+      const double low = axis_.log ? std::pow(10, low_) : low_;
+      const double high = axis_.log ? std::pow(10, high_) : high_;
+      const double step = nice((high - low) / 5);
       // + 0.0: no tick is called -0.
-      for (double n = std::ceil(low_ / step); n * step <= high_; ++n) add(n * step + 0.0);
+      for (double n = std::ceil(low / step); n * step <= high; ++n) add(n * step + 0.0);
     }
     return ticks;
   }
