@@ -129,7 +129,12 @@ def main():
         p = {key: f32(value) for key, value in p.items()}
         out |= {f"{name}.initial.{key}": value.clone() for key, value in p.items()}
         parameters = {key: torch.nn.Parameter(value.clone()) for key, value in p.items()}
-        optimiser = torch.optim.Adam(parameters.values(), lr=LR, betas=(0.9, 0.999), eps=1e-8)
+        # Thresholds live in units of pre-activations and move sqrt(d) times as fast as weights.
+        groups = [
+            {"params": [parameter], "lr": LR * math.sqrt(D) if key == "threshold" else LR}
+            for key, parameter in parameters.items()
+        ]
+        optimiser = torch.optim.Adam(groups, betas=(0.9, 0.999), eps=1e-8)
         losses, lowest = [], 0.0
         for step in range(STEPS):
             z = z_all[step * B : (step + 1) * B]
@@ -139,7 +144,7 @@ def main():
             losses.append(loss)
             if step == 0:
                 out |= {f"{name}.gradient.{key}": grad.clone() for key, grad in grads.items()}
-            # A plain mean over the first hundred batches of the lowest value that one kept.
+            # A plain mean over the first twenty batches of the lowest value that one kept.
             lowest += (codes[codes > 0].min().item() - lowest) / (step + 1)
             w_dec = values["w_dec"]
             grads["w_dec"] = grads["w_dec"] - (grads["w_dec"] * w_dec).sum(1, keepdim=True) * w_dec

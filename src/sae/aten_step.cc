@@ -28,6 +28,7 @@ struct AtenStep::Tensors {
   /// As TrainerState::parameters.
   std::vector<at::Tensor> weights, first, second;
   at::Tensor tokens_since_fired;
+  std::vector<double> lr_scales;
   std::int64_t threshold = -1;  ///< which of `weights` are thresholds
 };
 
@@ -47,6 +48,7 @@ AtenStep::AtenStep(TrainerState& state, const TrainerOptions& options, const std
     const auto load = [&](std::span<float> values) {
       return at::from_blob(values.data(), parameter.shape).to(target);
     };
+    tensors_->lr_scales.push_back(parameter.lr_scale);
     tensors_->weights.push_back(load(parameter.weights));
     tensors_->first.push_back(load(parameter.first.span()));
     tensors_->second.push_back(load(parameter.second.span()));
@@ -147,7 +149,8 @@ void AtenStep::update(const StepSettings& settings, std::int64_t n_steps,
     at::Tensor &first = tensors_->first[i], &second = tensors_->second[i];
     first.mul_(options_.beta1).add_(gradients[i], 1 - options_.beta1);
     second.mul_(options_.beta2).addcmul_(gradients[i], gradients[i], 1 - options_.beta2);
-    weights[i].addcdiv_(first, second.sqrt().div_(root).add_(options_.epsilon), -step_size);
+    weights[i].addcdiv_(first, second.sqrt().div_(root).add_(options_.epsilon),
+                        -step_size * tensors_->lr_scales[i]);
     if (static_cast<std::int64_t>(i) == tensors_->threshold) weights[i].clamp_min_(0);
   }
   const at::Tensor norms = weights[kWDec].norm(2, {1}, true);

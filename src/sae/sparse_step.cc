@@ -135,7 +135,9 @@ void SparseStep::update_small(TrainerState& state, const AdamStep& adam,
                               const Gradients& gradients) {
   const auto step = [&](Parameter& parameter, const std::vector<float>& gradient) {
     SAFESAIL_CHECK(gradient.size() == parameter.weights.size());
-    adam_row(adam, gradient.data(), std::int64_t(gradient.size()), parameter.weights.data(),
+    AdamStep scaled = adam;
+    scaled.step_size *= float(parameter.lr_scale);
+    adam_row(scaled, gradient.data(), std::int64_t(gradient.size()), parameter.weights.data(),
              parameter.first.data(), parameter.second.data());
   };
   step(state.parameters[kBEnc], gradients.b_enc);

@@ -1,6 +1,7 @@
 #include "sae/trainer_state.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <limits>
 
@@ -32,6 +33,9 @@ TrainerState::TrainerState(Sae start)
       parameter.own = Aligned<float>(size);
       parameter.weights = parameter.own.span();
     }
+    // A step moves a row of W_enc by about lr sqrt(d_in), and with it the pre-activations of tokens
+    // of norm sqrt(d_in) by as much: thresholds must be able to follow.
+    if (parameter.is_threshold()) parameter.lr_scale = std::sqrt(double(spec.d_in));
     parameter.first = Aligned<float>(size);
     parameter.second = Aligned<float>(size);
     parameters.push_back(std::move(parameter));

@@ -18,6 +18,7 @@ struct Parameter {
   std::vector<std::int64_t> shape;
   std::span<float> weights;  ///< of the SAE, or `own`
   Aligned<float> own, first, second;
+  double lr_scale = 1;  ///< its learning rate is that of the step times this
 
   bool is_threshold() const { return name == "threshold"; }  ///< stays >= 0
 };

@@ -72,8 +72,8 @@ void BatchTopK::dense(const DenseView& view, Dense out) const {
 void BatchTopK::after_step(TrainerState& state, const TrainerOptions&,
                            const StepFacts& facts) const {
   // A plain mean at first, so that short trainings have a threshold too; a running one from then.
-  constexpr double kShortest = 100;
-  const double rate = 1 / std::min(double(state.n_steps), kShortest);
+  constexpr double kWindow = 20;
+  const double rate = 1 / std::min(double(state.n_steps), kWindow);
   state.threshold += rate * (double(facts.lowest_value) - state.threshold);
 }
 

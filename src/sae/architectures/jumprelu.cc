@@ -44,7 +44,7 @@ class JumpRelu final : public Architecture {
     const SaeSpec& spec = state.sae.spec();
     const float bound = pre_quantile(state, z, double(spec.k) / double(spec.n_features));
     std::ranges::fill(state.sae.threshold(), std::max(bound, 0.0f));
-    state.penalty = options.penalty > 0 ? options.penalty : 1;
+    state.penalty = options.penalty > 0 ? options.penalty : 4;
   }
 
   void select(const StepView& step, const EncoderWeights& encoder, const PreparedTokens& tokens,
