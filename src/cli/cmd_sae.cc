@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "cli/session.h"
 #include "sae/checkpoint.h"
 #include "sae/encode_file.h"
@@ -29,6 +30,9 @@ void info(const SaeOptions& options) {
 
 void encode(const SaeOptions& options) {
   const LoadedSae loaded = load_sae(options.sae);
+  if (options.reconstruct && loaded.metadata.contains("encoder_only"))
+    bad_input(options.sae, "expected an SAE with a decoder, got an encoder alone",
+              "leave --reconstruct out");
   const std::int64_t n =
       encode_file(loaded.sae, options.in, options.key, options.out, options.reconstruct);
   if (options.as_json)
