@@ -78,6 +78,7 @@ int run_program(int argc, char** argv) {
   add_demo_command(app, session);
   add_doctor_command(app, session);
   add_model_commands(app, session);
+  add_run_command(app, session);
   add_harvest_command(app, session);
   add_train_command(app, session);
   add_evaluate_command(app, session);
