@@ -3,10 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/rng.h"
 #include "formats/safetensors.h"
+#include "sae/checkpoint.h"
+#include "train/training_curves.h"
 #include "workspace.h"
 
 namespace safesail {
@@ -14,10 +17,11 @@ namespace {
 
 class RunFilesTest : public WorkspaceTest {};
 
-// Rows that are sums of two of 16 random directions: an SAE of k = 2 explains most of their
-// variance, and rows beyond the training share are what it is measured on.
-TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
-  constexpr std::int64_t kRows = 8000, kWidth = 32, kDirections = 16;
+constexpr std::int64_t kRows = 8000, kWidth = 32;
+
+/// Rows that are sums of two of 16 random directions.
+std::vector<float> planted_rows() {
+  constexpr std::int64_t kDirections = 16;
   Rng rng(5, "planted");
   std::vector<float> directions(kDirections * kWidth), x(kRows * kWidth);
   for (float& value : directions) value = static_cast<float>(rng.normal());
@@ -29,8 +33,18 @@ TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
         x[static_cast<std::size_t>(row * kWidth + i)] +=
             weight * directions[direction * kWidth + static_cast<std::size_t>(i)];
     }
-  const std::vector<NamedTensor> tensors = {
-      {"x", {DType::f32, {kRows, kWidth}, std::as_bytes(std::span(x))}}};
+  return x;
+}
+
+NamedTensor tensor_of(const char* name, const std::vector<float>& x) {
+  return {name, {DType::f32, {kRows, kWidth}, std::as_bytes(std::span(x))}};
+}
+
+// An SAE of k = 2 explains most of their variance, and rows beyond the training share are what it
+// is measured on.
+TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
+  const std::vector<float> x = planted_rows();
+  const std::vector<NamedTensor> tensors = {tensor_of("x", x)};
   write_safetensors(dir_ / "x.safetensors", tensors);
 
   FileRunConfig config{
@@ -67,6 +81,57 @@ TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
   }
   run_on_activations(config, "train", silent, {});
   EXPECT_NE(fs::last_write_time(dir_ / "run/sae/x/topk-k2/sae.safetensors"), written);
+}
+
+TEST_F(RunFilesTest, TrainsTranscodersBesideSaes) {
+  const std::vector<float> x = planted_rows();
+  std::vector<float> y = x;
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] = 3 * x[i / kWidth * kWidth + (i + 1) % kWidth];
+  const std::vector<NamedTensor> tensors = {tensor_of("in", x), tensor_of("out", y)};
+  write_safetensors(dir_ / "xy.safetensors", tensors);
+
+  FileRunConfig config{.activations = dir_ / "xy.safetensors", .out = dir_ / "run"};
+  config.lists = {.sites = {"out"},
+                  .transcoders = {"in:out"},
+                  .architectures = {"topk", "batchtopk"},
+                  .ks = {4},
+                  .n_features = {64},
+                  .skip = true};
+  config.grid.batch_tokens = 128;
+  config.grid.block_rows = 1024;
+  config.grid.lr = 5e-3;
+  SilentReporter silent;
+  const RunResult result = run_on_activations(config, {}, silent, {});
+  ASSERT_EQ(result.training.cells.size(), 4u);
+  const LoadedSae loaded = load_sae(dir_ / "run/sae/in__out/topk-k4/sae.safetensors");
+  EXPECT_TRUE(loaded.sae.spec().transcoder && loaded.sae.spec().skip);
+  EXPECT_EQ(loaded.provenance.site, "in");
+  EXPECT_EQ(loaded.provenance.output_site, "out");
+  const auto curves = read_training_curves(dir_ / "run/metrics.jsonl");
+  ASSERT_EQ(curves.size(), 4u);
+  for (const TrainingCurve& curve : curves)
+    EXPECT_LT(curve.points.back().fvu, 0.8 * curve.points.front().fvu)
+        << curve.id.site << " " << curve.id.output_site << " " << curve.id.architecture;
+}
+
+TEST_F(RunFilesTest, DropsSinksWhenAsked) {
+  std::vector<float> x = planted_rows();
+  for (std::int64_t row = 0; row < kRows; row += 100)
+    for (std::int64_t i = 0; i < kWidth; ++i) x[static_cast<std::size_t>(row * kWidth + i)] *= 300;
+  const std::vector<NamedTensor> tensors = {tensor_of("x", x)};
+  write_safetensors(dir_ / "x.safetensors", tensors);
+  FileRunConfig config{
+      .activations = dir_ / "x.safetensors", .held_out_share = 0, .out = dir_ / "run"};
+  config.lists = {.sites = {"x"}, .ks = {2}, .n_features = {64}};
+  config.grid.drop_sinks = 50;
+  SilentReporter silent;
+  run_on_activations(config, {}, silent, {});
+  // 80 rows are 300 times as long as others, and no other row is 50 times the median: a row is the
+  // sum of at most two directions with weights from 1 to 2.
+  EXPECT_EQ(load_sae(dir_ / "run/sae/x/topk-k2/sae.safetensors").provenance.tokens_trained,
+            kRows - 80);
+  const auto sites = nlohmann::json::parse(read_file(dir_ / "run/sites.json", 1 << 20));
+  EXPECT_EQ(sites.at(0).at("n_sinks"), 80);
 }
 
 }  // namespace

@@ -17,6 +17,9 @@ class Reporter {
   /// short text to stand behind the bar ("FVU .21"). total = 0 means that the end is not known.
   virtual void progress(std::string_view stage, std::uint64_t done, std::uint64_t total,
                         std::string_view unit, std::string_view detail) = 0;
+  /// The next point of a curve that goes with the stage in progress ("mean FVU"). Who cannot draw
+  /// lets it go.
+  virtual void curve(std::string_view /*name*/, double /*value*/) {}
   virtual void note(std::string_view text) = 0;
   virtual void warn(std::string_view text) = 0;
 };

@@ -44,12 +44,14 @@ std::string results_table(const std::vector<CellResult>& cells) {
 }
 
 std::string speed_line(const RunResult& result) {
-  const double tokens = static_cast<double>(result.training.tokens_trained);
-  return fmt::format(
-      "{} tokens; model {} tokens/s, the {} SAEs together {} tokens/s; {} in all",
-      human_count(tokens), human_count(tokens / std::max(result.training.source_seconds, 1e-9)),
-      result.cells.size(), human_count(tokens / std::max(result.training.sae_seconds, 1e-9)),
-      human_duration(result.total_seconds));
+  const GridResult& training = result.training;
+  const auto tokens = static_cast<double>(training.tokens_trained);
+  std::string line = fmt::format("{} tokens; ", human_count(tokens));
+  if (training.source_seconds > 0)
+    line += fmt::format("model {} tokens/s, ", human_count(tokens / training.source_seconds));
+  return line + fmt::format("the {} SAEs together {} tokens/s; {} in all", training.cells.size(),
+                            human_count(tokens / std::max(training.sae_seconds, 1e-9)),
+                            human_duration(result.total_seconds));
 }
 
 }  // namespace safesail

@@ -98,7 +98,6 @@ GridResult train_grid(BlockSource& source, const GridConfig& config,
         "the corpus ended after {} of {} tokens; the learning rate had not come to its end",
         grid.progress().tokens, config.n_tokens));
   grid.finish();
-  remove_checkpoints(run);
   return grid.result();
 }
 

@@ -80,6 +80,7 @@ struct GridResult {
 /// the sites look like. A stopped cell leaves `stopped.json` and, from its best checkpoint,
 /// `last_good.safetensors` in its folder instead.
 /// `config_hash` names the whole configuration: a checkpoint of another one is refused.
+/// The checkpoints stay, for a caller that is killed before it has noted the result down.
 /// `stop` ends at the next block with a checkpoint and an environment error that says how to go on.
 GridResult train_grid(BlockSource& source, const GridConfig& config,
                       const SiteProvenance& provenance, const fs::path& run,

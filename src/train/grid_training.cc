@@ -65,18 +65,26 @@ bool GridTraining::resume() {
   std::optional<GridProgress> progress = load_checkpoint(run_, config_hash_, config_.cells);
   if (!progress) return false;
   progress_ = std::move(*progress);
+  const std::string where = (run_ / "checkpoints").string();
+  if (!progress_.norm_limits.empty() && progress_.norm_limits.size() != config_.sites.size())
+    bad_input(where, "expected a norm limit for each site", "start over with --force");
   std::map<std::string, std::size_t> by_folder;
   for (std::size_t cell = 0; cell < config_.cells.size(); ++cell)
     by_folder[config_.cells[cell].folder] = cell;
-  std::istringstream lines(progress_.metrics);
-  for (std::string line; std::getline(lines, line);) {
-    const json record = json::parse(line);
-    history_.at(by_folder.at(record.at("sae")))
-        .push_back({.tokens = record.at("tokens"),
-                    .loss = record.at("loss"),
-                    .fvu = record.at("fvu"),
-                    .l0 = record.at("l0"),
-                    .dead_share = record.at("dead_share")});
+  try {
+    std::istringstream lines(progress_.metrics);
+    for (std::string line; std::getline(lines, line);) {
+      const json record = json::parse(line);
+      history_.at(by_folder.at(record.at("sae")))
+          .push_back({.tokens = record.at("tokens"),
+                      .loss = record.at("loss"),
+                      .fvu = record.at("fvu"),
+                      .l0 = record.at("l0"),
+                      .dead_share = record.at("dead_share")});
+    }
+  } catch (const std::exception& error) {
+    bad_input(where, fmt::format("expected the log of this run: {}", error.what()),
+              "start over with --force");
   }
   take_transforms();
   reporter_.note(fmt::format("going on from the checkpoint at {} tokens",
@@ -252,6 +260,8 @@ void GridTraining::show() const {
   double fvu = 0, n = 0;
   for (const CellProgress& cell : progress_.cells)
     if (cell.trainer) fvu += cell.fvu, ++n;
+  fvu /= std::max(n, 1.);
+  reporter_.curve("mean FVU", fvu);
   const auto tokens = static_cast<double>(progress_.tokens);
   const std::string model =
       progress_.model_seconds > 0
@@ -260,8 +270,7 @@ void GridTraining::show() const {
   reporter_.progress("train", std::min(progress_.tokens, config_.n_tokens), config_.n_tokens,
                      "tokens",
                      fmt::format("{}SAEs {}/s, mean FVU {:.3f}", model,
-                                 human_count(tokens / std::max(progress_.sae_seconds, 1e-9)),
-                                 fvu / std::max(n, 1.)));
+                                 human_count(tokens / std::max(progress_.sae_seconds, 1e-9)), fvu));
 }
 
 void GridTraining::save() const {
@@ -279,6 +288,9 @@ void GridTraining::save_cell(const char* name, std::size_t cell, const SaeTraine
 }
 
 void GridTraining::finish() const {
+  if (golden_.empty())
+    bad_input("corpus", "expected to find the text where the interrupted run stopped, got the end",
+              "the corpus has become shorter; start over with --force");
   for (std::size_t cell = 0; cell < config_.cells.size(); ++cell)
     if (progress_.cells[cell].trainer)
       save_cell("sae.safetensors", cell, *progress_.cells[cell].trainer);

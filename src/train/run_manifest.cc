@@ -47,8 +47,7 @@ bool RunManifest::finished(const std::string& stage, const json& config) const {
     bad_input((run_ / "manifest.json").string(),
               fmt::format("stage {} is done with another configuration: {}", stage,
                           differences(found.at("config"), config)),
-              fmt::format("restore the settings, choose another folder, or repeat it with --force",
-                          stage));
+              "restore the settings, choose another folder, or repeat it with --force");
   for (const json& output : found.at("outputs"))
     if (!output.is_string() || !fs::exists(run_ / output.get<std::string>())) return false;
   return true;

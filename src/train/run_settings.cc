@@ -72,7 +72,9 @@ json training_settings(const RunConfig& config) {
 json evaluation_settings(const RunConfig& config) {
   return {{"training", training_settings(config)},
           {"n_tokens", config.evaluation.n_tokens},
-          {"n_loss_tokens", config.evaluation.n_loss_tokens}};
+          {"n_loss_tokens", config.evaluation.n_loss_tokens},
+          {"n_resamples", config.evaluation.n_resamples},
+          {"seed", config.evaluation.seed}};
 }
 
 json to_json(const GridResult& result) {

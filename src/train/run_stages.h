@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/report.h"
+#include "train/checkpoints.h"
 #include "train/grid.h"
 #include "train/run_manifest.h"
 #include "train/run_settings.h"
@@ -76,6 +77,7 @@ void do_stages(const std::vector<Stage<Run>>& stages, Run& run, const fs::path& 
     record.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     manifest.record(stage.name, record);
+    remove_checkpoints(out);
   }
 }
 
