@@ -1,8 +1,10 @@
 // `safesail harvest`: activations of a model over a corpus, to files.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fmt/format.h>
 #include <memory>
 
+#include "base/memory.h"
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/corpus_options.h"
@@ -24,6 +26,24 @@ struct HarvestOptions {
   bool as_json = false;
 };
 
+void state_memory(const HarvestOptions& options, const HarvestConfig& config,
+                  const LanguageModel& model, Reporter& reporter) {
+  // A block, and its parts while they are joined.
+  const std::uint64_t rows =
+      std::min(static_cast<std::uint64_t>(config.block_rows), config.max_rows);
+  const std::uint64_t blocks = 2 * activation_bytes(rows, config.sites.size(), model.spec().d_model,
+                                                    options.model.dtype == "f32" ? 4 : 2);
+  const std::uint64_t pass =
+      model.forward_bytes(options.corpus.batch.batch_tokens, config.sites.size(), true);
+  const std::uint64_t held = resident_memory_bytes();
+  reporter.note(fmt::format(
+      "memory: {} in all ({} held by the model and the program, {} for a file's tokens, {} for the "
+      "model's passes)",
+      human_bytes(held + blocks + pass), human_bytes(held), human_bytes(blocks),
+      human_bytes(pass)));
+  require_memory(blocks + pass, "the activations", "lower --shard or --batch-tokens");
+}
+
 void run_harvest(const HarvestOptions& options, Session& session) {
   Reporter& reporter = *session.reporter;
   const auto [tokenizer, model] =
@@ -37,6 +57,7 @@ void run_harvest(const HarvestOptions& options, Session& session) {
                             human_count(static_cast<double>(config.max_rows)), config.sites.size(),
                             human_bytes(bytes), options.out));
   require_disk(options.out, bytes, "the activations");
+  state_memory(options, config, model, reporter);
 
   ActivationWriter writer(options.out, config.sites,
                           {{"model", fs::path(options.model.path).filename().string()},

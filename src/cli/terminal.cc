@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <fmt/format.h>
+#include <limits>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/units.h"
@@ -11,6 +14,7 @@ namespace safesail {
 namespace {
 
 constexpr int kBarWidth = 24;
+constexpr std::size_t kCurveWidth = 48;
 
 std::string bar(double share) {
   const int full = static_cast<int>(share * kBarWidth);
@@ -26,6 +30,19 @@ std::size_t width(std::string_view text) {
   }));
 }
 
+std::size_t terminal_columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/// The first `columns` characters: a line that wraps could not be written over.
+std::string cut(const std::string& text, std::size_t columns) {
+  std::size_t seen = 0, end = 0;
+  for (; end < text.size(); ++end)
+    if ((static_cast<unsigned char>(text[end]) & 0xC0) != 0x80 && ++seen > columns) break;
+  return text.substr(0, end);
+}
+
 bool is_number(std::string_view text) {
   return !text.empty() && (std::isdigit(static_cast<unsigned char>(text.front())) != 0 ||
                            ((text.front() == '-' || text.front() == '+') && text.size() > 1));
@@ -37,12 +54,33 @@ TerminalReporter::TerminalReporter(bool quiet)
     : quiet_(quiet), is_terminal_(::isatty(STDERR_FILENO) != 0) {}
 
 TerminalReporter::~TerminalReporter() {
-  if (line_open_) std::fputc('\n', stderr);
+  if (lines_open_ > 0) std::fputc('\n', stderr);
 }
 
-void TerminalReporter::erase_line() {
-  if (line_open_) std::fputs("\r\033[K", stderr);
-  line_open_ = false;
+void TerminalReporter::erase() {
+  for (; lines_open_ > 1; --lines_open_) std::fputs("\r\033[K\033[A", stderr);
+  if (lines_open_ > 0) std::fputs("\r\033[K", stderr);
+  lines_open_ = 0;
+}
+
+void TerminalReporter::show_live(const std::string& line) {
+  const std::size_t columns = terminal_columns();
+  std::fputs(cut(line, columns).c_str(), stderr);
+  lines_open_ = 1;
+  if (curve_.size() < 2) return;
+  const std::string row =
+      fmt::format("{:<10} {} {:.3f} {:.3f}", curve_name_, sparkline(curve_, kCurveWidth),
+                  curve_.front(), curve_.back());
+  fmt::print(stderr, "\n{}", cut(row, columns));
+  lines_open_ = 2;
+}
+
+void TerminalReporter::curve(std::string_view name, double value) {
+  if (quiet_ || !is_terminal_) return;
+  const std::scoped_lock lock(mutex_);
+  if (name != curve_name_) curve_.clear();
+  curve_name_ = name;
+  curve_.push_back(value);
 }
 
 void TerminalReporter::progress(std::string_view stage, std::uint64_t done, std::uint64_t total,
@@ -51,8 +89,8 @@ void TerminalReporter::progress(std::string_view stage, std::uint64_t done, std:
   const std::scoped_lock lock(mutex_);
   const Clock::time_point now = Clock::now();
   if (stage != stage_) {
-    if (line_open_) std::fputc('\n', stderr);
-    line_open_ = false;
+    if (lines_open_ > 0) std::fputc('\n', stderr);
+    lines_open_ = 0;
     stage_ = stage;
     stage_start_ = now;
     stage_first_ = done;
@@ -82,27 +120,51 @@ void TerminalReporter::progress(std::string_view stage, std::uint64_t done, std:
     line += fmt::format("  {} left", human_duration(static_cast<double>(total - done) / rate));
   if (!detail.empty()) line += fmt::format("  {}", detail);
 
-  erase_line();
-  std::fputs(line.c_str(), stderr);
+  erase();
   if (is_terminal_ && !finished)
-    line_open_ = true;
+    show_live(line);
   else
-    std::fputc('\n', stderr);
-  if (finished) stage_.clear();
+    fmt::print(stderr, "{}\n", line);
+  if (finished) {
+    stage_.clear();
+    curve_.clear();
+  }
   std::fflush(stderr);
 }
 
 void TerminalReporter::note(std::string_view text) {
   if (quiet_) return;
   const std::scoped_lock lock(mutex_);
-  erase_line();
+  erase();
   fmt::print(stderr, "{}\n", text);
 }
 
 void TerminalReporter::warn(std::string_view text) {
   const std::scoped_lock lock(mutex_);
-  erase_line();
+  erase();
   fmt::print(stderr, "warning: {}\n", text);
+}
+
+std::string sparkline(const std::vector<double>& values, std::size_t width) {
+  constexpr const char* kBlocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  const std::size_t n = std::min(width, values.size());
+  std::vector<double> means;
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t begin = values.size() * i / n, end = values.size() * (i + 1) / n;
+    double sum = 0;
+    for (std::size_t v = begin; v < end; ++v) sum += values[v];
+    means.push_back(sum / static_cast<double>(end - begin));
+    if (!std::isfinite(means.back())) continue;
+    low = std::min(low, means.back());
+    high = std::max(high, means.back());
+  }
+  std::string row;
+  for (const double mean : means) {
+    const double share = high > low ? (mean - low) / (high - low) : 0;
+    row += std::isfinite(mean) ? kBlocks[std::lround(7 * share)] : " ";
+  }
+  return row;
 }
 
 std::string format_table(const std::vector<std::vector<std::string>>& rows) {
