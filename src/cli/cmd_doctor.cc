@@ -1,10 +1,12 @@
 // `safesail doctor`: what this machine offers and whether the packaged data is in place.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/units.h"
@@ -23,7 +25,8 @@ void run_doctor(bool as_json) {
   const std::vector<std::pair<std::string, std::string>> facts = {
       {"safesail", kVersion},
       {"libtorch", compute.torch_version},
-      {"CPU kernels", compute.cpu_capability},
+      {"LibTorch's kernels", compute.cpu_capability},
+      {"our kernels", fmt::format("{}", fmt::join(kernel_targets(), ", "))},
       {"bf16 products", compute.native_bf16 ? "native" : "emulated: use --dtype f32"},
       {"GPU", compute.gpu},
       {"threads", fmt::to_string(std::thread::hardware_concurrency())},

@@ -1,5 +1,6 @@
 #include "model/dot_bf16.h"
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "model/unroll.h"
 
@@ -13,8 +14,7 @@ namespace safesail::cpu {
 #if defined(__x86_64__)
 
 bool has_bf16_dot() {
-  static const bool has =
-      __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw");
+  static const bool has = cpu_multiplies_bf16();
   return has;
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/rng.h"
 #include "sae/encode.h"
@@ -92,12 +93,7 @@ at::Tensor InputTransform::undo(const at::Tensor& z) const {
 }
 
 Selection fastest_selection() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16") ? Selection::bf16 : Selection::f32;
-#else
-  return Selection::f32;
-#endif
+  return cpu_multiplies_bf16() ? Selection::bf16 : Selection::f32;
 }
 
 Sae::Sae(SaeSpec spec, InputTransform input) : Sae(std::move(spec), input, InputTransform(input)) {}
