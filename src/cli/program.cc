@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <new>
 #include <pthread.h>
@@ -9,6 +10,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/session.h"
@@ -39,6 +41,9 @@ void watch_signals(std::stop_source stop) {
 
 int run_action(Session& session) {
   try {
+    // Held back before the first kernel runs.
+    const char* target = std::getenv("SAFESAIL_CPU_TARGET");
+    if (target != nullptr && *target != '\0') choose_kernel_target(target);
     session.action();
     return kDone;
   } catch (const Error& error) {
