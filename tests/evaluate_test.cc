@@ -235,6 +235,31 @@ TEST_F(EvaluateTest, CellsAreFoundAndOrdered) {
             "mlp_out.10 topk k8 64 #1; ");
 }
 
+// A file by itself, with the site named by hand, to a table, JSON and a report.
+TEST_F(EvaluateTest, TheCommandTakesFiles) {
+  const fs::path file = dir_ / "one.safetensors";
+  save_sae(file, Sae::random(SaeSpec::topk(kWidth, 64, 4), identity_transform(kWidth), 1), {},
+           at::randn({4, kWidth}));
+  const std::string command = "evaluate --model " + packaged_model().string() + " --corpus " +
+                              (dir_ / "corpus.txt").string() +
+                              " --all-documents --tokens 100 --loss-tokens 50 --sae " +
+                              file.string();
+  const Outcome unnamed = run_safesail(command);
+  EXPECT_EQ(unnamed.exit_code, 2);
+  EXPECT_NE(unnamed.output.find("--site"), std::string::npos) << unnamed.output;
+
+  const fs::path report = dir_ / "report.html";
+  const Outcome named =
+      run_safesail("-q " + command + " --site mlp_out.10 --json --report " + report.string());
+  ASSERT_EQ(named.exit_code, 0) << named.output;
+  const nlohmann::json json = nlohmann::json::parse(named.output, nullptr, false);
+  ASSERT_TRUE(json.is_object()) << named.output;
+  EXPECT_EQ(json["site"], "mlp_out.10");
+  EXPECT_EQ(json["architecture"], "topk");
+  EXPECT_TRUE(json.contains("kl_interval"));
+  EXPECT_NE(read_file(report, 1 << 24).find("mlp_out.10 topk k4 64"), std::string::npos);
+}
+
 TEST_F(EvaluateTest, HeldOutDocumentsMustExist) {
   EXPECT_THROW(load_cells(dir_, 30), Error);
 }
