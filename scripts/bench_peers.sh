@@ -17,7 +17,8 @@ die() { printf 'bench-peers: %s\n' "$*" >&2; exit 1; }
 
 if ! cmp -s "$pins" "$peers/installed.txt"; then
   say "installing the peers into $peers (several GB; building llama.cpp takes minutes)"
-  python3 -m venv "$peers/venv" || die "python3 -m venv failed: install python3-venv"
+  scripts/setup.sh peers
+  python3 -m venv "$peers/venv"
   CMAKE_ARGS="-DGGML_NATIVE=ON" CMAKE_BUILD_PARALLEL_LEVEL=2 nice "$python" -m pip install \
     --disable-pip-version-check --no-binary llama-cpp-python --requirement "$pins" >"$peers/install.log" 2>&1 ||
     { tail -n 20 "$peers/install.log" >&2; die "pip failed; its log is $peers/install.log"; }

@@ -4,6 +4,7 @@
 #   scripts/setup.sh          what `make demo` and `make test` need
 #   scripts/setup.sh full     also the Gemma 3 model of `make test-full` (250 MB, Gemma terms)
 #   scripts/setup.sh fuzz     also clang's fuzzing runtime
+#   scripts/setup.sh peers    also what building the peers of `make bench-peers` takes
 #
 # System packages come by apt (with sudo where the user is not root); everything else lands in .deps/
 # inside this checkout: libtorch, the demo's model and corpus, three tokenizers for the tests.
@@ -91,7 +92,9 @@ install_torch() {
     cudart=$(cudart_beside "$root")
   elif command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; then
     say "libtorch with CUDA (several GB) into .deps/venv"
-    python3 -m venv "$deps/venv" || die "python3 -m venv failed: install python3-venv"
+    apt_packages+=(python3-venv)
+    install_apt
+    python3 -m venv "$deps/venv"
     "$deps/venv/bin/pip" install --quiet torch==2.13.0
     root=$(echo "$deps"/venv/lib/python3*/site-packages/torch)
     cudart=$(cudart_beside "$root")
@@ -165,5 +168,9 @@ case "${1:-}" in
       apt_packages+=("libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev")
       install_apt
     fi
+    ;;
+  peers)
+    apt_packages+=(python3-venv python3-dev)
+    install_apt
     ;;
 esac
