@@ -9,10 +9,11 @@
 namespace safesail {
 namespace {
 
-/// "0.2341 ±0.0021", with half the width of the interval.
-std::string with_interval(const Estimate& estimate) {
-  if (!estimate.has_interval()) return fmt::format("{:.4f}", estimate.value);
-  return fmt::format("{:.4f} ±{:.4f}", estimate.value, (estimate.high - estimate.low) / 2);
+/// "0.234 ±0.002", with half the width of the interval.
+std::string with_interval(const Estimate& estimate, int digits) {
+  const std::string value = fmt::format("{:.{}f}", estimate.value, digits);
+  if (!estimate.has_interval()) return value;
+  return fmt::format("{} ±{:.{}f}", value, (estimate.high - estimate.low) / 2, digits);
 }
 
 }  // namespace
@@ -22,20 +23,20 @@ std::string results_table(const std::vector<CellResult>& cells) {
   const bool has_seeds = std::ranges::any_of(
       cells, [&](const CellResult& cell) { return cell.id.seed != cells.front().id.seed; });
   std::vector<std::vector<std::string>> rows = {{"site", "arch", "k", "width"}};
-  if (has_seeds) rows[0].emplace_back("seed");
+  if (has_seeds) rows[0].emplace_back("#");
   rows[0].insert(rows[0].end(), {"L0", "FVU"});
-  if (has_losses) rows[0].insert(rows[0].end(), {"delta CE", "KL", "rec %"});
-  rows[0].emplace_back("dead %");
+  if (has_losses) rows[0].insert(rows[0].end(), {"delta CE", "KL", "rec%"});
+  rows[0].emplace_back("dead%");
   for (const CellResult& cell : cells) {
     std::vector<std::string>& row = rows.emplace_back(
         std::vector<std::string>{site_name(cell.id), cell.id.architecture,
                                  fmt::to_string(cell.id.k), fmt::to_string(cell.id.n_features)});
     if (has_seeds) row.push_back(fmt::to_string(cell.id.seed));
     row.push_back(fmt::format("{:.1f}", cell.l0.value));
-    row.push_back(with_interval(cell.fvu));
+    row.push_back(with_interval(cell.fvu, 3));
     if (has_losses) {
-      row.push_back(with_interval(cell.loss.delta));
-      row.push_back(fmt::format("{:.4f}", cell.loss.kl.value));
+      row.push_back(with_interval(cell.loss.delta, 4));
+      row.push_back(fmt::format("{:.3f}", cell.loss.kl.value));
       row.push_back(fmt::format("{:.1f}", 100 * cell.loss.recovered.value));
     }
     row.push_back(fmt::format("{:.1f}", 100 * cell.dead_share));
