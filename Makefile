@@ -15,7 +15,7 @@ build: setup  ## build bin/safesail and the tests
 	@cmake --build --preset release
 	@mkdir -p bin && ln -sfn ../build/release/bin/safesail bin/safesail
 
-demo: build  ## train nine SAEs on SmolLM2-135M in one pass; results in runs/demo/
+demo: build  ## train 27 SAEs on SmolLM2-135M in one pass; results in runs/demo/
 	@bin/safesail demo
 
 test: build  ## every test; warnings are errors

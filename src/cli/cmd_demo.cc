@@ -15,7 +15,7 @@ struct DemoOptions {
   fs::path model = ".deps/models/smollm2-135m-instruct-q4_1.gguf";
   fs::path corpus = ".deps/corpora/wordnet.jsonl";
   fs::path out = "runs/demo";
-  std::uint64_t tokens = 300'000;
+  std::uint64_t tokens = 200'000;
   bool force = false;
 };
 
@@ -31,16 +31,18 @@ void run_demo(const DemoOptions& options, Session& session) {
   config.corpus.shuffle_window = 1 << 17;
   config.batch = {.max_sequence = 512, .batch_tokens = 2048};
   config.sites = "mlp_out.7,mlp_out.15,mlp_out.23";
+  config.lists.architectures = {"topk", "batchtopk", "jumprelu"};
   config.lists.ks = {16, 32, 64};
+  config.lists.expansions = {4};
   config.grid.n_tokens = options.tokens;
   config.grid.batch_tokens = 1024;
   config.grid.lr = 2e-3;
   config.evaluation = {.n_tokens = 20'000, .n_loss_tokens = 4'000};
   config.out = options.out;
   session.reporter->note(
-      "SmolLM2-135M-Instruct reads WordNet definitions once; nine TopK SAEs learn from that one "
-      "pass\n"
-      "(3 sites x 3 sparsities), then held-out definitions tell how good they are.");
+      "SmolLM2-135M-Instruct reads WordNet definitions once; 27 SAEs learn from that one pass\n"
+      "(3 sites x 3 architectures x 3 sparsities), then held-out definitions tell how good they "
+      "are.");
   const RunResult result =
       run_stages(config, options.force ? "train" : "evaluate", *session.reporter, session.stop);
   fmt::print(
@@ -55,7 +57,7 @@ void run_demo(const DemoOptions& options, Session& session) {
 void add_demo_command(CLI::App& app, Session& session) {
   auto options = std::make_shared<DemoOptions>();
   CLI::App* command =
-      app.add_subcommand("demo", "The main job on the packaged model: nine SAEs in one pass");
+      app.add_subcommand("demo", "The main job on the packaged model: 27 SAEs in one pass");
   command->add_option("--tokens", options->tokens, "Tokens to train on")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

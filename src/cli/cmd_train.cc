@@ -115,7 +115,7 @@ void add_schedule_options(CLI::App& command, TrainOptions& options) {
          "Share of the budget over which k falls from 8 times its value")
       ->check(CLI::Range(0.0, 1.0));
   option("--auxk", trainer.auxk_coefficient,
-         "Weight of the loss that revives dead features; 1/32 is usual");
+         "Weight of the loss that revives dead features; 0: off");
   option("--penalty", trainer.penalty,
          "Weight of the sparsity term, at the start where it is controlled; 0: the architecture's");
   option("--clip", trainer.clip_norm, "Largest joint gradient norm; 0: not cut");

@@ -17,7 +17,7 @@ struct GridCell {
   std::string site;         ///< that it reads
   std::string output_site;  ///< that it reconstructs; as `site` but for a transcoder
   SaeSpec spec;
-  std::uint64_t seed = 0;  ///< of its weights
+  std::uint64_t seed = 0;                                ///< of its weights
   TrainerOptions trainer;
 
   /// `<run>/sae/<folder>/<name>`.
@@ -37,7 +37,7 @@ struct GridLists {
   std::int64_t n_seeds = 1;              ///< seed, seed + 1, ...
   std::uint64_t seed = 0;
   bool skip = false;  ///< transcoders get a skip connection
-  TrainerOptions trainer;
+  TrainerOptions trainer{.auxk_coefficient = 1.0 / 32};  ///< AuxK as Gao et al. 2024
 };
 
 /// The sites that must be read: those of the SAEs, then those that only transcoders use.

@@ -86,7 +86,7 @@ std::vector<Key> keys_of(RunFile& file) {
       {"training.decay_share", "Share at the end over which it falls to 0.", &grid.decay_share},
       {"training.k_anneal_share", "Share over which k falls from 8 times its value; 0: not at all.",
        &grid.k_anneal_share},
-      {"training.auxk", "Weight of the loss that revives dead features; 1/32 is usual.",
+      {"training.auxk", "Weight of the loss that revives dead features; 0: off.",
        &trainer.auxk_coefficient},
       {"training.k_aux", "Dead features that it uses; 0: half of the width.", &trainer.k_aux},
       {"training.penalty", "Weight of the sparsity term, at the start; 0: the architecture's.",
