@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <limits>
 #include <random>
 #include <signal.h>
 #include <sstream>
@@ -88,7 +89,6 @@ TEST_F(ResumeTest, StoppedAndContinuedEqualsUninterrupted) {
     EXPECT_FALSE(fs::exists(run / "sae"));
     train(run, {}, silent);
     expect_same_runs(run, dir_ / "whole");
-    EXPECT_FALSE(fs::exists(run / "checkpoints"));
   }
 }
 
@@ -132,6 +132,35 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
           << name << " of " << cell.folder;
   }
   EXPECT_EQ(bytes_of(run / "metrics.jsonl"), bytes_of(dir_ / "whole" / "metrics.jsonl"));
+}
+
+// One SAE of the grid breaks (its optimiser makes every weight NaN): it is stopped with its
+// cause, the others are, bit for bit, what they are without it.
+TEST_F(ResumeTest, ABrokenSaeStopsAlone) {
+  SilentReporter silent;
+  train(dir_ / "whole", {}, silent);
+  GridConfig with_broken = config();
+  GridLists lists{.sites = {"x"}, .ks = {5}, .n_features = {96}};
+  lists.trainer.epsilon = std::numeric_limits<double>::quiet_NaN();
+  with_broken.cells.insert(with_broken.cells.begin(), make_cells(lists, {{"x", kWidth}}).front());
+  ActivationReader reader(dir_ / "x.safetensors", {"x"}, kBlock);
+  const fs::path run = dir_ / "run";
+  const GridResult result =
+      train_grid(reader, with_broken, {SaeProvenance{.site = "x"}}, run, "hash", {}, silent, {});
+  EXPECT_EQ(result.n_stopped(), 1u);
+  EXPECT_NE(result.cells[0].stopped, "");
+  EXPECT_TRUE(fs::exists(with_broken.cells[0].file(run, "stopped.json")));
+  EXPECT_FALSE(fs::exists(with_broken.cells[0].file(run)));
+  for (const GridCell& cell : config().cells)
+    EXPECT_TRUE(bytes_of(cell.file(run)) == bytes_of(cell.file(dir_ / "whole"))) << cell.folder;
+  try {
+    result.require_all_finished();
+    FAIL() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::environment);
+    EXPECT_THAT(error.problem(), testing::HasSubstr("1 of 7 SAEs were stopped"));
+    EXPECT_THAT(error.problem(), testing::HasSubstr("x/topk-k5"));
+  }
 }
 
 TEST_F(ResumeTest, ACheckpointOfAnotherConfigurationIsRefused) {

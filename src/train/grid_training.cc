@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <sstream>
 
 #include "base/error.h"
@@ -22,6 +23,15 @@ constexpr std::int64_t kGoldenRows = 64;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool is_finite(const Sae& sae) {
+  // A sum is finite where its terms are, and fast.
+  double sum = 0;
+  for (const std::span<const float> weights :
+       {sae.w_enc(), sae.b_enc(), sae.threshold(), sae.w_dec(), sae.b_dec(), sae.w_skip()})
+    for (const float weight : weights) sum += weight;
+  return std::isfinite(sum);
 }
 
 /// Rows whose activations are within the limits of both sites; undefined when all are.
@@ -273,7 +283,11 @@ void GridTraining::show() const {
                                  human_count(tokens / std::max(progress_.sae_seconds, 1e-9)), fvu));
 }
 
-void GridTraining::save() const {
+void GridTraining::save() {
+  // What is written must be fit to go on from.
+  for (std::size_t cell = 0; cell < config_.cells.size(); ++cell)
+    if (progress_.cells[cell].trainer && !is_finite(progress_.cells[cell].trainer->sae()))
+      stop_cell(cell, "its weights are no longer finite; lower the learning rate");
   save_checkpoint(run_, config_hash_, progress_, config_.keep_checkpoints);
   write_file(run_ / "metrics.jsonl", progress_.metrics);
 }

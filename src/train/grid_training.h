@@ -28,7 +28,7 @@ class GridTraining {
 
   /// One block for every SAE; `waited` seconds for it.
   void train_on(const ActivationBlock& block, double waited);
-  void save() const;
+  void save();
   /// Writes the finished SAEs and the log.
   void finish() const;
 
