@@ -17,7 +17,7 @@ struct GridCell {
   std::string site;         ///< that it reads
   std::string output_site;  ///< that it reconstructs; as `site` but for a transcoder
   SaeSpec spec;
-  std::uint64_t seed = 0;                                ///< of its weights
+  std::uint64_t seed = 0;  ///< of its weights
   TrainerOptions trainer;
 
   /// `<run>/sae/<folder>/<name>`.
@@ -36,7 +36,7 @@ struct GridLists {
   std::vector<std::int64_t> n_features;  ///< in place of expansions where not empty
   std::int64_t n_seeds = 1;              ///< seed, seed + 1, ...
   std::uint64_t seed = 0;
-  bool skip = false;  ///< transcoders get a skip connection
+  bool skip = false;                                     ///< transcoders get a skip connection
   TrainerOptions trainer{.auxk_coefficient = 1.0 / 32};  ///< AuxK as Gao et al. 2024
 };
 
