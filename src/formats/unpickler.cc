@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "formats/json.h"

@@ -4,12 +4,9 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
 
 #include "formats/strided.h"
 #include "formats/torch_pickle.h"

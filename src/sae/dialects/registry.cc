@@ -1,5 +1,4 @@
 #include <array>
-#include <cstring>
 #include <fmt/format.h>
 
 #include "base/error.h"

@@ -8,9 +8,9 @@
 
 namespace safesail {
 
-SaeProvenance provenance_for(const ReadOptions& options, std::string site) {
+SaeProvenance provenance_for(const ReadOptions& options, const std::string& site) {
   SaeProvenance provenance;
-  provenance.site = options.site.empty() ? std::move(site) : options.site;
+  provenance.site = options.site.empty() ? site : options.site;
   provenance.transformer_lens_hook = hook_of_site(provenance.site);
   return provenance;
 }

@@ -12,7 +12,7 @@
 namespace safesail {
 
 /// The site that the user named, else `site` as the file tells it.
-SaeProvenance provenance_for(const ReadOptions& options, std::string site);
+SaeProvenance provenance_for(const ReadOptions& options, const std::string& site);
 
 /// An input error: `path` (of format `dialect`) needs what we, or what this way of writing it,
 /// cannot say.
@@ -26,8 +26,7 @@ std::int64_t required_k(const SaeSource& source, const ReadOptions& options);
 /// k from the file, which the user's must not contradict.
 std::int64_t stored_k(const SaeSource& source, const ReadOptions& options, std::int64_t k);
 
-/// F = d_in columns times rows, from the shape of the encoder; checked before anything is
-/// allocated.
+/// Of an SAE whose width is `d_in`; checked, so that nothing impossible is allocated.
 SaeSpec spec_of(std::string architecture, Rule rule, std::int64_t d_in, std::int64_t n_features,
                 std::int64_t k);
 
