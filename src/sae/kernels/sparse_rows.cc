@@ -28,6 +28,7 @@ HWY_ATTR void pair_dots(const ByFeature& pairs, std::int64_t first, std::int64_t
   HWY_ALIGN float padded[kBlockColumns] = {};
   const std::int64_t from = pairs.offsets[std::size_t(first)];
   const std::int64_t to = pairs.offsets[std::size_t(last)];
+  if (from == to) return;  // `out` may be null then
   std::memset(out + from, 0, std::size_t(to - from) * sizeof(float));
   for (std::int64_t block = 0; block < x.n_blocks(); ++block) {
     const float* columns = x.block(block);
