@@ -30,7 +30,7 @@ void info(const SaeOptions& options) {
 
 void encode(const SaeOptions& options) {
   const LoadedSae loaded = load_sae(options.sae);
-  if (options.reconstruct && loaded.metadata.contains("encoder_only"))
+  if (options.reconstruct && loaded.provenance.encoder_only)
     bad_input(options.sae, "expected an SAE with a decoder, got an encoder alone",
               "leave --reconstruct out");
   const std::int64_t n =

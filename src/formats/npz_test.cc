@@ -11,7 +11,6 @@
 namespace safesail {
 namespace {
 
-using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 

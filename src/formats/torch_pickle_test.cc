@@ -10,7 +10,6 @@
 namespace safesail {
 namespace {
 
-using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 

@@ -39,9 +39,13 @@ std::map<std::string, std::string> metadata_of(const Sae& sae, const SaeProvenan
       spec.rule == Rule::top_k
           ? "keep the k largest of each token (of equal values the lower feature index), then ReLU"
           : "keep pre where pre > max(threshold, 0)");
-  strings["decode"] = fmt::format(
-      "zhat = codes W_dec + b_dec{}; xhat = zhat / {} + {}", spec.skip ? " + z W_skip^T" : "",
-      spec.transcoder ? "out_scale" : "scale", spec.transcoder ? "out_center" : "center");
+  strings["encoder_only"] = provenance.encoder_only ? "true" : "false";
+  strings["decode"] =
+      provenance.encoder_only
+          ? "none: the SAE was published without its decoder"
+          : fmt::format("zhat = codes W_dec + b_dec{}; xhat = zhat / {} + {}",
+                        spec.skip ? " + z W_skip^T" : "", spec.transcoder ? "out_scale" : "scale",
+                        spec.transcoder ? "out_center" : "center");
   strings["seed"] = std::to_string(provenance.seed);
   strings["tokens_trained"] = std::to_string(provenance.tokens_trained);
   for_each_text(provenance, [&](const char* key, const std::string& text) { strings[key] = text; });
@@ -105,6 +109,7 @@ LoadedSae read_sae(const SafetensorsFile& file) {
   if (spec.skip) read_tensor(file, "W_skip", std::vector{spec.d_out, spec.d_in}, sae.w_skip());
   for_each_text(loaded.provenance,
                 [&](const char* key, std::string& text) { text = metadata_text(file, key); });
+  loaded.provenance.encoder_only = metadata_flag(file, "encoder_only");
   loaded.provenance.seed = metadata_unsigned(file, "seed");
   loaded.provenance.tokens_trained = metadata_integer(file, "tokens_trained", 0, INT64_MAX);
   return loaded;

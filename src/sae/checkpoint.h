@@ -25,6 +25,8 @@ struct SaeProvenance {
   std::string config_hash, program_version;
   std::uint64_t seed = 0;
   std::int64_t tokens_trained = 0;
+  /// An import of an encoder that was published alone: W_dec and b_dec are zeros and mean nothing.
+  bool encoder_only = false;
 };
 
 /// Writes atomically. `golden_x`: some raw activations [n, d_in] of the site (64 are usual, more

@@ -47,6 +47,17 @@ T parse_number(const SafetensorsFile& file, const std::string& key, T low, T hig
   return parse(file, key, metadata_text(file, key), low, high);
 }
 
+// Whether the key has the first of the only two texts that it may have.
+bool is_first(const SafetensorsFile& file, const std::string& key, std::string_view first,
+              std::string_view second) {
+  const std::string& text = metadata_text(file, key);
+  if (text != first && text != second)
+    bad_input(fmt::format("{}: metadata {}", file.path().string(), key),
+              fmt::format("expected {} or {}, got '{}'", first, second, text.substr(0, 40)),
+              kRemedy);
+  return text == first;
+}
+
 const char* name_of(Rule rule) {
   return rule == Rule::top_k ? "top_k" : "threshold";
 }
@@ -104,6 +115,10 @@ float metadata_positive_float(const SafetensorsFile& file, const std::string& ke
                              std::numeric_limits<float>::max());
 }
 
+bool metadata_flag(const SafetensorsFile& file, const std::string& key) {
+  return is_first(file, key, "true", "false");
+}
+
 double metadata_double(const SafetensorsFile& file, const std::string& key, double low,
                        double high) {
   return parse_number<double>(file, key, low, high);
@@ -141,24 +156,17 @@ std::vector<NamedTensor> sae_header_tensors(const Sae& sae) {
 
 Sae read_sae_header(const SafetensorsFile& file) {
   constexpr std::int64_t kMost = std::int64_t{1} << 40;
-  const auto choice = [&](const char* key, const char* yes, const char* no) {
-    const std::string& text = metadata_text(file, key);
-    if (text != yes && text != no)
-      bad_input(fmt::format("{}: metadata {}", file.path().string(), key),
-                fmt::format("expected {} or {}, got '{}'", yes, no, text.substr(0, 40)), kRemedy);
-    return text == yes;
-  };
   SaeSpec spec{.architecture = metadata_text(file, "architecture"),
                .d_in = metadata_integer(file, "d_in", 1, kMost),
                .d_out = metadata_integer(file, "d_out", 1, kMost),
                .n_features = metadata_integer(file, "n_features", 1, kMost),
-               .rule = choice("rule", name_of(Rule::top_k), name_of(Rule::threshold))
+               .rule = is_first(file, "rule", name_of(Rule::top_k), name_of(Rule::threshold))
                            ? Rule::top_k
                            : Rule::threshold,
                .k = metadata_integer(file, "k", 0, kMost),
-               .apply_b_dec_to_input = choice("apply_b_dec_to_input", "true", "false"),
-               .transcoder = choice("transcoder", "true", "false"),
-               .skip = choice("skip", "true", "false")};
+               .apply_b_dec_to_input = metadata_flag(file, "apply_b_dec_to_input"),
+               .transcoder = metadata_flag(file, "transcoder"),
+               .skip = metadata_flag(file, "skip")};
   const std::string& groups = metadata_text(file, "groups");
   for (std::size_t at = 0; at < groups.size();) {
     const std::size_t comma = std::min(groups.find(',', at), groups.size());

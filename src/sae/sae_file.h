@@ -44,6 +44,7 @@ std::int64_t metadata_integer(const SafetensorsFile& file, const std::string& ke
                               std::int64_t high);
 std::uint64_t metadata_unsigned(const SafetensorsFile& file, const std::string& key);
 float metadata_positive_float(const SafetensorsFile& file, const std::string& key);
+bool metadata_flag(const SafetensorsFile& file, const std::string& key);
 double metadata_double(const SafetensorsFile& file, const std::string& key, double low,
                        double high);
 

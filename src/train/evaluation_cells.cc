@@ -58,6 +58,9 @@ EvaluationCell load_cell(const fs::path& path, int n_layers, const std::string& 
   if (input.empty())
     bad_input(path.string(), "expected the site that the SAE reads, its file names none",
               "name it with --site, as in --site resid_post.12");
+  if (loaded.provenance.encoder_only)
+    bad_input(path.string(), "expected an SAE with a decoder, got an encoder alone",
+              "it can be encoded with and diagnosed with, not evaluated");
   const std::string& output = loaded.provenance.output_site;
   EvaluationCell cell =
       make_cell(parse_site(input, n_layers), parse_site(output.empty() ? input : output, n_layers),

@@ -11,7 +11,6 @@ namespace safesail {
 namespace {
 
 constexpr const char* kFile = "sae.safetensors";
-constexpr const char* kEncoderOnly = "encoder_only";
 
 fs::path file_of(const SaeSource& source) {
   return source.is_folder() ? source.file(kFile) : source.path();
@@ -31,7 +30,6 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   const SaeSpec& spec = loaded.sae.spec();
   if (spec.rule == Rule::top_k) stored_k(source, options, spec.k);
   if (!options.site.empty()) loaded.provenance.site = options.site;
-  const auto mark = loaded.metadata.find(kEncoderOnly);
 
   const SafetensorsFile file(path);
   std::vector<float> golden;
@@ -41,11 +39,8 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
     golden.resize(std::size_t(n * spec.d_in));
     read_tensor(file, "golden.x", std::vector{n, spec.d_in}, golden);
   }
-  return {std::move(loaded.sae),
-          std::move(loaded.provenance),
-          mark != loaded.metadata.end() && mark->second == "true",
-          std::move(golden),
-          {}};
+  const bool encoder_only = loaded.provenance.encoder_only;
+  return {std::move(loaded.sae), std::move(loaded.provenance), encoder_only, std::move(golden), {}};
 }
 
 }  // namespace
@@ -53,17 +48,11 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
 void write_safesail(const fs::path& out, const ImportedSae& imported) {
   const std::int64_t d = imported.sae.spec().d_in;
   SAFESAIL_CHECK(!imported.golden_x.empty());
-  save_sae(out, imported.sae, imported.provenance,
+  SaeProvenance provenance = imported.provenance;
+  provenance.encoder_only = imported.encoder_only;
+  save_sae(out, imported.sae, provenance,
            at::from_blob(const_cast<float*>(imported.golden_x.data()),
                          {std::int64_t(imported.golden_x.size()) / d, d}));
-  if (!imported.encoder_only) return;
-  const SafetensorsFile written(out);
-  std::vector<NamedTensor> tensors;
-  for (const auto& [name, tensor] : written.tensors()) tensors.push_back({name, tensor});
-  auto metadata = written.metadata();
-  metadata[kEncoderOnly] = "true";
-  metadata["decode"] = "none: the SAE was published without its decoder";
-  write_safetensors(out, tensors, metadata);
 }
 
 const Dialect kSafesailDialect = {.name = "safesail",
