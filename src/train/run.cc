@@ -108,7 +108,8 @@ void resolve_grid(Run& run) {
 StageRecord train(Run& run) {
   resolve_grid(run);
   const RunConfig& config = run.config;
-  const auto& [tokenizer, model] = run.text_model();
+  const TextModel& text_model = run.text_model();
+  const LanguageModel& model = text_model.model;
   state_needs(config, model, run.reporter);
   std::vector<Site> sites;
   for (const std::string& site : config.grid.sites)
@@ -120,7 +121,7 @@ StageRecord train(Run& run) {
   const std::string hash = hash_of(settings);
   run.result.training = train_grid(
       harvester, config.grid, provenance_of(config, sites, model.spec(), hash), config.out, hash,
-      [&](std::int32_t id) { return tokenizer.token(id); }, run.reporter, run.stop);
+      [&](std::int32_t id) { return text_model.tokenizer.token(id); }, run.reporter, run.stop);
   warn_of_bad_lines(harvester.corpus_report(), run.reporter);
 
   std::vector<std::string> inputs = config.corpus.paths;
