@@ -15,7 +15,7 @@ struct DemoOptions {
   fs::path model = ".deps/models/smollm2-135m-instruct-q4_1.gguf";
   fs::path corpus = ".deps/corpora/wordnet.jsonl";
   fs::path out = "runs/demo";
-  std::uint64_t tokens = 200'000;
+  std::uint64_t tokens = 300'000;
   bool force = false;
 };
 
