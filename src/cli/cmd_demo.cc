@@ -36,7 +36,6 @@ void run_demo(const DemoOptions& options, Session& session) {
   config.lists.expansions = {4};
   config.grid.n_tokens = options.tokens;
   config.grid.batch_tokens = 1024;
-  config.grid.lr = 2e-3;
   config.evaluation = {.n_tokens = 20'000, .n_loss_tokens = 4'000};
   config.out = options.out;
   session.reporter->note(

@@ -106,7 +106,7 @@ void add_schedule_options(CLI::App& command, TrainOptions& options) {
   };
   option("--tokens", grid.n_tokens, "Tokens to train on");
   option("--batch", grid.batch_tokens, "Tokens of an SAE step");
-  option("--lr", grid.lr, "Peak learning rate; 0: 2e-4 / sqrt(features / 16384)");
+  option("--lr", grid.lr, "Peak learning rate; 0: by width and budget");
   option("--warmup", grid.warmup_share, "Share of the budget over which it rises")
       ->check(CLI::Range(0.0, 1.0));
   option("--decay", grid.decay_share, "Share of the budget, at its end, over which it falls to 0")

@@ -139,7 +139,11 @@ Sae Sae::random(const SaeSpec& spec, InputTransform input, InputTransform output
   if (spec.transcoder) {
     draw("transcoder init", sae.w_enc(), spec.d_in, 0.1f);
   } else {
-    std::ranges::copy(sae.w_dec(), sae.w_enc().begin());
+    // k nearly parallel rows among many say the same thing several times: at full length they would
+    // overshoot by about two.
+    constexpr float kEncoderNorm = 0.5f;
+    std::ranges::transform(sae.w_dec(), sae.w_enc().begin(),
+                           [](float weight) { return kEncoderNorm * weight; });
   }
   return sae;
 }

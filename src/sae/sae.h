@@ -99,8 +99,8 @@ class Sae {
   Sae(SaeSpec spec, InputTransform input, InputTransform output);
 
   /// Decoder rows random directions of unit norm, biases and thresholds zero. The encoder of an SAE
-  /// is the same rows; that of a transcoder other directions, a tenth as long, so that it starts
-  /// near its bias. The same (spec, seed) gives the same weights on every machine.
+  /// is the same rows, half as long; that of a transcoder other directions, a tenth as long, so
+  /// that it starts near its bias. The same (spec, seed) gives the same weights on every machine.
   static Sae random(const SaeSpec& spec, InputTransform input, std::uint64_t seed);
   static Sae random(const SaeSpec& spec, InputTransform input, InputTransform output,
                     std::uint64_t seed);

@@ -28,7 +28,7 @@ struct GridConfig {
   std::vector<GridCell> cells;
   std::uint64_t n_tokens = 0;  ///< budget; the learning-rate schedule ends here
   std::int64_t batch_tokens = 2048;
-  double lr = 0;                        ///< 0: default_learning_rate of each cell's width
+  double lr = 0;                        ///< 0: default_learning_rate of each cell
   double warmup_share = 0.05;           ///< of the budget: linear from 0
   double decay_share = 0.3;             ///< of the budget, at the end: linear to 0
   double k_anneal_share = 0;            ///< of the budget: k falls to its value over this
@@ -42,8 +42,9 @@ struct GridConfig {
   bool overlap = true;                  ///< compute the next block while training on this one
 };
 
-/// 2e-4 / sqrt(F / 2^14), the rule of the TopK literature (Gao et al. 2024).
-double default_learning_rate(std::int64_t n_features);
+/// 2e-4 / sqrt(F / 2^14), the rule of the TopK literature (Gao et al. 2024), for runs of 10,000
+/// steps and more; a shorter one learns sqrt(10,000 / n_steps) times as fast, at most ten times.
+double default_learning_rate(std::int64_t n_features, double n_steps);
 
 /// Of an SAE of `n_features` when `tokens_seen` of the budget have been trained on.
 double learning_rate(const GridConfig& config, std::int64_t n_features, std::uint64_t tokens_seen);

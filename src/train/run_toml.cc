@@ -81,7 +81,7 @@ std::vector<Key> keys_of(RunFile& file) {
 
       {"training.tokens", "Budget; the schedules end with it.", &grid.n_tokens},
       {"training.batch_tokens", "Tokens of an SAE step.", &grid.batch_tokens},
-      {"training.lr", "Peak learning rate; 0: 2e-4 / sqrt(features / 16384).", &grid.lr},
+      {"training.lr", "Peak learning rate; 0: by width and budget.", &grid.lr},
       {"training.warmup_share", "Share of the budget over which it rises.", &grid.warmup_share},
       {"training.decay_share", "Share at the end over which it falls to 0.", &grid.decay_share},
       {"training.k_anneal_share", "Share over which k falls from 8 times its value; 0: not at all.",

@@ -12,12 +12,16 @@ double share_of_budget(const GridConfig& config, std::uint64_t tokens_seen) {
 
 }  // namespace
 
-double default_learning_rate(std::int64_t n_features) {
-  return 2e-4 / std::sqrt(static_cast<double>(n_features) / 16384);
+double default_learning_rate(std::int64_t n_features, double n_steps) {
+  constexpr double kLongRun = 10'000;
+  const double shortness = std::sqrt(kLongRun / std::clamp(n_steps, 100.0, kLongRun));
+  return 2e-4 / std::sqrt(static_cast<double>(n_features) / 16384) * shortness;
 }
 
 double learning_rate(const GridConfig& config, std::int64_t n_features, std::uint64_t tokens_seen) {
-  const double peak = config.lr > 0 ? config.lr : default_learning_rate(n_features);
+  const double n_steps =
+      static_cast<double>(config.n_tokens) / static_cast<double>(config.batch_tokens);
+  const double peak = config.lr > 0 ? config.lr : default_learning_rate(n_features, n_steps);
   const double share = share_of_budget(config, tokens_seen);
   const double up = config.warmup_share > 0 ? share / config.warmup_share : 1;
   const double down = config.decay_share > 0 ? (1 - share) / config.decay_share : 1;

@@ -17,11 +17,14 @@ TEST(LearningRate, RisesStaysAndFalls) {
   EXPECT_EQ(rate(2000), 0) << "past the budget";
 }
 
-TEST(LearningRate, DefaultFollowsTheDictionarySize) {
-  EXPECT_DOUBLE_EQ(default_learning_rate(16384), 2e-4);
-  EXPECT_DOUBLE_EQ(default_learning_rate(4 * 16384), 1e-4);
-  const GridConfig config{.n_tokens = 100, .warmup_share = 0, .decay_share = 0};
-  EXPECT_DOUBLE_EQ(learning_rate(config, 4096, 0), 4e-4);
+TEST(LearningRate, DefaultFollowsTheDictionarySizeAndTheBudget) {
+  EXPECT_DOUBLE_EQ(default_learning_rate(16384, 1e6), 2e-4);
+  EXPECT_DOUBLE_EQ(default_learning_rate(4 * 16384, 1e6), 1e-4);
+  EXPECT_DOUBLE_EQ(default_learning_rate(16384, 400), 1e-3) << "five times as fast";
+  EXPECT_DOUBLE_EQ(default_learning_rate(16384, 3), 2e-3) << "never more than ten times";
+  const GridConfig config{
+      .n_tokens = 400'000, .batch_tokens = 1000, .warmup_share = 0, .decay_share = 0};
+  EXPECT_DOUBLE_EQ(learning_rate(config, 4096, 0), 2e-3);
 }
 
 TEST(AnnealedK, FallsToItsValueAndStays) {
