@@ -50,7 +50,7 @@ std::string six_floats() {
 
 std::vector<float> floats(const TensorView& view) {
   std::vector<float> values(view.bytes.size() / sizeof(float));
-  std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
+  if (!values.empty()) std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
   return values;
 }
 

@@ -1,5 +1,6 @@
 #include "sae/kernels/sparse_rows.h"
 
+#include <algorithm>
 #include <cstring>
 
 #undef HWY_TARGET_INCLUDE
@@ -28,8 +29,7 @@ HWY_ATTR void pair_dots(const ByFeature& pairs, std::int64_t first, std::int64_t
   HWY_ALIGN float padded[kBlockColumns] = {};
   const std::int64_t from = pairs.offsets[std::size_t(first)];
   const std::int64_t to = pairs.offsets[std::size_t(last)];
-  if (from == to) return;  // `out` may be null then
-  std::memset(out + from, 0, std::size_t(to - from) * sizeof(float));
+  std::fill(out + from, out + to, 0.0f);
   for (std::int64_t block = 0; block < x.n_blocks(); ++block) {
     const float* columns = x.block(block);
     for (std::int64_t feature = first; feature < last; ++feature) {
@@ -61,7 +61,7 @@ HWY_ATTR void pair_dots_and_sums(const ByFeature& pairs, std::int64_t first, std
   HWY_ALIGN float padded[kBlockColumns] = {}, sum[kBlockColumns];
   const std::int64_t from = pairs.offsets[std::size_t(first)];
   const std::int64_t to = pairs.offsets[std::size_t(last)];
-  std::memset(dots + from, 0, std::size_t(to - from) * sizeof(float));
+  std::fill(dots + from, dots + to, 0.0f);
   for (std::int64_t block = 0; block < x.n_blocks(); ++block) {
     const float* columns = x.block(block);
     for (std::int64_t feature = first; feature < last; ++feature) {
