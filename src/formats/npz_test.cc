@@ -28,18 +28,6 @@ std::string header(std::string_view descr, std::string_view shape,
                      shape);
 }
 
-std::string six_floats() {
-  std::string bytes;
-  for (int i = 0; i < 6; ++i) bytes += raw(float(i));
-  return bytes;
-}
-
-std::vector<float> floats(const TensorView& view) {
-  std::vector<float> values(view.bytes.size() / sizeof(float));
-  std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
-  return values;
-}
-
 std::string error_of_npy(const std::string& array) {
   return error_of([&] {
     const std::string file = zip_of({stored_entry("a.npy", array)});

@@ -42,18 +42,6 @@ std::string error_of_pickle(const std::string& pickle, std::string_view storage 
   return error_of([&] { TorchFile(bytes_of(archive(pickle, storage)), "a.pt"); });
 }
 
-std::string six_floats() {
-  std::string bytes;
-  for (int i = 0; i < 6; ++i) bytes += raw(float(i));
-  return bytes;
-}
-
-std::vector<float> floats(const TensorView& view) {
-  std::vector<float> values(view.bytes.size() / sizeof(float));
-  if (!values.empty()) std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
-  return values;
-}
-
 TEST(TorchPickle, ReadsPlainValues) {
   const std::string pickle = "}(" + text("i") + "K\x05" + text("n") + "N" + text("t") + "\x88" +
                              text("f") + "G\x3f\xf8" + std::string(6, '\0') + text("s") +

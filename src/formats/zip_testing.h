@@ -6,6 +6,7 @@
 #include <vector>
 #include <zlib.h>
 
+#include "formats/tensor.h"
 #include "formats/test_files.h"
 
 namespace safesail {
@@ -61,6 +62,19 @@ inline std::string zip_of(const std::vector<TestEntry>& entries, std::size_t shi
   const auto start = std::uint32_t(file.size());
   return file + directory + raw(0x06054b50) + raw(0) + raw(n) + raw(n) +
          raw(std::uint32_t(directory.size())) + raw(start) + raw<std::uint16_t>(0);
+}
+
+/// 0, 1, ... 5 as the bytes of an array's data.
+inline std::string six_floats() {
+  std::string bytes;
+  for (int i = 0; i < 6; ++i) bytes += raw(float(i));
+  return bytes;
+}
+
+inline std::vector<float> floats(const TensorView& view) {
+  std::vector<float> values(view.bytes.size() / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
+  return values;
 }
 
 }  // namespace safesail

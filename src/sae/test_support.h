@@ -51,6 +51,19 @@ inline Sae random_sae(std::int64_t d, std::int64_t n_features, std::int64_t k, s
   return random_sae(SaeSpec::topk(d, n_features, k), seed);
 }
 
+/// Codes of a planted dictionary: `k` random features a token (one may come twice), values in [1,
+/// 2).
+inline SparseCodes planted_codes(std::int64_t n_tokens, std::int64_t n_features, std::int64_t k,
+                                 Rng& rng) {
+  SparseCodes codes;
+  for (std::int64_t i = 1; i <= n_tokens * k; ++i) {
+    codes.indices.push_back(std::int32_t(rng.below(std::uint64_t(n_features))));
+    codes.values.push_back(float(1 + rng.uniform()));
+    if (i % k == 0) codes.offsets.push_back(i);
+  }
+  return codes;
+}
+
 inline void expect_near(std::span<const float> got, std::span<const float> expected,
                         double tolerance, const std::string& what) {
   ASSERT_EQ(got.size(), expected.size()) << what;

@@ -208,13 +208,7 @@ TEST(SaeTrainer, RecoversAPlantedDictionary) {
   Rng rng(27, "planted");
   Sae truth = Sae::random(SaeSpec::topk(kWidth, kPlanted, kActive), identity_transform(kWidth), 12);
   const auto planted_batch = [&] {
-    SparseCodes codes;
-    for (std::int64_t i = 1; i <= kBatch * kActive; ++i) {
-      codes.indices.push_back(std::int32_t(rng.below(kPlanted)));
-      codes.values.push_back(float(1 + rng.uniform()));
-      if (i % kActive == 0) codes.offsets.push_back(i);
-    }
-    return truth.decode(codes);
+    return truth.decode(planted_codes(kBatch, kPlanted, kActive, rng));
   };
   SaeTrainer trainer(
       Sae::random(SaeSpec::topk(kWidth, 128, kActive), identity_transform(kWidth), 13), {});

@@ -170,14 +170,9 @@ TEST_P(EveryArchitecture, RecoversAPlantedDictionary) {
   const Sae truth =
       Sae::random(SaeSpec::topk(kWidth, kPlanted, kActive), identity_transform(kWidth), 12);
   const auto planted_batch = [&] {
-    SparseCodes codes;
-    for (std::int64_t i = 1; i <= kBatch * kActive; ++i) {
-      codes.indices.push_back(std::int32_t(rng.below(kPlanted)));
-      codes.values.push_back(float(1 + rng.uniform()));
-      if (i % kActive == 0) codes.offsets.push_back(i);
-    }
     // E|z|^2 = d as the transforms make it: three unit vectors of mean square 7/3.
-    return truth.decode(codes).mul_(std::sqrt(double(kWidth) / 7));
+    return truth.decode(planted_codes(kBatch, kPlanted, kActive, rng))
+        .mul_(std::sqrt(double(kWidth) / 7));
   };
   SaeTrainer trainer(Sae::random(trained_spec(architecture().name(), kWidth, 96, kActive),
                                  identity_transform(kWidth), 13),

@@ -8,6 +8,8 @@
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 
+#include "sae/kernels/load_f32-inl.h"
+
 #ifndef SAFESAIL_TOPK_ONCE
 #define SAFESAIL_TOPK_ONCE
 namespace safesail {
@@ -26,25 +28,6 @@ struct TopKCandidates {
 HWY_BEFORE_NAMESPACE();
 namespace safesail::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-using F32 = hn::ScalableTag<float>;
-
-HWY_INLINE hn::Vec<F32> load_f32(F32 f32, const float* pre) {
-  return hn::LoadU(f32, pre);
-}
-
-HWY_INLINE hn::Vec<F32> load_f32(F32 f32, const std::uint16_t* pre) {
-  const hn::RebindToUnsigned<F32> u32;
-  const hn::Rebind<std::uint16_t, F32> u16;
-  return hn::BitCast(f32, hn::ShiftLeft<16>(hn::PromoteTo(u32, hn::LoadU(u16, pre))));
-}
-
-inline float scalar_f32(float pre) {
-  return pre;
-}
-inline float scalar_f32(std::uint16_t pre) {
-  return std::bit_cast<float>(std::uint32_t{pre} << 16);
-}
 
 // Collects from pre[0, n) until the end or until there is no room for another vector; returns how
 // many were looked at.
