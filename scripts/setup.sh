@@ -20,7 +20,7 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # ---------------------------------------------------------------- system packages
 apt_packages=(build-essential cmake ninja-build pkg-config ccache clang-format clang-tidy clang git unzip
   ca-certificates python3 python3-pip libfmt-dev nlohmann-json3-dev libcli11-dev libhwy-dev libtomlplusplus-dev libxxhash-dev
-  zlib1g-dev libzstd-dev libgtest-dev libgmock-dev)
+  zlib1g-dev libzstd-dev libicu-dev libcurl4-openssl-dev libcpp-httplib-dev libsqlite3-dev libgtest-dev libgmock-dev)
 # A toolchain that is already there is used as it is.
 command -v cargo >/dev/null || apt_packages+=(cargo-web)
 command -v npm >/dev/null || apt_packages+=(npm)

@@ -14,7 +14,7 @@
 #include "model/language_model.h"
 #include "sae/agreement.h"
 #include "text/batch.h"
-#include "train/bootstrap.h"
+#include "base/bootstrap.h"
 #include "train/evaluation_cells.h"
 
 namespace safesail {

@@ -1,4 +1,4 @@
-#include "train/bootstrap.h"
+#include "base/bootstrap.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
