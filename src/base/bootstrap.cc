@@ -24,6 +24,16 @@ void add_to(std::vector<double>& totals, std::span<const double> row) {
 
 }  // namespace
 
+Estimate percentile_interval(double value, std::vector<double> resampled) {
+  Estimate estimate{.value = value};
+  std::erase_if(resampled, [](double drawn) { return !std::isfinite(drawn); });
+  if (resampled.empty()) return estimate;
+  std::ranges::sort(resampled);
+  estimate.low = quantile(resampled, kOutside);
+  estimate.high = quantile(resampled, 1 - kOutside);
+  return estimate;
+}
+
 std::span<double> DocumentSums::of(std::uint64_t document) {
   const auto [place, is_new] = rows_.try_emplace(document, rows_.size());
   if (is_new) values_.resize(values_.size() + n_columns_);
@@ -43,17 +53,9 @@ Bootstrap::Bootstrap(const DocumentSums& sums, std::size_t n_resamples, std::uin
 }
 
 Estimate Bootstrap::estimate(const Statistic& statistic) const {
-  Estimate estimate{.value = statistic(totals_)};
   std::vector<double> values;
-  for (const std::vector<double>& totals : resampled_) {
-    // A resample may lack what a ratio divides by.
-    if (const double value = statistic(totals); std::isfinite(value)) values.push_back(value);
-  }
-  if (values.empty()) return estimate;
-  std::ranges::sort(values);
-  estimate.low = quantile(values, kOutside);
-  estimate.high = quantile(values, 1 - kOutside);
-  return estimate;
+  for (const std::vector<double>& totals : resampled_) values.push_back(statistic(totals));
+  return percentile_interval(statistic(totals_), std::move(values));
 }
 
 }  // namespace safesail

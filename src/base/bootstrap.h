@@ -21,6 +21,10 @@ struct Estimate {
   bool has_interval() const { return low <= high; }
 };
 
+/// The interval of a statistic from its values on resamples. Those that are not finite count for
+/// nothing: a resample may lack what a ratio divides by.
+Estimate percentile_interval(double value, std::vector<double> resampled);
+
 /// A row of sums for each document, of `n_columns` quantities.
 class DocumentSums {
  public:

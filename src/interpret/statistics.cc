@@ -1,0 +1,174 @@
+#include "interpret/statistics.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/rng.h"
+
+namespace safesail {
+namespace {
+
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+constexpr double kYes = 0.5;
+
+/// Indices that sort `values`.
+std::vector<std::size_t> order_of(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, {}, [&](std::size_t i) { return values[i]; });
+  return order;
+}
+
+/// The end of the run of equal values that begins at order[begin].
+std::size_t end_of_ties(std::span<const double> values, const std::vector<std::size_t>& order,
+                        std::size_t begin) {
+  std::size_t end = begin + 1;
+  while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
+  return end;
+}
+
+/// The area, with the units in the order of their prediction and weight(i) copies of unit i.
+template <class Weight>
+double area(std::span<const double> predicted, std::span<const double> truth,
+            const std::vector<std::size_t>& order, const Weight& weight) {
+  double n_positive = 0, n_negative = 0, n_pairs_right = 0;
+  for (std::size_t begin = 0; begin < order.size();) {
+    const std::size_t end = end_of_ties(predicted, order, begin);
+    double tied_positive = 0, tied_negative = 0;
+    for (; begin < end; ++begin)
+      (truth[order[begin]] > 0 ? tied_positive : tied_negative) += weight(order[begin]);
+    n_pairs_right += tied_positive * (n_negative + tied_negative / 2);
+    n_positive += tied_positive;
+    n_negative += tied_negative;
+  }
+  return n_positive > 0 && n_negative > 0 ? n_pairs_right / (n_positive * n_negative) : kUndefined;
+}
+
+// Sums of a document, for Pearson: n, x, y, xx, yy, xy.
+double pearson_of_sums(std::span<const double> s) {
+  const double n = s[0];
+  const double xx = n * s[3] - s[1] * s[1], yy = n * s[4] - s[2] * s[2];
+  const double xy = n * s[5] - s[1] * s[2];
+  // Sums of n equal values cancel up to some n eps of what they are made of.
+  constexpr double kRounding = 1e-12;
+  if (!(xx > kRounding * n * s[3]) || !(yy > kRounding * n * s[4])) return kUndefined;
+  return std::clamp(xy / std::sqrt(xx * yy), -1.0, 1.0);
+}
+
+// And for the accuracy: positives, those told right, negatives, those told right.
+double balanced_accuracy_of_sums(std::span<const double> s) {
+  return s[0] > 0 && s[2] > 0 ? (s[1] / s[0] + s[3] / s[2]) / 2 : kUndefined;
+}
+
+std::size_t accuracy_column(double truth) {
+  return truth > 0 ? 0 : 2;
+}
+bool is_right(double prediction, double truth) {
+  return (prediction >= kYes) == (truth > 0);
+}
+
+}  // namespace
+
+std::vector<double> mid_ranks(std::span<const double> values) {
+  std::vector<double> ranks(values.size());
+  const std::vector<std::size_t> order = order_of(values);
+  for (std::size_t begin = 0; begin < order.size();) {
+    const std::size_t end = end_of_ties(values, order, begin);
+    const double rank = static_cast<double>(begin + 1 + end) / 2;
+    for (; begin < end; ++begin) ranks[order[begin]] = rank;
+  }
+  return ranks;
+}
+
+double pearson(std::span<const double> x, std::span<const double> y) {
+  SAFESAIL_CHECK(x.size() == y.size());
+  // Moved to a value of their own, so that a small spread about a large mean is not lost.
+  std::array<double, 6> sums{};
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double a = x[i] - x[0], b = y[i] - y[0];
+    const std::array<double, 6> terms = {1, a, b, a * a, b * b, a * b};
+    for (std::size_t c = 0; c < sums.size(); ++c) sums[c] += terms[c];
+  }
+  return pearson_of_sums(sums);
+}
+
+double spearman(std::span<const double> x, std::span<const double> y) {
+  return pearson(mid_ranks(x), mid_ranks(y));
+}
+
+double auroc(std::span<const double> predicted, std::span<const double> truth) {
+  SAFESAIL_CHECK(predicted.size() == truth.size());
+  return area(predicted, truth, order_of(predicted), [](std::size_t) { return 1.0; });
+}
+
+double balanced_accuracy(std::span<const double> predicted, std::span<const double> truth) {
+  SAFESAIL_CHECK(predicted.size() == truth.size());
+  std::array<double, 4> sums{};
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    sums[accuracy_column(truth[i])] += 1;
+    sums[accuracy_column(truth[i]) + 1] += is_right(predicted[i], truth[i]);
+  }
+  return balanced_accuracy_of_sums(sums);
+}
+
+void Judged::add(double prediction, double true_value, std::uint64_t of_document) {
+  predicted.push_back(prediction);
+  truth.push_back(true_value);
+  document.push_back(of_document);
+}
+
+std::size_t Judged::n_documents() const {
+  std::vector<std::uint64_t> distinct = document;
+  std::ranges::sort(distinct);
+  return static_cast<std::size_t>(std::ranges::unique(distinct).begin() - distinct.begin());
+}
+
+Estimate estimate_pearson(const Judged& judged, std::size_t n_resamples, std::uint64_t seed) {
+  DocumentSums sums(6);
+  for (std::size_t i = 0; i < judged.size(); ++i) {
+    const double x = judged.predicted[i], y = judged.truth[i];
+    const std::array<double, 6> terms = {1, x, y, x * x, y * y, x * y};
+    const std::span<double> row = sums.of(judged.document[i]);
+    for (std::size_t c = 0; c < terms.size(); ++c) row[c] += terms[c];
+  }
+  return Bootstrap(sums, n_resamples, seed).estimate(pearson_of_sums);
+}
+
+Estimate estimate_balanced_accuracy(const Judged& judged, std::size_t n_resamples,
+                                    std::uint64_t seed) {
+  DocumentSums sums(4);
+  for (std::size_t i = 0; i < judged.size(); ++i) {
+    const std::span<double> row = sums.of(judged.document[i]);
+    const std::size_t column = accuracy_column(judged.truth[i]);
+    row[column] += 1;
+    row[column + 1] += is_right(judged.predicted[i], judged.truth[i]);
+  }
+  return Bootstrap(sums, n_resamples, seed).estimate(balanced_accuracy_of_sums);
+}
+
+// Not a function of sums. Sorted once, one resample costs one sweep over the units.
+Estimate estimate_auroc(const Judged& judged, std::size_t n_resamples, std::uint64_t seed) {
+  std::unordered_map<std::uint64_t, std::size_t> places;
+  std::vector<std::size_t> place;
+  for (const std::uint64_t document : judged.document)
+    place.push_back(places.try_emplace(document, places.size()).first->second);
+  const std::vector<std::size_t> order = order_of(judged.predicted);
+
+  std::vector<double> resampled;
+  const std::size_t n = places.size();
+  Rng rng(seed, "bootstrap");
+  for (std::size_t r = 0; r < n_resamples && n >= 2; ++r) {
+    std::vector<double> copies(n);
+    for (std::size_t draw = 0; draw < n; ++draw) copies[rng.below(n)] += 1;
+    resampled.push_back(area(judged.predicted, judged.truth, order,
+                             [&](std::size_t i) { return copies[place[i]]; }));
+  }
+  return percentile_interval(auroc(judged.predicted, judged.truth), std::move(resampled));
+}
+
+}  // namespace safesail
