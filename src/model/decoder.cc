@@ -52,11 +52,11 @@ void check_request(const ModelSpec& spec, const ForwardRequest& request) {
   for (const Site& site : request.read) check_site(site);
   for (const SiteEdit& edit : request.edits) check_site(edit.site);
   if (request.residual == nullptr) return;
-  if (request.cache != nullptr || request.first_layer < 0 || request.first_layer >= spec.n_layers ||
+  if (request.cache != nullptr || request.first_layer < 0 || request.first_layer > spec.n_layers ||
       request.residual->sizes() != at::IntArrayRef{n, spec.d_model})
     bad_input("forward",
               fmt::format("expected a residual stream [{}, {}] of layer 0 to {}, and no cache", n,
-                          spec.d_model, spec.n_layers - 1),
+                          spec.d_model, spec.n_layers),
               "pass resid_pre of that layer, as an earlier pass over the same tokens read it");
   const auto skipped = [&](const Site& site) { return site.layer < request.first_layer; };
   if (std::ranges::any_of(request.read, skipped) ||

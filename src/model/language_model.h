@@ -55,6 +55,7 @@ struct ForwardRequest {
   bool hidden = false;
   /// Starts at layer `first_layer` with this residual stream, as resid_pre of that layer was read
   /// in an earlier pass over the same tokens; nullptr: from the embeddings. Not with a cache.
+  /// n_layers leaves only the final norm and the head: the logit lens.
   const at::Tensor* residual = nullptr;
   std::int64_t first_layer = 0;
   /// Continues cached sequences (one a sequence of the request) and appends to them; nullptr: no
