@@ -1,0 +1,216 @@
+#include <ctime>
+#include <fmt/format.h>
+
+#include "atlas/atlas.h"
+#include "atlas/blobs.h"
+#include "atlas/feature_table.h"
+#include "atlas/record_rows.h"
+#include "atlas/schema.h"
+#include "atlas/search_text.h"
+#include "base/error.h"
+
+namespace safesail {
+namespace {
+
+std::int64_t now() {
+  return static_cast<std::int64_t>(std::time(nullptr));
+}
+
+/// Of a statement that ends in RETURNING id.
+std::int64_t returned_id(Query&& query) {
+  SAFESAIL_CHECK(query.next());
+  const std::int64_t id = query.integer(0);
+  while (query.next()) {
+  }
+  return id;
+}
+
+}  // namespace
+
+Atlas::Atlas(const fs::path& path, Mode mode) : database_(path, mode) {
+  prepare_schema(database_);
+}
+
+Atlas::~Atlas() = default;
+
+std::int64_t Atlas::begin_run(const RunRow& run) {
+  run_ = returned_id(database_.query(
+      "INSERT INTO runs (created, version, seed, config) VALUES (?, ?, ?, ?) RETURNING id", now(),
+      run.version, run.seed, run.config));
+  return *run_;
+}
+
+std::int64_t Atlas::put_model(const ModelRow& model) {
+  return returned_id(
+      database_.query("INSERT INTO models (name, details) VALUES (?, ?) "
+                      "ON CONFLICT DO UPDATE SET details = excluded.details RETURNING id",
+                      model.name, model.details));
+}
+
+std::int64_t Atlas::put_sae(const SaeRow& sae) {
+  Transaction transaction(database_);
+  database_.run("INSERT INTO models (name, details) VALUES (?, '{}') ON CONFLICT DO NOTHING",
+                sae.model);
+  const std::int64_t id = returned_id(database_.query(
+      "INSERT INTO saes (model_id, name, site, layer, architecture, n_features, details) "
+      "VALUES ((SELECT id FROM models WHERE name = ?), ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET site = excluded.site, layer = excluded.layer, "
+      "architecture = excluded.architecture, n_features = excluded.n_features, "
+      "details = excluded.details RETURNING id",
+      sae.model, sae.name, sae.site, sae.layer, sae.architecture, sae.n_features, sae.details));
+  transaction.commit();
+  return id;
+}
+
+std::int64_t Atlas::put_feature(std::int64_t sae, const FeatureRecord& record,
+                                std::string_view status, std::string_view extra) {
+  Transaction transaction(database_);
+  const double density = record.n_tokens == 0 ? kUnknown : record.density();
+  const std::int64_t id = returned_id(database_.query(
+      "INSERT INTO features (sae_id, feature, status, n_tokens, n_active, density, "
+      "max_activation, quantile) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET status = excluded.status, n_tokens = excluded.n_tokens, "
+      "n_active = excluded.n_active, density = excluded.density, "
+      "max_activation = excluded.max_activation, quantile = excluded.quantile RETURNING id",
+      sae, record.feature, status, record.n_tokens, record.n_active, density, record.max_activation,
+      record.quantile));
+  write_record(database_, id, record, extra);
+  transaction.commit();
+  return id;
+}
+
+std::string Atlas::insufficient(std::uint64_t n_windows) {
+  return fmt::format("insufficient: n = {}", n_windows);
+}
+
+void Atlas::set_status(std::int64_t feature, std::string_view status) {
+  database_.run("UPDATE features SET status = ? WHERE id = ?", status, feature);
+}
+
+std::int64_t Atlas::put_explanation(std::int64_t feature, const Explanation& explanation) {
+  Transaction transaction(database_);
+  const ExplanationKey& key = explanation.key;
+  const std::int64_t id = returned_id(database_.query(
+      "INSERT INTO explanations (feature_id, explainer, model, language, prompt_hash, seed, "
+      "status, short_text, long_text, lexicon, raw, created, run_id) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET status = excluded.status, short_text = excluded.short_text, "
+      "long_text = excluded.long_text, lexicon = excluded.lexicon, raw = excluded.raw, "
+      "created = excluded.created, run_id = excluded.run_id RETURNING id",
+      feature, key.explainer, key.model, key.language, key.prompt_hash, key.seed,
+      to_string(explanation.status), explanation.short_text, explanation.long_text,
+      explanation.lexicon, explanation.raw, now(), run_));
+  // They judged the text that stood here before.
+  database_.run("DELETE FROM scores WHERE explanation_id = ?", id);
+  index_text(feature);
+  refresh_headline(feature);
+  transaction.commit();
+  return id;
+}
+
+std::int64_t Atlas::put_score(std::int64_t explanation, const Score& score) {
+  Transaction transaction(database_);
+  const ScoreKey& key = score.key;
+  const std::int64_t id = returned_id(database_.query(
+      "INSERT INTO scores (explanation_id, scorer, simulator, prompt_hash, seed, value, low, high, "
+      "floor, n_windows, n_units, n_unparsable, n_refused, n_failed, details, created, run_id) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET value = excluded.value, low = excluded.low, "
+      "high = excluded.high, floor = excluded.floor, n_windows = excluded.n_windows, "
+      "n_units = excluded.n_units, n_unparsable = excluded.n_unparsable, "
+      "n_refused = excluded.n_refused, n_failed = excluded.n_failed, details = excluded.details, "
+      "created = excluded.created, run_id = excluded.run_id RETURNING id",
+      explanation, key.scorer, key.simulator, key.prompt_hash, key.seed, score.value, score.low,
+      score.high, score.floor, score.n_windows, score.n_units, score.n_unparsable, score.n_refused,
+      score.n_failed, score.details, now(), run_));
+  const std::int64_t feature = feature_of_explanation(explanation);
+  database_.run("DELETE FROM simulations WHERE score_id = ?", id);
+  for (const Simulation& simulation : score.simulations)
+    database_.run(
+        "INSERT INTO simulations (score_id, exemplar_id, simulated) VALUES "
+        "(?, (SELECT id FROM exemplars WHERE feature_id = ? AND place = ?), ?)",
+        id, feature, simulation.exemplar,
+        std::span<const std::byte>(pack_floats(simulation.values)));
+  refresh_headline(feature);
+  transaction.commit();
+  return id;
+}
+
+void Atlas::put_tag(std::int64_t feature, const Tag& tag) {
+  database_.run(
+      "INSERT INTO tags (feature_id, domain, subclass, source, evidence) VALUES (?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET evidence = excluded.evidence",
+      feature, tag.domain, tag.subclass, tag.source, tag.evidence);
+}
+
+void Atlas::delete_tags(std::int64_t feature, std::string_view source) {
+  database_.run("DELETE FROM tags WHERE feature_id = ? AND source = ?", feature, source);
+}
+
+void Atlas::put_pair_metrics(std::int64_t feature, const PairMetrics& metrics) {
+  Transaction transaction(database_);
+  database_.run(
+      "INSERT INTO pair_metrics (feature_id, concept, language, f, reverse, p, q, effect, n) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET f = excluded.f, reverse = excluded.reverse, p = excluded.p, "
+      "q = excluded.q, effect = excluded.effect, n = excluded.n",
+      feature, metrics.concept_name, metrics.language, metrics.f, metrics.reverse, metrics.p,
+      metrics.q, metrics.effect, metrics.n);
+  database_.run(
+      "UPDATE features SET effect = (SELECT max(effect) FROM pair_metrics WHERE feature_id = "
+      "features.id) WHERE id = ?",
+      feature);
+  transaction.commit();
+}
+
+void Atlas::put_coordinates(std::span<const std::int64_t> features, std::span<const float> x,
+                            std::span<const float> y) {
+  SAFESAIL_CHECK(features.size() == x.size() && features.size() == y.size());
+  Transaction transaction(database_);
+  for (std::size_t i = 0; i < features.size(); ++i)
+    database_.run("UPDATE features SET x = ?, y = ? WHERE id = ?", x[i], y[i], features[i]);
+  transaction.commit();
+}
+
+void Atlas::index_text(std::int64_t feature) {
+  std::string text;
+  Query rows = database_.query(
+      "SELECT short_text, long_text FROM explanations WHERE feature_id = ? AND status = 'ok' "
+      "ORDER BY id",
+      feature);
+  while (rows.next())
+    for (const int column : {0, 1})
+      if (!rows.text(column).empty()) (text += search_text(rows.text(column))) += '\n';
+  database_.run("DELETE FROM search WHERE rowid = ?", feature);
+  if (!text.empty()) database_.run("INSERT INTO search (rowid, text) VALUES (?, ?)", feature, text);
+}
+
+void Atlas::refresh_headline(std::int64_t feature) {
+  database_.run(
+      "UPDATE features SET headline = (SELECT id FROM explanations WHERE feature_id = features.id "
+      "AND status IN ('ok', 'masked', 'absent') "
+      "ORDER BY explainer = 'lexical', language <> 'en', id DESC LIMIT 1) WHERE id = ?",
+      feature);
+  database_.run(
+      "UPDATE features SET score = (SELECT value FROM scores WHERE explanation_id = headline "
+      "AND value IS NOT NULL ORDER BY CASE scorer WHEN 'segment' THEN 0 WHEN 'published' THEN 1 "
+      "WHEN 'token' THEN 2 WHEN 'detection' THEN 3 WHEN 'fuzzing' THEN 4 ELSE 5 END, id DESC "
+      "LIMIT 1) WHERE id = ?",
+      feature);
+}
+
+void Atlas::add_ledger_line(const LedgerLine& line) {
+  database_.run(
+      "INSERT INTO ledger (time, purpose, feature_id, endpoint, model, request_hash, "
+      "prompt_tokens, completion_tokens, cached_tokens, requests, money, status, run_id) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      now(), line.purpose, line.feature, line.endpoint, line.model, line.request_hash,
+      line.prompt_tokens, line.completion_tokens, line.cached_tokens, line.requests, line.money,
+      line.status, run_);
+}
+
+void Atlas::put_answer(std::string_view request_hash, std::string_view response) {
+  database_.run("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", request_hash, response, now());
+}
+
+}  // namespace safesail
