@@ -1,0 +1,87 @@
+#include "interpret/chat_request.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "formats/json.h"
+
+namespace safesail {
+namespace {
+
+/// Texts may come from anywhere: what is no UTF-8 becomes U+FFFD.
+std::string dump(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json message(std::string_view role, std::string_view content) {
+  return {{"role", role}, {"content", content}};
+}
+
+Json messages_json(const std::vector<ChatMessage>& messages, bool system_role) {
+  Json list = Json::array();
+  std::string instructions;  // of the system, put before the user's next words
+  for (const ChatMessage& m : messages) {
+    if (m.role == "system" && !system_role) {
+      instructions += m.content + "\n\n";
+      continue;
+    }
+    list.push_back(message(m.role, m.role == "user" ? instructions + m.content : m.content));
+    if (m.role == "user") instructions.clear();
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string chat_body(const ChatRequest& request, const EndpointSettings& settings,
+                      const ChatDialect& dialect) {
+  Json body{{"model", settings.model},
+            {"messages", messages_json(request.messages, dialect.system_role)}};
+  body[dialect.max_completion_tokens ? "max_completion_tokens" : "max_tokens"] =
+      request.max_tokens + settings.thinking_tokens;
+  if (dialect.temperature) body["temperature"] = settings.temperature;
+  if (dialect.seed) body["seed"] = settings.seed;
+  if (dialect.schema && !request.schema.empty())
+    body["response_format"] = {{"type", "json_schema"},
+                               {"json_schema",
+                                {{"name", "answer"},
+                                 {"strict", true},
+                                 {"schema", parse_json(request.schema, "answer schema")}}}};
+  if (dialect.logprobs && settings.logprobs && request.top_logprobs > 0) {
+    body["logprobs"] = true;
+    body["top_logprobs"] = request.top_logprobs;
+  }
+  return dump(body);
+}
+
+std::string request_hash(const ChatRequest& request, const EndpointSettings& settings) {
+  return hash_hex(settings.base_url + "\n" + chat_body(request, settings, {}));
+}
+
+ChatDialect adapt(const ChatDialect& dialect, const ChatRequest& request,
+                  std::string_view complaint) {
+  std::string text(complaint);
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto names = [&](std::string_view word) { return text.find(word) != text.npos; };
+  const bool schema_used = dialect.schema && !request.schema.empty();
+
+  ChatDialect next = dialect;
+  if (names("max_completion_tokens") && !dialect.max_completion_tokens)
+    next.max_completion_tokens = true;
+  else if (names("logprobs") && dialect.logprobs && request.top_logprobs > 0)
+    next.logprobs = false;
+  else if (names("temperature") && dialect.temperature)
+    next.temperature = false;
+  else if (names("seed") && dialect.seed)
+    next.seed = false;
+  else if (names("system") && names("role") && dialect.system_role)
+    next.system_role = false;
+  else if (schema_used)
+    next.schema = false;
+  return next;
+}
+
+}  // namespace safesail
