@@ -1,0 +1,38 @@
+// How windows are shown to a model: as JSON, so that a text can never end the place it stands in,
+// with the tokens that matter between marks. Tokens that share a character are marked as one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harvest/exemplars.h"
+#include "interpret/simulator.h"
+
+namespace safesail {
+
+/// A JSON string; bytes that are no UTF-8 become U+FFFD.
+std::string json_string(std::string_view text);
+
+/// "a car <<bomb|10>> near": every token of level >= 1.
+std::string text_with_levels(const Window& window, float quantile);
+
+/// "a car <<bomb>> near": `marked` in order, not overlapping; ones that touch are marked as one.
+std::string text_with_marks(std::string_view text, std::span<const Question::Range> marked);
+
+/// How many excerpts an explanation is written from.
+struct ExcerptPlan {
+  int per_level = 3;  ///< of each level 1..10
+  int near = 6;       ///< hard negatives
+  int silent = 4;     ///< drawn at random
+};
+
+/// Drawn by `seed` and the feature's name: firing ones by falling level, then near, then silent.
+/// Every exemplar of the record must be of Use::explain: any other is std::logic_error, so that
+/// nothing of the test side can get into a prompt.
+std::vector<const Exemplar*> choose_excerpts(const FeatureRecord& record, const ExcerptPlan& plan,
+                                             std::uint64_t seed);
+
+}  // namespace safesail

@@ -1,0 +1,68 @@
+// Explanations by a language model behind an endpoint: excerpts of every activation level in, a
+// short and a long text out, and the same in a second language where one is wanted.
+//
+// Not thread-safe; the client asks several features' questions at once. Throws what ChatClient::ask
+// throws. Answers that are refused or make no sense are results with that status and the raw text.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "interpret/chat_client.h"
+#include "interpret/llm_excerpts.h"
+#include "interpret/prompt.h"
+
+namespace safesail {
+
+struct LlmExplainerSettings {
+  ExcerptPlan excerpts;
+  std::string second_language;  ///< "Chinese"; empty: none
+  int max_tokens = 700;         ///< of an answer
+};
+
+/// One text in two lengths, in one language.
+struct LlmText {
+  AnswerStatus status = AnswerStatus::failed;
+  std::string short_text, long_text;  ///< empty unless ok
+  std::string raw;                    ///< what was answered, thinking left out
+  std::string detail;                 ///< why not, for people
+  std::string prompt_hash;
+  TokenUsage usage;
+  double money = 0;
+};
+
+struct LlmExplanation {
+  LlmText text;
+  std::optional<LlmText> second;  ///< only where `text` is ok and a second language was wanted
+  int n_excerpts = 0;
+};
+
+/// "short. long": what simulators are given.
+ExplanationText explanation_for_simulator(const LlmText& text, const FeatureRecord& record);
+
+class LlmExplainer {
+ public:
+  /// `client` outlives the explainer.
+  LlmExplainer(ChatClient& client, const LlmExplainerSettings& settings = {});
+
+  /// One result a record. Each record must hold exemplars of Use::explain alone (std::logic_error).
+  /// A record in which nothing fires is `failed` without a request.
+  std::vector<LlmExplanation> explain(std::span<const FeatureRecord> records);
+
+  /// What explain() would probably cost.
+  CostEstimate estimate(std::span<const FeatureRecord> records);
+
+ private:
+  ChatRequest request(const FeatureRecord& record, int& n_excerpts) const;
+  ChatRequest translation(const FeatureRecord& record, const LlmText& text) const;
+  LlmText read(const ChatResult& result, const Prompt& prompt) const;
+
+  ChatClient& client_;
+  const LlmExplainerSettings settings_;
+  const Prompt explain_, translate_;
+};
+
+}  // namespace safesail

@@ -1,0 +1,146 @@
+#include "interpret/llm_simulator.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <numeric>
+#include <utility>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "interpret/llm_excerpts.h"
+#include "interpret/llm_values.h"
+
+namespace safesail {
+namespace {
+
+constexpr std::string_view kSchema = R"({
+  "type": "object", "additionalProperties": false, "required": ["answers"],
+  "properties": {"answers": {"type": "array", "items": {
+    "type": "object", "additionalProperties": false, "required": ["id", "v"],
+    "properties": {"id": {"type": "integer"}, "v": {"type": "array", "items": {"type": "integer"}}}}}}})";
+
+std::string_view unit_text(const Question& question, Question::Range unit) {
+  SAFESAIL_CHECK(unit.begin <= unit.end && unit.end <= question.text.size());
+  return std::string_view(question.text).substr(unit.begin, unit.end - unit.begin);
+}
+
+/// A question as the scorer's prompt describes it, the id being its place in the request.
+std::string shown(Scorer scorer, const Question& question, std::size_t id) {
+  std::string text;
+  const std::size_t n = question.units.size();
+  switch (scorer) {
+    case Scorer::segment:
+      text = fmt::format("text {}, {} segments\n", id, n);
+      for (std::size_t i = 0; i < n; ++i)
+        text += fmt::format("{} {}\n", i + 1, json_string(unit_text(question, question.units[i])));
+      break;
+    case Scorer::token:
+      text = fmt::format("text {}, {} tokens\n[", id, n);
+      for (std::size_t i = 0; i < n; ++i) {
+        if (i > 0) text += ',';
+        text += json_string(unit_text(question, question.units[i]));
+      }
+      text += "]\n";
+      break;
+    case Scorer::detection:
+      text = fmt::format("{{\"id\": {}, \"text\": {}}}\n", id, json_string(question.text));
+      break;
+    case Scorer::fuzzing:
+      text = fmt::format("{{\"id\": {}, \"text\": {}}}\n", id,
+                         json_string(text_with_marks(question.text, question.marked)));
+      break;
+  }
+  return text;
+}
+
+std::size_t index_of(Scorer scorer) {
+  return static_cast<std::size_t>(scorer);
+}
+
+int max_value(Scorer scorer) {
+  return scorer == Scorer::token ? kMaxLevel : 1;
+}
+
+}  // namespace
+
+LlmSimulator::LlmSimulator(ChatClient& client, const LlmSimulatorSettings& settings)
+    : client_(client),
+      settings_(settings),
+      prompts_{Prompt("segment.v1"), Prompt("token.v1"), Prompt("detection.v1"),
+               Prompt("fuzzing.v1")} {
+  for (const int n : settings.questions_per_request)
+    if (n < 1)
+      bad_input("simulator", fmt::format("expected at least 1 question a request, got {}", n),
+                "correct the settings");
+}
+
+std::string LlmSimulator::prompt_hash(Scorer scorer) const {
+  return prompts_[index_of(scorer)].hash();
+}
+
+std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
+                                                       const ExplanationText& explanation,
+                                                       std::span<const Question> questions) const {
+  std::vector<std::size_t> order(questions.size());
+  std::iota(order.begin(), order.end(), 0);
+  Rng rng(client_.settings().seed, fmt::format("{} {}", to_string(scorer), explanation.text));
+  shuffle(order, rng);
+
+  const auto per_request =
+      static_cast<std::size_t>(settings_.questions_per_request[index_of(scorer)]);
+  std::vector<Batch> all;
+  for (std::size_t begin = 0; begin < order.size(); begin += per_request) {
+    Batch& batch = all.emplace_back();
+    std::string text;
+    std::size_t n_units = 0;
+    for (std::size_t i = begin; i < std::min(order.size(), begin + per_request); ++i) {
+      const Question& question = questions[order[i]];
+      batch.questions.push_back(order[i]);
+      text += shown(scorer, question, batch.questions.size());
+      n_units += question.units.size();
+    }
+    text.pop_back();
+    // A value and its comma are two tokens, the braces around them about ten.
+    const std::size_t expected = 10 + 10 * batch.questions.size() + 2 * n_units;
+    batch.request = {.purpose = fmt::format("score.{}", to_string(scorer)),
+                     .feature = explanation.feature,
+                     .messages = prompts_[index_of(scorer)].fill(
+                         {{"explanation", json_string(explanation.text)}, {"questions", text}}),
+                     .schema = std::string(kSchema),
+                     .max_tokens = static_cast<int>(2 * expected + 200),
+                     .expected_tokens = static_cast<int>(expected),
+                     // Enough to hold the likely levels, and within what every endpoint allows.
+                     .top_logprobs = 5};
+  }
+  return all;
+}
+
+std::vector<Answer> LlmSimulator::answer(Scorer scorer, const ExplanationText& explanation,
+                                         std::span<const Question> questions) {
+  const std::vector<Batch> all = batches(scorer, explanation, questions);
+  std::vector<ChatRequest> requests;
+  for (const Batch& batch : all) requests.push_back(batch.request);
+  const std::vector<ChatResult> results = client_.ask(requests);
+
+  std::vector<Answer> answers(questions.size());
+  for (std::size_t b = 0; b < all.size(); ++b) {
+    const std::vector<std::size_t>& asked = all[b].questions;
+    std::vector<std::size_t> n_units;
+    for (const std::size_t q : asked) n_units.push_back(questions[q].units.size());
+    std::vector<Answer> read(asked.size(), {results[b].status, {}, results[b].detail});
+    if (results[b].status == AnswerStatus::ok)
+      read = read_values(results[b].answer, n_units, max_value(scorer));
+    for (std::size_t i = 0; i < asked.size(); ++i) answers[asked[i]] = std::move(read[i]);
+  }
+  return answers;
+}
+
+CostEstimate LlmSimulator::estimate(Scorer scorer, const ExplanationText& explanation,
+                                    std::span<const Question> questions) {
+  std::vector<ChatRequest> requests;
+  for (Batch& batch : batches(scorer, explanation, questions))
+    requests.push_back(std::move(batch.request));
+  return client_.estimate(requests);
+}
+
+}  // namespace safesail

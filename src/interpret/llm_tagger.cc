@@ -1,0 +1,127 @@
+#include "interpret/llm_tagger.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "interpret/llm_excerpts.h"
+#include "interpret/llm_values.h"
+
+namespace safesail {
+namespace {
+
+constexpr std::string_view kOther = "other";
+
+std::vector<std::string_view> subclasses_of(const SafetyDomain& domain) {
+  std::vector<std::string_view> names;
+  for (const std::string_view name : domain.subclasses)
+    if (!name.empty()) names.push_back(name);
+  return names;
+}
+
+std::string label_lines() {
+  std::string lines;
+  for (const SafetyDomain& domain : kSafetyDomains)
+    lines += fmt::format("- {}: {}\n", domain.name, fmt::join(subclasses_of(domain), ", "));
+  lines.pop_back();
+  return lines;
+}
+
+std::string schema() {
+  std::vector<std::string> domains, subclasses;
+  for (const SafetyDomain& domain : kSafetyDomains) {
+    domains.push_back(json_string(domain.name));
+    for (const std::string_view name : subclasses_of(domain))
+      subclasses.push_back(json_string(name));
+  }
+  subclasses.push_back(json_string(kOther));
+  return fmt::format(
+      R"({{"type": "object", "additionalProperties": false, "required": ["tags"],
+  "properties": {{"tags": {{"type": "array", "items": {{
+    "type": "object", "additionalProperties": false, "required": ["domain", "subclass", "evidence"],
+    "properties": {{"domain": {{"type": "string", "enum": [{}]}},
+                   "subclass": {{"type": "string", "enum": [{}]}},
+                   "evidence": {{"type": "string"}}}}}}}}}}}})",
+      fmt::join(domains, ", "), fmt::join(subclasses, ", "));
+}
+
+/// An input error where the labels are not of the closed set.
+SafetyTag read_tag(const Json& json) {
+  const JsonObject object(json, "tag");
+  SafetyTag tag{object.get<std::string>("domain"), object.get<std::string>("subclass"),
+                object.get_or<std::string>("evidence", "")};
+  const auto domain = std::find_if(kSafetyDomains.begin(), kSafetyDomains.end(),
+                                   [&](const SafetyDomain& d) { return d.name == tag.domain; });
+  if (tag.subclass == kOther) tag.subclass.clear();
+  const bool known =
+      domain != kSafetyDomains.end() &&
+      (tag.subclass.empty() || std::ranges::count(domain->subclasses, tag.subclass) == 1);
+  if (!known)
+    bad_input("tag",
+              fmt::format("expected a label of the list, got {} / {}", printable(tag.domain),
+                          printable(tag.subclass)),
+              "ask again");
+  return tag;
+}
+
+LlmTags read_tags(const ChatResult& result) {
+  LlmTags tags{.status = result.status,
+               .raw = result.answer.content.empty() ? result.answer.refusal : result.answer.content,
+               .detail = result.detail,
+               .usage = result.answer.usage,
+               .money = result.money};
+  if (tags.status != AnswerStatus::ok) return tags;
+  try {
+    const std::optional<Json> json = json_object_in(tags.raw);
+    if (!json || !json->contains("tags") || !(*json)["tags"].is_array())
+      bad_input("answer", "expected an object with a list of tags", "ask again");
+    for (const Json& tag : (*json)["tags"]) tags.tags.push_back(read_tag(tag));
+  } catch (const Error& error) {
+    const Answer why = unreadable(tags.raw, error.problem());
+    tags.status = why.status;
+    tags.detail = why.detail;
+    tags.tags.clear();
+  }
+  return tags;
+}
+
+}  // namespace
+
+LlmTagger::LlmTagger(ChatClient& client) : client_(client), prompt_("tag.v1") {}
+
+std::vector<ChatRequest> LlmTagger::requests(std::span<const TagQuestion> questions) const {
+  std::vector<ChatRequest> all;
+  for (const TagQuestion& question : questions) {
+    std::vector<std::string> excerpts;
+    for (const std::string& excerpt : question.excerpts) excerpts.push_back(json_string(excerpt));
+    const std::string explanation =
+        fmt::format(R"({{"short": {}, "long": {}}})", json_string(question.short_text),
+                    json_string(question.long_text));
+    all.push_back(
+        {.purpose = "tag",
+         .feature = question.feature,
+         .messages = prompt_.fill({{"labels", label_lines()},
+                                   {"explanation", explanation},
+                                   {"excerpts", fmt::format("{}", fmt::join(excerpts, "\n"))}}),
+         .schema = schema(),
+         .max_tokens = 400,
+         .expected_tokens = 50});
+  }
+  return all;
+}
+
+std::vector<LlmTags> LlmTagger::tag(std::span<const TagQuestion> questions) {
+  std::vector<LlmTags> all;
+  for (const ChatResult& result : client_.ask(requests(questions))) {
+    all.push_back(read_tags(result));
+    all.back().prompt_hash = prompt_.hash();
+  }
+  return all;
+}
+
+CostEstimate LlmTagger::estimate(std::span<const TagQuestion> questions) {
+  return client_.estimate(requests(questions));
+}
+
+}  // namespace safesail
