@@ -72,7 +72,7 @@ struct ChatClient::Impl {
   Clock::time_point not_before{};   // the endpoint asked everybody to wait
   int failures_in_a_row = 0;
   std::uint64_t n_done = 0, n_expected = 0;
-  std::map<std::string, Spending> spending;
+  std::map<std::string, ChatTotals> totals;
 
   ChatResult resolve(const ChatRequest& request);
   ChatResult send(const ChatRequest& request, const std::string& hash);
@@ -305,7 +305,7 @@ void ChatClient::Impl::record(const ChatRequest& request, const std::string& has
 
 void ChatClient::Impl::count(const ChatRequest& request, const ChatResult& result) {
   const std::scoped_lock lock(mutex);
-  Spending& sum = spending[request.purpose];
+  ChatTotals& sum = totals[request.purpose];
   ++sum.answers;
   sum.from_ledger += result.from_ledger;
   sum.refused += result.status == AnswerStatus::refused;
@@ -386,9 +386,9 @@ void ChatClient::expect(const CostEstimate& estimate) {
   impl_->n_expected += estimate.requests + estimate.answered;
 }
 
-std::map<std::string, Spending> ChatClient::spending() const {
+std::map<std::string, ChatTotals> ChatClient::totals() const {
   const std::scoped_lock lock(impl_->mutex);
-  return impl_->spending;
+  return impl_->totals;
 }
 
 }  // namespace safesail

@@ -36,7 +36,7 @@ struct ChatResult {
 
 /// Sums over requests of one purpose, answers from the ledger at what they cost when they were
 /// made: what the work costs, not what this start of the program paid.
-struct Spending {
+struct ChatTotals {
   std::uint64_t answers = 0, from_ledger = 0, refused = 0, failed = 0;
   std::uint64_t n_requests = 0;  ///< attempts made now
   TokenUsage usage;
@@ -61,7 +61,7 @@ class ChatClient {
   void expect(const CostEstimate& estimate);
 
   const EndpointSettings& settings() const;
-  std::map<std::string, Spending> spending() const;  ///< by purpose
+  std::map<std::string, ChatTotals> totals() const;  ///< by purpose
 
  private:
   struct Impl;

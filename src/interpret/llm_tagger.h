@@ -18,12 +18,12 @@ struct SafetyDomain {
   std::array<std::string_view, 5> subclasses;  ///< the last may be empty
 };
 inline constexpr std::array<SafetyDomain, 4> kSafetyDomains = {{
-    {"politics", {"political figure", "political event", "ideology", "cult", ""}},
+    {"politics", {"political_figure", "political_event", "ideology", "cult", ""}},
     {"pornography",
-     {"sexual behavior", "sexual abuse", "sexual health", "intimate relationship", ""}},
+     {"sexual_behavior", "sexual_abuse", "sexual_health", "intimate_relationship", ""}},
     {"violence",
-     {"insult", "physical violence", "criminal offense", "cybersecurity", "conflict incident"}},
-    {"terror", {"terrorism", "religious oppression", "extremist activities", "weapons", ""}},
+     {"insult", "physical_violence", "criminal_offense", "cybersecurity", "conflict_incident"}},
+    {"terror", {"terrorism", "religious_oppression", "extremist_activities", "weapons", ""}},
 }};
 
 struct SafetyTag {
