@@ -1,0 +1,184 @@
+#include "interpret/score.h"
+
+#include <cmath>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+#include "interpret/score_testing.h"
+
+namespace safesail {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::array kScorers = {Scorer::segment, Scorer::token, Scorer::detection,
+                                 Scorer::fuzzing};
+
+/// Answers by a function of the question; counts what it was asked.
+class Scripted final : public Simulator {
+ public:
+  using Reply =
+      std::function<Answer(std::size_t i, const Question& question, const ExplanationText&)>;
+  explicit Scripted(Reply reply) : reply_(std::move(reply)) {}
+
+  std::string name() const override { return "scripted"; }
+  std::string prompt_hash(Scorer scorer) const override {
+    return std::string(to_string(scorer)) + "#1";
+  }
+  std::vector<Answer> answer(Scorer, const ExplanationText& explanation,
+                             std::span<const Question> questions) override {
+    std::vector<Answer> answers;
+    for (std::size_t i = 0; i < questions.size(); ++i)
+      answers.push_back(reply_(i, questions[i], explanation));
+    n_asked += questions.size();
+    return answers;
+  }
+  std::size_t n_asked = 0;
+
+ private:
+  Reply reply_;
+};
+
+const ExplanationText kExplanation{.text = "true", .lexicon = {}},
+    kOther{.text = "other", .lexicon = {}};
+
+FeatureRecord feature() {
+  return planted_feature({}, fires_on_words({3, 7}));
+}
+Answer ok(std::vector<float> values) {
+  return {.status = AnswerStatus::ok, .values = std::move(values), .detail = {}};
+}
+Answer noise(const Question& question, Rng& rng) {
+  std::vector<float> values;
+  for (std::size_t u = 0; u < question.units.size(); ++u) values.push_back(float(rng.uniform()));
+  return ok(values);
+}
+
+TEST(Score, OfAnOracleIsOneAndOfNoiseIsAtChance) {
+  for (const Scorer scorer : kScorers) {
+    const QuestionSet set = build_questions(feature(), scorer);
+    Rng rng(1, "score test");
+    Scripted simulator(
+        [&](std::size_t i, const Question& question, const ExplanationText& explanation) {
+          return explanation.text == "true" ? ok(set.truth[i]) : noise(question, rng);
+        });
+    const Score result = score(simulator, set, kExplanation, &kOther);
+    EXPECT_EQ(result.status, ScoreStatus::ok) << result.reason;
+    EXPECT_NEAR(result.value.value, 1, 1e-12);
+    EXPECT_NEAR(result.value.low, 1, 1e-12);
+    EXPECT_EQ(result.auroc.value, 1);
+    // Noise on n units has a standard error of 1 / sqrt(n) (accuracy: half of that); four of them.
+    const double n = double(result.n_units);
+    EXPECT_NEAR(result.floor.value, chance(scorer), 4 / std::sqrt(n)) << to_string(scorer);
+    EXPECT_LT(result.floor.low, result.floor.high);
+    EXPECT_EQ(result.n_asked, 80u);
+    EXPECT_THAT(result.n_answers, ElementsAre(80, 0, 0, 0));
+    EXPECT_EQ(result.n_documents, scorer == Scorer::fuzzing ? 40u : 80u);
+    EXPECT_EQ(result.windows.size(), 80u);
+    EXPECT_EQ(result.windows[7].truth, result.windows[7].predicted);
+    EXPECT_EQ(result.simulator, "scripted");
+    EXPECT_EQ(result.prompt_hash, std::string(to_string(scorer)) + "#1");
+    EXPECT_EQ(result.counted(), result.value.value);
+  }
+}
+
+TEST(Score, CountsUnansweredQuestionsAndRestsOnTheOthers) {
+  const QuestionSet set = build_questions(feature(), Scorer::segment);
+  constexpr std::array kFates = {AnswerStatus::ok,         AnswerStatus::ok,      AnswerStatus::ok,
+                                 AnswerStatus::unparsable, AnswerStatus::refused, AnswerStatus::ok,
+                                 AnswerStatus::ok,         AnswerStatus::failed};
+  Scripted simulator([&](std::size_t i, const Question&, const ExplanationText&) {
+    const AnswerStatus status = kFates[i % kFates.size()];
+    return status == AnswerStatus::ok ? ok(set.truth[i])
+                                      : Answer{.status = status, .values = {}, .detail = "no"};
+  });
+  const Score result = score(simulator, set, kExplanation);
+  // Zeros in place of the missing ones would pull the value below 1.
+  EXPECT_NEAR(result.value.value, 1, 1e-12);
+  EXPECT_EQ(result.status, ScoreStatus::ok);
+  EXPECT_THAT(result.n_answers, ElementsAre(50, 10, 10, 10));
+  EXPECT_EQ(result.share_answered(), 50 / 80.0);
+  EXPECT_EQ(result.n_documents, 50u);
+  EXPECT_TRUE(result.windows[4].predicted.empty());
+  EXPECT_EQ(result.windows[4].status, AnswerStatus::refused);
+  EXPECT_TRUE(std::isnan(result.floor.value));
+}
+
+TEST(Score, IsNoneWhereLessThanHalfOfASideIsAnswered) {
+  const QuestionSet set = build_questions(feature(), Scorer::detection);
+  // All silent windows are answered, and 15 or 25 of the 40 firing ones.
+  for (const std::size_t n_firing_answered : {15u, 25u}) {
+    std::size_t n_firing = 0;
+    Scripted simulator([&](std::size_t i, const Question&, const ExplanationText&) {
+      if (set.fires[i] && ++n_firing > n_firing_answered)
+        return Answer{.status = AnswerStatus::refused, .values = {}, .detail = {}};
+      return ok(set.truth[i]);
+    });
+    const Score result = score(simulator, set, kExplanation);
+    if (n_firing_answered == 25) {
+      EXPECT_EQ(result.status, ScoreStatus::ok);
+      continue;
+    }
+    EXPECT_EQ(result.status, ScoreStatus::unanswered);
+    EXPECT_THAT(result.reason,
+                HasSubstr("55 of 80 questions answered (0 unparsable, 25 refused, 0 failed)"));
+    EXPECT_TRUE(std::isnan(result.value.value));
+    EXPECT_EQ(result.counted(), std::nullopt);
+    EXPECT_EQ(result.windows.size(), 80u);
+  }
+}
+
+TEST(Score, OfAConstantSimulationIsNoneButCountsAsChance) {
+  for (const Scorer scorer : kScorers) {
+    Scripted simulator([](std::size_t, const Question& question, const ExplanationText&) {
+      return ok(std::vector<float>(question.units.size(), 0.3F));
+    });
+    const Score result = score(simulator, build_questions(feature(), scorer), kExplanation);
+    const bool correlates = scorer == Scorer::segment || scorer == Scorer::token;
+    EXPECT_EQ(result.status, correlates ? ScoreStatus::constant : ScoreStatus::ok);
+    EXPECT_EQ(std::isnan(result.value.value), correlates);
+    EXPECT_EQ(result.counted(), chance(scorer));
+    EXPECT_EQ(result.auroc.value, 0.5);
+  }
+}
+
+TEST(Score, AsksNothingWhereThereAreTooFewWindows) {
+  Scripted simulator([](std::size_t, const Question&, const ExplanationText&) { return Answer{}; });
+  const FeatureRecord record = planted_feature({.n_firing = 2}, fires_on_words({3}));
+  const Score result =
+      score(simulator, build_questions(record, Scorer::segment), kExplanation, &kOther);
+  EXPECT_EQ(simulator.n_asked, 0u);
+  EXPECT_EQ(result.status, ScoreStatus::insufficient);
+  EXPECT_THAT(result.reason, HasSubstr("n = 2 firing"));
+  EXPECT_EQ(result.counted(), std::nullopt);
+}
+
+// A feature that fires at random is not explained by anything that looks at words alone.
+TEST(Score, IsNearChanceForAFeatureThatFiresAtRandom) {
+  Rng rng(3, "random feature");
+  const FeatureRecord record =
+      planted_feature({}, [&](const std::vector<std::int32_t>&, std::size_t) {
+        return rng.below(20) == 0 ? 6.0F : 0.0F;
+      });
+  Scripted by_word([](std::size_t, const Question& question, const ExplanationText&) {
+    std::vector<float> values;
+    for (const TextRange unit : question.units)
+      values.push_back(float(question.text[unit.end - 1] % 7));
+    return ok(values);
+  });
+  const Score result = score(by_word, build_questions(record, Scorer::token), kExplanation);
+  EXPECT_NEAR(result.value.value, 0, 4 / std::sqrt(double(result.n_units)));
+}
+
+TEST(FloorPartners, AreNextByDensity) {
+  EXPECT_THAT(floor_partners(std::vector{.3, .1, .2, .2}), ElementsAre(3, 2, 3, 0));
+  EXPECT_THAT(floor_partners(std::vector{.3}), ElementsAre(0));
+  EXPECT_THAT(floor_partners(std::vector{.3, .2}), ElementsAre(1, 0));
+  EXPECT_THAT(floor_partners(std::vector<double>{}), IsEmpty());
+}
+
+}  // namespace
+}  // namespace safesail
