@@ -83,27 +83,27 @@ double chance(Scorer scorer) {
   return is_correlation(scorer) ? 0 : 0.5;
 }
 
-double Score::share_answered() const {
+double ScoreResult::share_answered() const {
   return n_asked == 0 ? 0
                       : static_cast<double>(n_answers[static_cast<std::size_t>(AnswerStatus::ok)]) /
                             static_cast<double>(n_asked);
 }
 
-std::optional<double> Score::counted() const {
+std::optional<double> ScoreResult::counted() const {
   if (status == ScoreStatus::constant) return chance(scorer);
   if (status == ScoreStatus::ok) return value.value;
   return std::nullopt;
 }
 
-Score score(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation,
-            const ExplanationText* floor, const ScoreOptions& options) {
-  Score score{.scorer = set.scorer,
-              .simulator = simulator.name(),
-              .prompt_hash = simulator.prompt_hash(set.scorer),
-              .value = kNone,
-              .auroc = kNone,
-              .floor = kNone,
-              .n_shared = set.n_shared};
+ScoreResult score(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation,
+                  const ExplanationText* floor, const ScoreOptions& options) {
+  ScoreResult score{.scorer = set.scorer,
+                    .simulator = simulator.name(),
+                    .prompt_hash = simulator.prompt_hash(set.scorer),
+                    .value = kNone,
+                    .auroc = kNone,
+                    .floor = kNone,
+                    .n_shared = set.n_shared};
   if (!set.insufficient.empty()) {
     score.status = ScoreStatus::insufficient;
     score.reason = set.insufficient;

@@ -40,7 +40,7 @@ struct SimulatedWindow {
   AnswerStatus status = AnswerStatus::failed;
 };
 
-struct Score {
+struct ScoreResult {
   Scorer scorer = Scorer::segment;
   std::string simulator, prompt_hash;
   ScoreStatus status = ScoreStatus::ok;
@@ -71,8 +71,8 @@ struct ScoreOptions {
 
 /// Asks the questions, and once more with `floor` unless it is null. Throws what the simulator
 /// throws.
-Score score(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation,
-            const ExplanationText* floor = nullptr, const ScoreOptions& options = {});
+ScoreResult score(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation,
+                  const ExplanationText* floor = nullptr, const ScoreOptions& options = {});
 
 /// Whose explanation serves as whose floor: for each feature the next one by density, for the last
 /// the one before. A single feature has none: its own index.

@@ -65,7 +65,7 @@ TEST(Score, OfAnOracleIsOneAndOfNoiseIsAtChance) {
         [&](std::size_t i, const Question& question, const ExplanationText& explanation) {
           return explanation.text == "true" ? ok(set.truth[i]) : noise(question, rng);
         });
-    const Score result = score(simulator, set, kExplanation, &kOther);
+    const ScoreResult result = score(simulator, set, kExplanation, &kOther);
     EXPECT_EQ(result.status, ScoreStatus::ok) << result.reason;
     EXPECT_NEAR(result.value.value, 1, 1e-12);
     EXPECT_NEAR(result.value.low, 1, 1e-12);
@@ -95,7 +95,7 @@ TEST(Score, CountsUnansweredQuestionsAndRestsOnTheOthers) {
     return status == AnswerStatus::ok ? ok(set.truth[i])
                                       : Answer{.status = status, .values = {}, .detail = "no"};
   });
-  const Score result = score(simulator, set, kExplanation);
+  const ScoreResult result = score(simulator, set, kExplanation);
   // Zeros in place of the missing ones would pull the value below 1.
   EXPECT_NEAR(result.value.value, 1, 1e-12);
   EXPECT_EQ(result.status, ScoreStatus::ok);
@@ -117,7 +117,7 @@ TEST(Score, IsNoneWhereLessThanHalfOfASideIsAnswered) {
         return Answer{.status = AnswerStatus::refused, .values = {}, .detail = {}};
       return ok(set.truth[i]);
     });
-    const Score result = score(simulator, set, kExplanation);
+    const ScoreResult result = score(simulator, set, kExplanation);
     if (n_firing_answered == 25) {
       EXPECT_EQ(result.status, ScoreStatus::ok);
       continue;
@@ -136,7 +136,7 @@ TEST(Score, OfAConstantSimulationIsNoneButCountsAsChance) {
     Scripted simulator([](std::size_t, const Question& question, const ExplanationText&) {
       return ok(std::vector<float>(question.units.size(), 0.3F));
     });
-    const Score result = score(simulator, build_questions(feature(), scorer), kExplanation);
+    const ScoreResult result = score(simulator, build_questions(feature(), scorer), kExplanation);
     const bool correlates = scorer == Scorer::segment || scorer == Scorer::token;
     EXPECT_EQ(result.status, correlates ? ScoreStatus::constant : ScoreStatus::ok);
     EXPECT_EQ(std::isnan(result.value.value), correlates);
@@ -148,7 +148,7 @@ TEST(Score, OfAConstantSimulationIsNoneButCountsAsChance) {
 TEST(Score, AsksNothingWhereThereAreTooFewWindows) {
   Scripted simulator([](std::size_t, const Question&, const ExplanationText&) { return Answer{}; });
   const FeatureRecord record = planted_feature({.n_firing = 2}, fires_on_words({3}));
-  const Score result =
+  const ScoreResult result =
       score(simulator, build_questions(record, Scorer::segment), kExplanation, &kOther);
   EXPECT_EQ(simulator.n_asked, 0u);
   EXPECT_EQ(result.status, ScoreStatus::insufficient);
@@ -169,7 +169,7 @@ TEST(Score, IsNearChanceForAFeatureThatFiresAtRandom) {
       values.push_back(float(question.text[unit.end - 1] % 7));
     return ok(values);
   });
-  const Score result = score(by_word, build_questions(record, Scorer::token), kExplanation);
+  const ScoreResult result = score(by_word, build_questions(record, Scorer::token), kExplanation);
   EXPECT_NEAR(result.value.value, 0, 4 / std::sqrt(double(result.n_units)));
 }
 
