@@ -1,0 +1,288 @@
+// The client against an endpoint that misbehaves: what may pass is tried again, what cannot ends
+// the work, nothing is paid twice, the budget holds, and the key gets nowhere.
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "endpoint_testing.h"
+
+namespace safesail {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+using testing::Not;
+using Oracle = OracleEndpoint;
+
+ChatRequest question(int i) {
+  return {.purpose = "test", .messages = {{"system", ""}, {"user", fmt::format("question {}", i)}}};
+}
+std::vector<ChatRequest> questions(int n) {
+  std::vector<ChatRequest> all;
+  for (int i = 0; i < n; ++i) all.push_back(question(i));
+  return all;
+}
+
+class ChatClientTest : public EndpointTest {};
+
+TEST_F(ChatClientTest, TriesAgainWhatMayPass) {
+  EndpointSettings settings = settings_for(oracle);
+  settings.max_attempts = 10;
+  settings.timeout = milliseconds(2000);
+  FileLedger ledger(dir_ / "ledger.jsonl");
+  ChatClient client = client_for(settings, &ledger);
+  oracle.misbehave({oracle.silence(), Oracle::status(500), Oracle::status(429),
+                    Oracle::status(503, "<html>busy</html>"), Oracle::hang_up(),
+                    Oracle::body(R"({"choices": [{"message": {"content": "cut sh)"),
+                    Oracle::body("{}")});
+  const ChatResult result = client.ask(questions(1)).front();
+  EXPECT_EQ(result.status, AnswerStatus::ok) << result.detail;
+  EXPECT_EQ(result.n_requests, 8);
+  EXPECT_EQ(oracle.n_requests(), 8);
+  ASSERT_EQ(ledger.entries.size(), 1U);
+  EXPECT_EQ(ledger.entries[0].at("n_requests"), 8);
+}
+
+TEST_F(ChatClientTest, GivesUpOnWhatDoesNotPass) {
+  ChatClient client = client_for(settings_for(oracle));
+  oracle.misbehave({Oracle::status(500), Oracle::status(502),
+                    Oracle::status(500, R"({"error": {"message": "third"}})"),
+                    Oracle::body(std::string(kMaxAnswerBytes + 1, ' '))});
+  const auto results = client.ask(questions(3));
+  EXPECT_EQ(results[0].status, AnswerStatus::failed);
+  EXPECT_EQ(results[0].detail, "HTTP 500: third");
+  EXPECT_EQ(results[1].status, AnswerStatus::failed) << "a body of more than 8 MiB";
+  EXPECT_THAT(results[1].detail, HasSubstr("larger than 8.0 MiB"));
+  EXPECT_EQ(results[2].status, AnswerStatus::ok);
+  EXPECT_EQ(oracle.n_requests(), 5) << "a giant is not asked again";
+}
+
+TEST_F(ChatClientTest, HonoursRetryAfter) {
+  EndpointSettings settings = settings_for(oracle);
+  settings.longest_retry_after = milliseconds(2000);
+  ChatClient client = client_for(settings);
+  oracle.misbehave({Oracle::status(429, "{}", "1"), Oracle::status(429, "{}", "3")});
+  const std::string error = thrown_by([&] { client.ask(questions(1)); });
+  EXPECT_THAT(error, HasSubstr("asks to wait 0:03"));
+  const auto arrivals = oracle.arrivals();
+  ASSERT_EQ(arrivals.size(), 2U);
+  // The second request came no sooner than it was asked to; curl's clock and ours are the same.
+  EXPECT_GE(arrivals[1] - arrivals[0], milliseconds(1000));
+}
+
+TEST_F(ChatClientTest, StopsAtOnceWithoutPermissionOrCredit) {
+  for (const int status : {401, 402, 403, 404}) {
+    Oracle other;
+    ChatClient client = client_for(settings_for(other));
+    other.misbehave({Oracle::text("one"), Oracle::status(status)});
+    const std::string error = thrown_by([&] { client.ask(questions(5)); });
+    EXPECT_THAT(error, HasSubstr(fmt::format("HTTP {}", status)));
+    EXPECT_EQ(other.n_requests(), 2);
+    EXPECT_EQ(thrown_by([&] { client.ask(questions(1)); }), error) << "it does not begin again";
+    EXPECT_EQ(other.n_requests(), 2);
+  }
+  ChatClient client = client_for(settings_for(oracle));
+  oracle.misbehave(
+      {Oracle::status(429, R"({"error": {"message": "pay", "code": "insufficient_quota"}})")});
+  EXPECT_THAT(thrown_by([&] { client.ask(questions(5)); }), HasSubstr("insufficient_quota"));
+  EXPECT_EQ(oracle.n_requests(), 1);
+}
+
+TEST_F(ChatClientTest, EndsWhenNothingWorks) {
+  EndpointSettings settings = settings_for(oracle);
+  settings.base_url = "http://127.0.0.1:1/v1";
+  settings.max_failures_in_a_row = 3;
+  ChatClient client = client_for(settings);
+  EXPECT_THAT(thrown_by([&] { client.ask(questions(100)); }),
+              HasSubstr("3 requests in a row failed"));
+}
+
+TEST_F(ChatClientTest, LeavesOutWhatTheEndpointDoesNotTake) {
+  ChatClient client = client_for(settings_for(oracle));
+  const auto complain = [](const std::string& text) {
+    return Oracle::status(400, Json{{"error", {{"message", text}}}}.dump());
+  };
+  oracle.misbehave({complain("response_format is not supported"),
+                    complain("logprobs: unknown field"),
+                    complain("Use 'max_completion_tokens' instead.")});
+  auto asked = questions(2);
+  for (ChatRequest& request : asked) {
+    request.schema = R"({"type": "object"})";
+    request.top_logprobs = 5;
+  }
+  for (const ChatResult& result : client.ask(asked)) EXPECT_EQ(result.status, AnswerStatus::ok);
+  const auto bodies = oracle.bodies();
+  ASSERT_EQ(bodies.size(), 5U) << "each is learnt once";
+  const Json first = Json::parse(bodies[0]), last = Json::parse(bodies[4]);
+  for (const char* key : {"response_format", "logprobs", "max_tokens"}) {
+    EXPECT_TRUE(first.contains(key)) << key;
+    EXPECT_FALSE(last.contains(key)) << key;
+  }
+  EXPECT_TRUE(last.contains("max_completion_tokens"));
+}
+
+TEST_F(ChatClientTest, AsksSeveralAtOnce) {
+  std::mutex mutex;
+  std::condition_variable arrived;
+  int n_waiting = 0;
+  bool met = false;
+  oracle.before_each = [&](const auto&) {
+    std::unique_lock lock(mutex);
+    met = met || ++n_waiting == 3;
+    arrived.notify_all();
+    arrived.wait_for(lock, std::chrono::seconds(20), [&] { return met; });
+  };
+  EndpointSettings settings = settings_for(oracle);
+  settings.concurrency = 3;
+  ChatClient client = client_for(settings);
+  client.ask(questions(6));
+  EXPECT_TRUE(met) << "three requests were never under way together";
+}
+
+TEST_F(ChatClientTest, AsksTheSameQuestionOnce) {
+  EndpointSettings settings = settings_for(oracle);
+  settings.concurrency = 4;
+  FileLedger ledger(dir_ / "ledger.jsonl");
+  ChatClient client = client_for(settings, &ledger);
+  const std::vector<ChatRequest> same(8, question(0));
+  const auto results = client.ask(same);
+  EXPECT_EQ(oracle.n_requests(), 1);
+  EXPECT_EQ(
+      std::count_if(results.begin(), results.end(), [](const auto& r) { return r.from_ledger; }),
+      7);
+  EXPECT_EQ(client.estimate(same).answered, 8U);
+  EXPECT_EQ(client.totals().at("test").answers, 8U);
+}
+
+TEST_F(ChatClientTest, StaysWithinTheBudget) {
+  Price price{.prompt = 1000, .cached = 1000, .completion = 2000};
+  FileLedger ledger(dir_ / "ledger.jsonl");
+  EndpointSettings settings = settings_for(oracle);
+  settings.concurrency = 3;
+  std::vector<ChatRequest> asked = questions(20);
+  for (ChatRequest& request : asked) request.max_tokens = 50;
+  {
+    Budget small({.money = 0.7}, price);
+    ChatClient client(settings, {}, small, &ledger, reporter);
+    EXPECT_GT(client.estimate(asked).money, 0.7);
+    EXPECT_THAT(thrown_by([&] { client.ask(asked); }), HasSubstr("might go beyond 0.7 USD"));
+    EXPECT_LE(small.money(), 0.7);
+    EXPECT_GT(small.money(), 0);
+    EXPECT_THAT(reporter.heard(), HasSubstr("USD"));
+  }
+  const int before = oracle.n_requests();
+  EXPECT_LT(before, 20);
+  EXPECT_GT(before, 0);
+  Budget large({.tokens = 1'000'000}, price);
+  ChatClient client(settings, {}, large, &ledger, reporter);
+  for (const ChatResult& result : client.ask(asked)) EXPECT_EQ(result.status, AnswerStatus::ok);
+  EXPECT_EQ(oracle.n_requests(), 20) << "what was answered before is not asked again";
+  EXPECT_EQ(ledger.entries.size(), 20U);
+  EXPECT_THROW(Budget({.money = 1}, {}), Error) << "money is limited, the price unknown";
+}
+
+TEST_F(ChatClientTest, StopLosesNoAnswerThatIsUnderWay) {
+  std::stop_source stop;
+  oracle.before_each = [&](const auto&) { stop.request_stop(); };
+  FileLedger ledger(dir_ / "ledger.jsonl");
+  ChatClient client(settings_for(oracle), {}, budget, &ledger, reporter, stop.get_token());
+  EXPECT_THAT(thrown_by([&] { client.ask(questions(5)); }), HasSubstr("stopped"));
+  EXPECT_EQ(oracle.n_requests(), 1);
+  EXPECT_EQ(ledger.entries.size(), 1U);
+
+  EndpointSettings impatient = settings_for(oracle);
+  impatient.stop_grace = milliseconds(0);
+  oracle.misbehave({oracle.silence()});
+  std::stop_source again;
+  oracle.before_each = [&](const auto&) { again.request_stop(); };
+  ChatClient other(impatient, {}, budget, &ledger, reporter, again.get_token());
+  EXPECT_THAT(thrown_by([&] { other.ask(std::vector{question(9)}); }), HasSubstr("stopped"));
+  EXPECT_EQ(ledger.entries.size(), 1U) << "given up, not recorded as failed";
+}
+
+TEST_F(ChatClientTest, ShowsTheKeyNowhere) {
+  const std::string secret = "sk-secret-0123456789";
+  write_file(dir_ / "key", secret + "\n");
+  FileLedger ledger(dir_ / "ledger.jsonl");
+  const auto echo = [](int status) {
+    return [=](const httplib::Request& request, httplib::Response& response) {
+      response.status = status;
+      const std::string got = request.get_header_value("Authorization");
+      if (status == 200)
+        Oracle::say(response, "you sent " + got);
+      else
+        response.set_content(Json{{"error", {{"message", "bad key " + got}}}}.dump(),
+                             "application/json");
+    };
+  };
+  oracle.misbehave({echo(200), echo(400), echo(500), echo(500), echo(500), echo(401)});
+  ChatClient client(settings_for(oracle), ApiKey::from_file(dir_ / "key"), budget, &ledger,
+                    reporter);
+  const auto results = client.ask(questions(3));
+  EXPECT_EQ(results[0].answer.content, "you sent Bearer [key]") << "it was sent";
+  EXPECT_EQ(results[1].status, AnswerStatus::failed);
+  EXPECT_THAT(results[1].detail, HasSubstr("[key]"));
+  EXPECT_THAT(results[2].detail, HasSubstr("[key]"));
+  EXPECT_THAT(thrown_by([&] { client.ask(std::vector{question(7)}); }),
+              HasSubstr("bad key Bearer [key]"));
+  for (const ChatResult& result : results) EXPECT_THAT(result.detail, Not(HasSubstr(secret)));
+  EXPECT_THAT(read_file(dir_ / "ledger.jsonl", 1 << 20), Not(HasSubstr(secret)));
+  EXPECT_THAT(reporter.heard(), Not(HasSubstr(secret)));
+}
+
+// Not of the fixture: the child must be made before this process has threads.
+TEST(ChatClientKilled, RunNeitherLosesNorRepeatsAPaidRequest) {
+  const fs::path path =
+      fs::temp_directory_path() / fmt::format("safesail_killed_ledger{}.jsonl", ::getpid());
+  fs::remove(path);
+  std::array<int, 2> url_pipe{};
+  ASSERT_EQ(::pipe(url_pipe.data()), 0);
+  const auto run = [&](const std::string& url) {
+    EndpointSettings settings;
+    settings.base_url = url;
+    settings.model = "oracle";
+    settings.concurrency = 1;
+    FileLedger ledger(path);
+    Budget budget({}, {});
+    SilentReporter silent;
+    ChatClient client(settings, {}, budget, &ledger, silent);
+    return client.ask(questions(9));
+  };
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    std::array<char, 64> url{};
+    if (::read(url_pipe[0], url.data(), url.size() - 1) > 0) run(url.data());
+    ::_exit(0);
+  }
+  Oracle oracle;
+  std::atomic<int> n_seen = 0;
+  oracle.before_each = [&](const auto&) {
+    if (++n_seen == 5) ::kill(child, SIGKILL);
+  };
+  // The fifth request is never answered, so the endpoint does not charge for it.
+  const Oracle::Misdeed well = [&](const auto& request, auto& response) {
+    oracle.answer(request, response);
+  };
+  oracle.misbehave({well, well, well, well, Oracle::hang_up()});
+  const std::string url = oracle.url();
+  ASSERT_EQ(::write(url_pipe[1], url.data(), url.size()), static_cast<ssize_t>(url.size()));
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << "the run ended before it was killed";
+
+  const auto results = run(url);
+  for (const ChatResult& result : results) EXPECT_EQ(result.status, AnswerStatus::ok);
+  EXPECT_EQ(oracle.n_answered(), 9) << "each of the 9 questions is paid for once";
+  EXPECT_EQ(FileLedger(path).entries.size(), 9U);
+  ::close(url_pipe[0]);
+  ::close(url_pipe[1]);
+  fs::remove(path);
+}
+
+}  // namespace
+}  // namespace safesail
