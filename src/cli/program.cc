@@ -88,6 +88,8 @@ int run_program(int argc, char** argv) {
   add_train_command(app, session);
   add_evaluate_command(app, session);
   add_sae_commands(app, session);
+  add_atlas_commands(app, session);
+  add_select_command(app, session);
 
   try {
     app.parse(argc, argv);

@@ -24,6 +24,7 @@ struct Session {
 };
 
 // Each adds its subcommands to `app`; the callbacks set `session.action`.
+void add_atlas_commands(CLI::App& app, Session& session);
 void add_demo_command(CLI::App& app, Session& session);
 void add_doctor_command(CLI::App& app, Session& session);
 void add_generate_command(CLI::App& model, Session& session);
@@ -32,6 +33,7 @@ void add_harvest_command(CLI::App& app, Session& session);
 void add_run_command(CLI::App& app, Session& session);
 void add_train_command(CLI::App& app, Session& session);
 void add_evaluate_command(CLI::App& app, Session& session);
+void add_select_command(CLI::App& app, Session& session);
 void add_sae_commands(CLI::App& app, Session& session);
 void add_sae_convert_command(CLI::App& sae, Session& session);
 

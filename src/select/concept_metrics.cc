@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "select/sign_test.h"
+#include "select/significance.h"
 
 namespace safesail {
 namespace {
@@ -62,12 +62,10 @@ Discordance discordance(const PairFiring& firing, const Concept& one) {
   return result;
 }
 
-/// The numbers that a labelling of the pairs gives: I_CDF, then L_{0,t} for each threshold.
-using Numbers = std::array<double, 1 + kThresholds.size()>;
-
-Numbers numbers(const std::vector<std::int64_t>& n_forward, std::size_t n_pairs,
-                std::int64_t n_features) {
-  Numbers result{};
+/// What a labelling of the pairs gives.
+MetricNumbers numbers(const std::vector<std::int64_t>& n_forward, std::size_t n_pairs,
+                      std::int64_t n_features) {
+  MetricNumbers result{};
   for (const std::int64_t n : n_forward) {
     const double share = static_cast<double>(n) / static_cast<double>(n_pairs);
     result[0] += share / static_cast<double>(n_features);
@@ -85,14 +83,23 @@ std::pair<double, double> middle(std::vector<double> values) {
   return {at(0.025), at(0.975)};
 }
 
+Estimate with_standard_error(double value, const std::vector<double>& drawn) {
+  double mean = 0, square = 0;
+  for (const double one : drawn) mean += one / static_cast<double>(drawn.size());
+  for (const double one : drawn) square += (one - mean) * (one - mean);
+  const double error = std::sqrt(square / static_cast<double>(drawn.size() - 1));
+  return {.value = value, .low = value - 1.96 * error, .high = value + 1.96 * error};
+}
+
 struct Resampled {
-  std::vector<Numbers> swapped, drawn;
+  std::vector<MetricNumbers> swapped, drawn;
   std::vector<double> reverse;  ///< reverse I_CDF of the drawn pairs
 };
 
-Resampled resample(const Discordance& pairs, std::int64_t n_features, const MetricsConfig& config) {
+Resampled resample(const Discordance& pairs, std::int64_t n_features, const Concept& one,
+                   const MetricsConfig& config) {
   const std::size_t n_pairs = pairs.forward.size();
-  Rng rng(config.seed, "label swap and pairs");
+  Rng rng(config.seed, "resamples of " + one.name + " in " + one.language);
   Resampled result;
   std::vector<std::int64_t> count(pairs.features.size());
   const auto add = [&](const std::vector<std::int32_t>& places) {
@@ -118,16 +125,10 @@ Resampled resample(const Discordance& pairs, std::int64_t n_features, const Metr
   return result;
 }
 
-AgainstNull against_null(double observed, const Resampled& resampled, std::size_t number) {
-  std::vector<double> null, drawn;
-  for (const Numbers& numbers : resampled.swapped) null.push_back(numbers[number]);
-  for (const Numbers& numbers : resampled.drawn) drawn.push_back(numbers[number]);
-  AgainstNull result;
-  result.observed.value = observed;
-  std::tie(result.observed.low, result.observed.high) = middle(drawn);
-  for (const double value : null) result.null_mean += value / static_cast<double>(null.size());
-  std::tie(result.null_low, result.null_high) = middle(null);
-  return result;
+std::vector<double> column(const std::vector<MetricNumbers>& rows, std::size_t number) {
+  std::vector<double> values;
+  for (const MetricNumbers& row : rows) values.push_back(row[number]);
+  return values;
 }
 
 /// Effects of the features in `tested`, filled in.
@@ -178,9 +179,19 @@ std::vector<FeatureContrast> test_features(const PairFiring& firing, const Conce
 
 }  // namespace
 
+AgainstNull against_null(double observed, const std::vector<double>& drawn,
+                         const std::vector<double>& swapped) {
+  AgainstNull result;
+  result.observed = with_standard_error(observed, drawn);
+  for (const double value : swapped)
+    result.null_mean += value / static_cast<double>(swapped.size());
+  std::tie(result.null_low, result.null_high) = middle(swapped);
+  return result;
+}
+
 ConceptMetrics concept_metrics(const PairFiring& firing, const Concept& one,
                                const MetricsConfig& config) {
-  SAFESAIL_CHECK(!one.pairs.empty() && config.n_resamples > 0);
+  SAFESAIL_CHECK(!one.pairs.empty() && config.n_resamples > 1);
   const Discordance pairs = discordance(firing, one);
   std::vector<std::int64_t> n_forward(pairs.features.size());
   double n_reverse = 0;
@@ -189,18 +200,23 @@ ConceptMetrics concept_metrics(const PairFiring& firing, const Concept& one,
   for (const auto& places : pairs.backward) n_reverse += static_cast<double>(places.size());
 
   ConceptMetrics result{.n_pairs = one.pairs.size()};
-  const Numbers observed = numbers(n_forward, result.n_pairs, firing.n_features());
-  const Resampled resampled = resample(pairs, firing.n_features(), config);
-  result.i_cdf = against_null(observed[0], resampled, 0);
-  for (std::size_t t = 0; t < kThresholds.size(); ++t)
-    result.l0[t] = against_null(observed[1 + t], resampled, 1 + t);
+  const MetricNumbers observed = numbers(n_forward, result.n_pairs, firing.n_features());
+  Resampled resampled = resample(pairs, firing.n_features(), one, config);
+  const auto judge = [&](std::size_t number) {
+    return against_null(observed[number], column(resampled.drawn, number),
+                        column(resampled.swapped, number));
+  };
+  result.i_cdf = judge(0);
+  for (std::size_t t = 0; t < kThresholds.size(); ++t) result.l0_t[t] = judge(1 + t);
   result.reverse_i_cdf.value =
       n_reverse / static_cast<double>(result.n_pairs) / static_cast<double>(firing.n_features());
-  std::tie(result.reverse_i_cdf.low, result.reverse_i_cdf.high) = middle(resampled.reverse);
   const auto n_as_large = std::ranges::count_if(
-      resampled.swapped, [&](const Numbers& swapped) { return swapped[0] >= observed[0]; });
+      resampled.swapped, [&](const MetricNumbers& swapped) { return swapped[0] >= observed[0]; });
   result.p_value =
       static_cast<double>(1 + n_as_large) / static_cast<double>(1 + resampled.swapped.size());
+
+  result.drawn = std::move(resampled.drawn);
+  result.swapped = std::move(resampled.swapped);
 
   result.tested = test_features(firing, one, pairs, config);
   for (const FeatureContrast& contrast : result.tested)

@@ -23,8 +23,9 @@ namespace safesail {
 
 /// The t at which L_{0,t} is taken.
 inline constexpr std::array kThresholds = {0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
-/// The t that recommendations go by: features that distinguish most pairs.
-inline constexpr std::size_t kHalf = 5;
+/// Place in kThresholds of the t that recommendations go by: features that distinguish more than a
+/// fifth of the pairs.
+inline constexpr std::size_t kTelling = 2;
 
 struct MetricsConfig {
   std::size_t n_resamples = 200;  ///< label swaps for the null, and pairs for the intervals
@@ -46,7 +47,9 @@ struct FeatureContrast {
   double effect = 0;
 };
 
-/// An observed value, its interval over pairs, and the label-swap null of it.
+/// An observed value, its interval over pairs, and the label-swap null of it. The interval is
+/// +- 1.96 bootstrap standard errors: percentiles would lie too high, since pairs drawn twice
+/// lift features over a threshold.
 struct AgainstNull {
   Estimate observed;
   double null_mean = 0, null_low = 0, null_high = 0;  ///< 2.5 % and 97.5 %
@@ -54,17 +57,26 @@ struct AgainstNull {
   double excess() const { return observed.value - null_mean; }
 };
 
+/// I_CDF, then L_{0,t} at each threshold.
+using MetricNumbers = std::array<double, 1 + kThresholds.size()>;
+
+/// `observed` against draws of the pairs and swaps of their labels.
+AgainstNull against_null(double observed, const std::vector<double>& drawn,
+                         const std::vector<double>& swapped);
+
 struct ConceptMetrics {
   std::size_t n_pairs = 0;
   AgainstNull i_cdf;
   Estimate reverse_i_cdf;  ///< counterpart instead of concept
   /// Share of label swaps with an I_CDF at least as large as the observed one, itself counted.
   double p_value = 1;
-  std::array<AgainstNull, kThresholds.size()> l0;
+  std::array<AgainstNull, kThresholds.size()> l0_t;
   /// Features under false discovery control: q <= the rate, by rising q, then falling n_forward.
   std::vector<FeatureContrast> candidates;
   /// All tested features, by index.
   std::vector<FeatureContrast> tested;
+  /// The resamples behind the intervals and the null, for means over concepts.
+  std::vector<MetricNumbers> drawn, swapped;
 };
 
 ConceptMetrics concept_metrics(const PairFiring& firing, const Concept& one,

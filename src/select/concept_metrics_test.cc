@@ -29,9 +29,9 @@ TEST(ConceptMetrics, ByHand) {
   const ConceptMetrics metrics = concept_metrics(firing, all_pairs(2), {.min_discordant = 1});
   EXPECT_DOUBLE_EQ(metrics.i_cdf.observed.value, (1 + 0.5) / 4);
   EXPECT_DOUBLE_EQ(metrics.reverse_i_cdf.value, 0.5 / 4);
-  EXPECT_EQ(metrics.l0[0].observed.value, 2);
-  EXPECT_EQ(metrics.l0[kHalf].observed.value, 1);
-  EXPECT_EQ(metrics.l0[9].observed.value, 1);
+  EXPECT_EQ(metrics.l0_t[0].observed.value, 2);
+  EXPECT_EQ(metrics.l0_t[5].observed.value, 1);
+  EXPECT_EQ(metrics.l0_t[9].observed.value, 1);
   // Exchanging sides: each discordant (pair, feature) counts in half of the swaps.
   // 200 swaps of two pairs with 2 and 2 discordant features: the standard error of the mean is
   // below .25 / sqrt(200) = .018 of a feature's share.
@@ -57,7 +57,7 @@ TEST(ConceptMetrics, ICdfIsTheAreaUnderTheCurve) {
   }
   const ConceptMetrics metrics = concept_metrics(firing, all_pairs(n_pairs), {});
   double area = 0;
-  for (const AgainstNull& l0 : metrics.l0) area += 0.1 * l0.observed.value / 50;
+  for (const AgainstNull& l0 : metrics.l0_t) area += 0.1 * l0.observed.value / 50;
   EXPECT_NEAR(metrics.i_cdf.observed.value, area, 1e-12);
 }
 
@@ -105,8 +105,8 @@ TEST(ConceptMetrics, FindsPlantedFeaturesAndFewOthers) {
     n_false += wrong;
     EXPECT_LE(metrics.p_value, 1.0 / 201 + 1e-12);
     EXPECT_GT(metrics.i_cdf.observed.low, metrics.i_cdf.null_high);
-    EXPECT_NEAR(metrics.l0[kHalf].observed.value, Planted::kPlanted, 3) << "run " << run;
-    EXPECT_LE(metrics.l0[kHalf].null_mean, 10);
+    EXPECT_NEAR(metrics.l0_t[5].observed.value, Planted::kPlanted, 3) << "run " << run;
+    EXPECT_LE(metrics.l0_t[5].null_mean, 10);
   }
   // The stated share, 10 %, in expectation; about 120 false ones of 1,320 in 20 runs vary by 11.
   EXPECT_LE(n_false / (n_false + n_found), 0.1 + 3 * std::sqrt(120.0) / 1320);

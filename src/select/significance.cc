@@ -1,4 +1,4 @@
-#include "select/sign_test.h"
+#include "select/significance.h"
 
 #include <algorithm>
 #include <cmath>

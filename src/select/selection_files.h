@@ -1,0 +1,42 @@
+// What selection leaves in a run's `select/` folder; format: docs/selection.md.
+//
+//   metrics.jsonl         a line an SAE and concept
+//   candidates.jsonl      a line a feature and concept, under false discovery control
+//   lists.json            {SAE: {concept: ["15_1234", ...]}}, in the published LAYER_INDEX form
+//   recommendation.json   the configuration to go on with, why, and the ranking
+//   report.html           the table and the figure of the paper, with intervals
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "select/selection.h"
+
+namespace safesail {
+
+/// Each file atomically; the folder is made. `facts` say in the report what was selected from what.
+void write_selection(const fs::path& folder, const FeatureSelection& selection,
+                     const std::vector<std::pair<std::string, std::string>>& facts);
+
+std::string selection_html(const FeatureSelection& selection,
+                           const std::vector<std::pair<std::string, std::string>>& facts);
+
+/// A feature that stands for a concept.
+struct Candidate {
+  std::string sae;  ///< name in the run
+  std::string concept_, domain, subclass, language;
+  FeatureContrast contrast;
+  std::int64_t n_pairs = 0;
+};
+
+struct SelectionResult {
+  Configuration chosen;
+  std::string reason;
+  std::vector<Candidate> candidates;  ///< of all SAEs
+};
+
+/// Reads candidates.jsonl and recommendation.json back.
+SelectionResult read_selection(const fs::path& folder);
+
+}  // namespace safesail
