@@ -3,13 +3,15 @@
 //                                                 SHAPE: d,F,k,B, e.g. 2048,20480,200,4096
 // Random unit-norm decoder, normal tokens: every feature fires about equally often, which is the
 // worst case for the caches. The median of N steps is printed (default 5, after one warm-up), and
-// the memory that the trainer took at its highest beside weights and Adam's moments.
+// the memory that the trainer took at its highest, as a multiple of weights and Adam's moments.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <fmt/format.h>
+#include <fstream>
+#include <malloc.h>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,11 +51,18 @@ at::Tensor normal_tokens(std::int64_t n, std::int64_t d) {
   return z.to(at::kBFloat16);
 }
 
+// Gives back what earlier cases left unused and forgets how high the memory was; what is left.
+std::uint64_t restart_peak() {
+  malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << 5;
+  return resident_memory_bytes();
+}
+
 void bench(const Shape& shape, std::string_view architecture, const std::string& name,
            const TrainerOptions& options, int n_steps) {
   const SaeSpec spec = trained_spec(architecture, shape.d, shape.n_features, shape.k);
   const at::Tensor z = normal_tokens(shape.batch, shape.d);
-  const std::uint64_t before = resident_memory_bytes();
+  const std::uint64_t before = restart_peak();
   SaeTrainer trainer(Sae::random(spec, identity_transform(shape.d), 1), options);
   trainer.step(z, {.lr = 1e-4});
   std::vector<StepSeconds> runs;
@@ -67,7 +76,7 @@ void bench(const Shape& shape, std::string_view architecture, const std::string&
       architecture, name, shape.d, shape.n_features, shape.k, shape.batch,
       double(shape.batch) / s.total, 1e3 * s.total, 1e3 * runs.front().total, share(s.prepare),
       share(s.encode), share(s.refine), share(s.decode), share(s.backward), share(s.adam),
-      double(resident_memory_bytes() - before) /
+      double(peak_memory_bytes() - before) /
           double(3 * sizeof(float) * 2 * std::uint64_t(shape.d * shape.n_features)));
   std::fflush(stdout);
 }

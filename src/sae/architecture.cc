@@ -24,8 +24,8 @@ double Architecture::sparsity_loss(const StepView&, const CodePairs&, double) co
   return 0;
 }
 
-void Architecture::backward(const StepView&, double, std::int64_t, std::int64_t, CodePairs&,
-                            std::span<const float>, std::span<float* const>) const {}
+void Architecture::backward(const StepView&, double, std::int64_t, FeaturePairs,
+                            std::span<float>) const {}
 
 void Architecture::after_step(TrainerState&, const TrainerOptions&, const StepFacts&) const {}
 

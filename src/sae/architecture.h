@@ -39,6 +39,13 @@ struct StepFacts {
   std::int64_t n_tokens = 0;
 };
 
+/// The pairs of one feature on the way back.
+struct FeaturePairs {
+  std::span<const float> pre, values;
+  std::span<const float> by_gate;  ///< with pre_reconstructs(): gradients of that by pre
+  std::span<float> gradients;
+};
+
 /// The same step in plain LibTorch; `own` are the architecture's parameters, in its order.
 struct DenseView {
   StepView step;
@@ -71,18 +78,16 @@ class Architecture {
   /// The pairs of the step with their pre-activations; all that get a value or a gradient.
   virtual void select(const StepView& step, const EncoderWeights& encoder,
                       const PreparedTokens& tokens, EncodeScratch& scratch,
-                      SparseCodes& pairs) const = 0;
-  /// Sets pairs.values where they are not pre.
+                      CodePairs& pairs) const = 0;
+  /// Fills pairs.activated where what is decoded is not pre.
   virtual void activate(const TrainerState& state, CodePairs& pairs) const;
   /// The sparsity term of the loss, `l0` being the mean active features.
   virtual double sparsity_loss(const StepView& step, const CodePairs& pairs, double l0) const;
-  /// Features [first, last): turns pairs.gradients from gradients by the values into gradients by
-  /// pre, the sparsity term's included; own[i][f - first] gets the gradients of own parameters.
-  /// `by_gate`, for pre_reconstructs(): gradients of the second reconstruction by pre. Called for
-  /// disjoint ranges from several threads.
-  virtual void backward(const StepView& step, double l0, std::int64_t first, std::int64_t last,
-                        CodePairs& pairs, std::span<const float> by_gate,
-                        std::span<float* const> own) const;
+  /// Turns pairs.gradients from gradients by the values into gradients by pre, the sparsity term's
+  /// included; own[i] gets the gradient of the feature's i-th own parameter. Called for different
+  /// features from several threads.
+  virtual void backward(const StepView& step, double l0, std::int64_t feature, FeaturePairs pairs,
+                        std::span<float> own) const;
 
   /// Dense: codes [n_tokens, n_features], and the terms of the loss beside the reconstruction (may
   /// stay undefined).

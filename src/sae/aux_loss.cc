@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <algorithm>
 
+#include "sae/keep.h"
 #include "sae/kernels/sparse_rows.h"
 #include "sae/kernels/vectors.h"
 
@@ -44,18 +45,17 @@ double AuxLoss::forward(const TrainerState& state, const PreparedTokens& tokens,
   const std::int64_t k = std::min(wanted, n_dead);
   const EncoderWeights encoder{tokens.d(), n_dead, w_enc_.data(), b_enc_.data(),
                                w_enc_bf16_.data()};
-  candidates_top_k(encoder, tokens, options.selection, k, scratch_);
-  keep_top_k(scratch_.candidates, k, CodeOrder::any, codes_);
-  pairs_.assign(codes_, n_dead);
-
   const std::int64_t n_tokens = tokens.n_tokens();
+  candidates_top_k(encoder, tokens, options.selection, k, scratch_, pairs_);
+  keep_top_k(k, n_tokens, pairs_);
+
   residual_.resize(n_tokens, d);
   std::vector<double> squares(std::size_t(residual_.n_blocks()));
   at::parallel_for(0, residual_.n_blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
       const std::int64_t size = n_tokens * kBlockColumns;
       std::copy_n(residual.block(b), size, residual_.block(b));
-      pair_spread(pairs_.by_feature, 0, n_dead, pairs_.values.data(), w_dec_.data(), b, residual_);
+      pair_spread(pairs_.by_feature, 0, n_dead, pairs_.pre.data(), 1, w_dec_.data(), b, residual_);
       squares[std::size_t(b)] = sum_of_squares(residual_.block(b), size);
     }
   });
@@ -66,18 +66,21 @@ double AuxLoss::forward(const TrainerState& state, const PreparedTokens& tokens,
 }
 
 void AuxLoss::add_gradients(std::int64_t first, std::int64_t last, const PreparedTokens& tokens,
-                            float* w_dec_gradient, float* w_enc_gradient, float* b_enc_gradient) {
+                            float* w_dec_gradient, float* w_enc_gradient,
+                            float* b_enc_gradient) const {
   const auto begin = std::ranges::lower_bound(dead_, first) - dead_.begin();
   const auto end = std::ranges::lower_bound(dead_, last) - dead_.begin();
   const std::int64_t d_in = tokens.d(), d_out = residual_.n_columns();
   // A few features at a time, so that the rows stay small however many are dead.
   constexpr std::int64_t kRows = 64;
   std::vector<float> w_dec(std::size_t(kRows * d_out)), w_enc(std::size_t(kRows * d_in));
-  std::vector<float> b_enc(kRows);
+  std::vector<float> b_enc(kRows), gradients;
   for (std::int64_t low = begin; low < end; low += kRows) {
     const std::int64_t high = std::min(low + kRows, std::int64_t(end));
-    value_gradients(pairs_, low, high, w_dec_.data(), residual_, scale_, w_dec.data());
-    encoder_gradients(pairs_, low, high, tokens.columns, w_enc.data(), b_enc.data());
+    gradients.resize(pairs_.by_feature.of(low, high).size());
+    value_gradients(pairs_, low, high, w_dec_.data(), residual_, scale_, gradients, w_dec.data());
+    encoder_gradients(pairs_.by_feature, low, high, gradients, tokens.columns, w_enc.data(),
+                      b_enc.data());
     for (std::int64_t i = low; i < high; ++i) {
       const std::int64_t row = dead_[std::size_t(i)] - first;
       add_scaled(1, w_dec.data() + (i - low) * d_out, d_out, w_dec_gradient + row * d_out);

@@ -26,7 +26,7 @@ class AuxLoss {
   /// Adds the gradients of the dead among features [first, last) to rows that start at `first`.
   /// Threads may call it for disjoint ranges.
   void add_gradients(std::int64_t first, std::int64_t last, const PreparedTokens& tokens,
-                     float* w_dec_gradient, float* w_enc_gradient, float* b_enc_gradient);
+                     float* w_dec_gradient, float* w_enc_gradient, float* b_enc_gradient) const;
 
  private:
   void gather(const TrainerState& state, Selection selection);
@@ -36,7 +36,6 @@ class AuxLoss {
   std::vector<float> b_enc_;
   Aligned<std::uint16_t> w_enc_bf16_;
   EncodeScratch scratch_;
-  SparseCodes codes_;
   CodePairs pairs_;
   ColumnBlocks residual_;  ///< what the dead features say, minus what was left over
   float scale_ = 0;        ///< of gradients

@@ -1,29 +1,50 @@
 // The (token, feature) pairs of some codes in feature order: what the sparse kernels walk through.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "sae/sae.h"
-
 namespace safesail {
 
-/// Pairs of feature f are [offsets[f], offsets[f + 1]), by rising token. Immutable once built.
+/// Numbers of pairs, for loops: first, first + 1, ... last - 1.
+struct PairRange {
+  struct Iterator {
+    std::size_t pair;
+    std::size_t operator*() const { return pair; }
+    Iterator& operator++() {
+      ++pair;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return pair != other.pair; }
+  };
+  std::size_t first, last;
+
+  Iterator begin() const { return {first}; }
+  Iterator end() const { return {last}; }
+  std::size_t size() const { return last - first; }
+};
+
+/// Pairs of feature f are [offsets[f], offsets[f + 1]), by rising token.
 struct ByFeature {
   std::vector<std::int64_t> offsets;  ///< [n_features + 1]
   std::vector<std::int32_t> tokens;   ///< [n_pairs]
-  std::vector<std::int32_t> slots;    ///< [n_pairs] where the pair stands in the codes
 
   std::int64_t n_features() const { return std::int64_t(offsets.size()) - 1; }
   std::int64_t n_pairs() const { return offsets.back(); }
+  std::size_t begin_of(std::int64_t feature) const {
+    return std::size_t(offsets[std::size_t(feature)]);
+  }
+  /// The pairs of features [first, last), or of one.
+  PairRange of(std::int64_t first, std::int64_t last) const {
+    return {begin_of(first), begin_of(last)};
+  }
+  PairRange of(std::int64_t feature) const { return of(feature, feature + 1); }
 
   /// Cuts features [first, last) into `n_parts` of about equal work (some may be empty), at
   /// multiples of `step`; returns n_parts + 1 borders.
   std::vector<std::int64_t> split(std::int64_t first, std::int64_t last, std::int64_t n_parts,
                                   std::int64_t step = 1) const;
 };
-
-/// Reuses the memory of `out`. At most 2^31 - 1 pairs.
-void sort_by_feature(const SparseCodes& codes, std::int64_t n_features, ByFeature& out);
 
 }  // namespace safesail

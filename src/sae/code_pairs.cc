@@ -1,41 +1,80 @@
 #include "sae/code_pairs.h"
 
+#include <ATen/Parallel.h>
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "sae/code_key.h"
 #include "sae/kernels/sparse_rows.h"
 
 namespace safesail {
 
-void CodePairs::assign(const SparseCodes& codes, std::int64_t n_features) {
-  sort_by_feature(codes, n_features, by_feature);
-  const auto n_pairs = std::size_t(by_feature.n_pairs());
-  pre.resize(n_pairs);
-  gradients.resize(n_pairs);
-  for (std::size_t p = 0; p < n_pairs; ++p) pre[p] = codes.values[std::size_t(by_feature.slots[p])];
-  values = pre;
+void sort_by_feature(const SparseCodes& codes, std::int64_t n_features, CodePairs& out) {
+  ByFeature& by_feature = out.by_feature;
+  by_feature.offsets.assign(std::size_t(n_features) + 1, 0);
+  for (const std::int32_t feature : codes.indices) ++by_feature.offsets[std::size_t(feature) + 1];
+  for (std::size_t f = 0; f < std::size_t(n_features); ++f)
+    by_feature.offsets[f + 1] += by_feature.offsets[f];
+  by_feature.tokens.resize(codes.indices.size());
+  out.pre.resize(codes.indices.size());
+  // offsets[f] serves as the write position of f and ends at the start of f + 1; shifted back
+  // below.
+  for (std::size_t token = 0; token < std::size_t(codes.n_tokens()); ++token) {
+    for (auto i = std::size_t(codes.offsets[token]); i < std::size_t(codes.offsets[token + 1]);
+         ++i) {
+      const auto place = std::size_t(by_feature.offsets[std::size_t(codes.indices[i])]++);
+      by_feature.tokens[place] = std::int32_t(token);
+      if (!codes.values.empty()) out.pre[place] = codes.values[i];
+    }
+  }
+  std::copy_backward(by_feature.offsets.begin(), by_feature.offsets.end() - 1,
+                     by_feature.offsets.end());
+  by_feature.offsets[0] = 0;
+  out.activated.clear();
 }
 
-void value_gradients(CodePairs& pairs, std::int64_t first, std::int64_t last, const float* w_dec,
-                     const ColumnBlocks& residual, float scale, float* w_dec_gradient) {
-  pair_dots_and_sums(pairs.by_feature, first, last, w_dec, pairs.values.data(), residual,
-                     pairs.gradients.data(), w_dec_gradient);
+SparseCodes codes_of(const CodePairs& pairs, std::int64_t n_tokens) {
+  KeysByToken keys(pairs, n_tokens);
+  SparseCodes codes;
+  codes.offsets = keys.offsets;
+  codes.indices.resize(keys.keys.size());
+  codes.values.resize(keys.keys.size());
+  at::parallel_for(0, n_tokens, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      const std::span<std::uint64_t> token = keys.of(t);
+      std::ranges::sort(token, std::greater<>());
+      auto i = std::size_t(codes.offsets[std::size_t(t)]);
+      for (const std::uint64_t key : token) {
+        codes.indices[i] = feature_of(key);
+        codes.values[i++] = value_of(key);
+      }
+    }
+  });
+  return codes;
+}
+
+void value_gradients(const CodePairs& pairs, std::int64_t first, std::int64_t last,
+                     const float* w_dec, const ColumnBlocks& residual, float scale,
+                     std::span<float> gradients, float* w_dec_gradient) {
+  pair_dots_and_sums(pairs.by_feature, first, last, w_dec,
+                     pairs.values().data() + pairs.by_feature.begin_of(first), residual,
+                     gradients.data(), w_dec_gradient);
   const std::int64_t n = (last - first) * residual.n_columns();
   for (std::int64_t i = 0; i < n; ++i) w_dec_gradient[i] *= scale;
-  const std::vector<std::int64_t>& offsets = pairs.by_feature.offsets;
-  for (auto p = std::size_t(offsets[std::size_t(first)]);
-       p < std::size_t(offsets[std::size_t(last)]); ++p)
-    pairs.gradients[p] *= scale;
+  for (float& gradient : gradients) gradient *= scale;
 }
 
-void encoder_gradients(const CodePairs& pairs, std::int64_t first, std::int64_t last,
-                       const ColumnBlocks& tokens, float* w_enc_gradient, float* b_enc_gradient) {
-  const std::vector<std::int64_t>& offsets = pairs.by_feature.offsets;
+void encoder_gradients(const ByFeature& pairs, std::int64_t first, std::int64_t last,
+                       std::span<const float> gradients, const ColumnBlocks& tokens,
+                       float* w_enc_gradient, float* b_enc_gradient) {
+  auto gradient = gradients.begin();
   for (std::int64_t f = first; f < last; ++f) {
-    float sum = 0;
-    for (auto p = std::size_t(offsets[std::size_t(f)]);
-         p < std::size_t(offsets[std::size_t(f) + 1]); ++p)
-      sum += pairs.gradients[p];
-    b_enc_gradient[f - first] = sum;
+    const auto end = gradient + std::ptrdiff_t(pairs.of(f).size());
+    b_enc_gradient[f - first] = std::accumulate(gradient, end, 0.0f);
+    gradient = end;
   }
-  pair_sums(pairs.by_feature, first, last, pairs.gradients.data(), tokens, w_enc_gradient);
+  pair_sums(pairs, first, last, gradients.data(), tokens, w_enc_gradient);
 }
 
 }  // namespace safesail

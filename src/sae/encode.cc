@@ -4,10 +4,8 @@
 #include <ATen/Parallel.h>
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cmath>
 #include <fmt/format.h>
-#include <functional>
 
 #include "base/error.h"
 #include "sae/kernels/above.h"
@@ -52,7 +50,8 @@ void visit_rows(const T* x, const at::Tensor& shape, const Affine& affine, Visit
   });
   if (!all_finite) {
     bad_input("activations", "expected finite numbers, got NaN or infinity",
-              "look at the model that made them; in half precision large activations overflow");
+              "look at the model that made them; in half precision large "
+              "activations overflow");
   }
 }
 
@@ -126,66 +125,21 @@ void join_tiles(const EncoderWeights& encoder, const PreparedTokens& tokens, Sel
   });
 }
 
-// A positive value and its feature as one number: larger is better, and of equal values the one
-// with the lower feature. Positive floats order like their bits.
-std::uint64_t key_of(float value, std::int32_t feature) {
-  return std::uint64_t{std::bit_cast<std::uint32_t>(value)} << 32 | ~std::uint32_t(feature);
-}
-float value_of(std::uint64_t key) {
-  return std::bit_cast<float>(std::uint32_t(key >> 32));
-}
-std::int32_t feature_of(std::uint64_t key) {
-  return std::int32_t(~std::uint32_t(key));
-}
-
-// codes = for each token what choose(token's candidates as keys) leaves of them.
-template <class Choose>
-void keep_by_token(const SparseCodes& candidates, SparseCodes& codes, Choose choose) {
-  const std::int64_t n_tokens = candidates.n_tokens();
-  // Chosen in place of the candidates' room, then moved together.
-  std::vector<std::uint64_t> chosen(candidates.indices.size());
-  std::vector<std::int64_t> counts(static_cast<std::size_t>(n_tokens));
-  at::parallel_for(0, n_tokens, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (auto t = std::size_t(begin); t < std::size_t(end); ++t) {
-      std::uint64_t* const first = chosen.data() + candidates.offsets[t];
-      counts[t] = choose(candidates.offsets[t], candidates.offsets[t + 1], first);
-    }
-  });
-  codes.offsets.assign(1, 0);
-  for (const std::int64_t count : counts) codes.offsets.push_back(codes.offsets.back() + count);
-  codes.indices.resize(std::size_t(codes.n_active()));
-  codes.values.resize(codes.indices.size());
-  at::parallel_for(0, n_tokens, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (auto t = std::size_t(begin); t < std::size_t(end); ++t) {
-      const std::uint64_t* key = chosen.data() + candidates.offsets[t];
-      for (auto i = std::size_t(codes.offsets[t]); i < std::size_t(codes.offsets[t + 1]); ++i) {
-        codes.indices[i] = feature_of(*key);
-        codes.values[i] = value_of(*key++);
-      }
-    }
-  });
-}
-
-// The values of all candidates in f32: step 2.
-void refine(const EncoderWeights& encoder, const PreparedTokens& tokens, EncodeScratch& scratch) {
+// The candidates as pairs with their pre-activations in f32: step 2.
+void refine(const EncoderWeights& encoder, const PreparedTokens& tokens, EncodeScratch& scratch,
+            CodePairs& pairs) {
   const PhaseTimer timer(scratch.refine_seconds);
-  const ByFeature& pairs = scratch.pairs;
-  SparseCodes& candidates = scratch.candidates;
-  sort_by_feature(candidates, encoder.n_features, scratch.pairs);
-  scratch.dots.reserve_zeros(std::size_t(pairs.n_pairs()));
-  candidates.values.resize(candidates.indices.size());
+  sort_by_feature(scratch.candidates, encoder.n_features, pairs);
+  const ByFeature& by_feature = pairs.by_feature;
   const std::vector<std::int64_t> borders =
-      pairs.split(0, encoder.n_features, at::get_num_threads());
+      by_feature.split(0, encoder.n_features, at::get_num_threads());
   at::parallel_for(
       0, std::int64_t(borders.size()) - 1, 1, [&](std::int64_t begin, std::int64_t end) {
         const std::int64_t first = borders[std::size_t(begin)], last = borders[std::size_t(end)];
-        pair_dots(pairs, first, last, encoder.w, tokens.columns, scratch.dots.data());
-        for (std::int64_t f = first; f < last; ++f) {
-          for (auto p = std::size_t(pairs.offsets[std::size_t(f)]);
-               p < std::size_t(pairs.offsets[std::size_t(f) + 1]); ++p) {
-            candidates.values[std::size_t(pairs.slots[p])] = scratch.dots[p] + encoder.bias[f];
-          }
-        }
+        pair_dots(by_feature, first, last, encoder.w, tokens.columns,
+                  pairs.pre.data() + by_feature.begin_of(first));
+        for (std::int64_t f = first; f < last; ++f)
+          for (const std::size_t p : by_feature.of(f)) pairs.pre[p] += encoder.bias[f];
       });
 }
 
@@ -229,7 +183,8 @@ Aligned<std::uint16_t> round_encoder(std::span<const float> w) {
 }
 
 void candidates_top_k(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                      Selection selection, std::int64_t k, EncodeScratch& scratch) {
+                      Selection selection, std::int64_t k, EncodeScratch& scratch,
+                      CodePairs& pairs) {
   const std::int64_t n_kept = std::min(k + k / 16 + 8, encoder.n_features);
   join_tiles(encoder, tokens, selection, scratch.candidates,
              [&]<class T>(const T* rows, const T* w, at::ScalarType type, std::int64_t first,
@@ -248,11 +203,12 @@ void candidates_top_k(const EncoderWeights& encoder, const PreparedTokens& token
                }
                return found;
              });
-  refine(encoder, tokens, scratch);
+  refine(encoder, tokens, scratch, pairs);
 }
 
 void candidates_above(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                      Selection selection, std::span<const float> lower, EncodeScratch& scratch) {
+                      Selection selection, std::span<const float> lower, EncodeScratch& scratch,
+                      CodePairs& pairs) {
   const auto n_features = std::size_t(encoder.n_features);
   std::vector<float> bounds(n_features), slack(n_features, 0.0f);
   at::parallel_for(0, encoder.n_features, 256, [&](std::int64_t begin, std::int64_t end) {
@@ -285,79 +241,7 @@ void candidates_above(const EncoderWeights& encoder, const PreparedTokens& token
                }
                return found;
              });
-  refine(encoder, tokens, scratch);
-}
-
-void keep_top_k(const SparseCodes& candidates, std::int64_t k, CodeOrder order,
-                SparseCodes& codes) {
-  keep_by_token(candidates, codes, [&](std::int64_t begin, std::int64_t end, std::uint64_t* first) {
-    std::uint64_t* last = first;
-    for (auto i = std::size_t(begin); i < std::size_t(end); ++i)
-      if (candidates.values[i] > 0) *last++ = key_of(candidates.values[i], candidates.indices[i]);
-    const std::int64_t n = std::min(last - first, k);
-    if (order == CodeOrder::falling) {
-      std::partial_sort(first, first + n, last, std::greater<>());
-    } else if (n < last - first) {
-      std::nth_element(first, first + n, last, std::greater<>());
-    }
-    return n;
-  });
-}
-
-void keep_above(const SparseCodes& candidates, std::span<const float> threshold, CodeOrder order,
-                SparseCodes& codes) {
-  keep_by_token(candidates, codes, [&](std::int64_t begin, std::int64_t end, std::uint64_t* first) {
-    std::uint64_t* last = first;
-    for (auto i = std::size_t(begin); i < std::size_t(end); ++i) {
-      const std::int32_t feature = candidates.indices[i];
-      const float bound = std::max(threshold[std::size_t(feature)], 0.0f);
-      if (candidates.values[i] > bound) *last++ = key_of(candidates.values[i], feature);
-    }
-    if (order == CodeOrder::falling) std::sort(first, last, std::greater<>());
-    return last - first;
-  });
-}
-
-namespace {
-
-// Copies the candidates for which keep(value, feature) holds, in their order.
-template <class Keep>
-void copy_if(const SparseCodes& candidates, SparseCodes& codes, Keep keep) {
-  codes.offsets.assign(1, 0);
-  codes.indices.clear();
-  codes.values.clear();
-  for (std::size_t t = 0; t < std::size_t(candidates.n_tokens()); ++t) {
-    for (auto i = std::size_t(candidates.offsets[t]); i < std::size_t(candidates.offsets[t + 1]);
-         ++i) {
-      if (!keep(candidates.values[i], std::size_t(candidates.indices[i]))) continue;
-      codes.indices.push_back(candidates.indices[i]);
-      codes.values.push_back(candidates.values[i]);
-    }
-    codes.offsets.push_back(std::int64_t(codes.indices.size()));
-  }
-}
-
-}  // namespace
-
-void keep_over(const SparseCodes& candidates, std::span<const float> lower, SparseCodes& codes) {
-  copy_if(candidates, codes, [&](float value, std::size_t f) { return value > lower[f]; });
-}
-
-void keep_best(const SparseCodes& candidates, std::int64_t n, SparseCodes& codes) {
-  std::vector<float> positive;
-  for (const float value : candidates.values)
-    if (value > 0) positive.push_back(value);
-  float lowest = 0;
-  std::int64_t ties = 0;  // of the values equal to `lowest` only as many stay as there is room for
-  if (n < std::int64_t(positive.size())) {
-    std::nth_element(positive.begin(), positive.begin() + (n - 1), positive.end(),
-                     std::greater<>());
-    lowest = positive[std::size_t(n - 1)];
-    ties = std::count(positive.begin(), positive.begin() + n, lowest);
-  }
-  copy_if(candidates, codes, [&](float value, std::size_t) {
-    return value > lowest || (value == lowest && ties-- > 0);
-  });
+  refine(encoder, tokens, scratch, pairs);
 }
 
 }  // namespace safesail

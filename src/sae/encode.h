@@ -3,7 +3,7 @@
 //      running top-k of each token, or against a bound for each feature. What passes are the
 //      candidates;
 //   2. the candidates' values again in f32 from the f32 weights;
-//   3. a rule keeps the active ones of those.
+//   3. a rule keeps the active ones of those (keep.h).
 // A margin at step 1 makes bf16 selection agree with f32 selection but for rare near-ties (see
 // docs/decisions/0003-sae-kernels.md); in f32 it only covers the rounding order of two sums.
 #pragma once
@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "sae/by_feature.h"
+#include "sae/code_pairs.h"
 #include "sae/kernels/prepare.h"
 #include "sae/sae.h"
 
@@ -48,33 +48,17 @@ struct EncoderWeights {
 Aligned<std::uint16_t> round_encoder(std::span<const float> w);
 
 struct EncodeScratch {
-  SparseCodes candidates;
-  Aligned<float> dots;
-  ByFeature pairs;
+  SparseCodes candidates;     ///< without values, each token's by rising feature
   double refine_seconds = 0;  ///< spent in step 2, added up
 };
 
-/// Steps 1 and 2 for the k best of each token, with some to spare: candidates of each token by
-/// rising feature with their values, which may be negative.
+/// Steps 1 and 2 for the k best of each token, with some to spare; pre may be negative.
 void candidates_top_k(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                      Selection selection, std::int64_t k, EncodeScratch& scratch);
+                      Selection selection, std::int64_t k, EncodeScratch& scratch,
+                      CodePairs& pairs);
 /// The same for all features with pre > lower[f].
 void candidates_above(const EncoderWeights& encoder, const PreparedTokens& tokens,
-                      Selection selection, std::span<const float> lower, EncodeScratch& scratch);
-
-/// Of a token's codes: by falling value as SparseCodes promises, or as they come (training sorts
-/// them by feature anyway).
-enum class CodeOrder { falling, any };
-
-/// Step 3, a token at a time: the k best positive ones; those with pre > max(threshold[f], 0).
-void keep_top_k(const SparseCodes& candidates, std::int64_t k, CodeOrder order, SparseCodes& codes);
-void keep_above(const SparseCodes& candidates, std::span<const float> threshold, CodeOrder order,
-                SparseCodes& codes);
-/// All those with pre > lower[f], which may be negative: for training, where a pair below a
-/// threshold can have a gradient. In the candidates' order.
-void keep_over(const SparseCodes& candidates, std::span<const float> lower, SparseCodes& codes);
-/// The n best positive ones of all tokens together; of equal values the earlier token, then the
-/// lower feature. In the candidates' order.
-void keep_best(const SparseCodes& candidates, std::int64_t n, SparseCodes& codes);
+                      Selection selection, std::span<const float> lower, EncodeScratch& scratch,
+                      CodePairs& pairs);
 
 }  // namespace safesail

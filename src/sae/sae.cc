@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "sae/encode.h"
+#include "sae/keep.h"
 #include "sae/kernels/sparse_rows.h"
 #include "sae/kernels/vectors.h"
 
@@ -53,7 +54,8 @@ void check(const SaeSpec& spec) {
   }
   if (!spec.transcoder && (spec.d_in != spec.d_out || spec.skip)) {
     bad_input("sae d_out",
-              fmt::format("expected the width that it reads ({}) and no skip connection, got {}{}",
+              fmt::format("expected the width that it reads ({}) and no skip "
+                          "connection, got {}{}",
                           spec.d_in, spec.d_out, spec.skip ? " with one" : ""),
               "only a transcoder may have them");
   }
@@ -180,17 +182,19 @@ SparseCodes Sae::encode(const at::Tensor& x, Selection selection) const {
   constexpr std::int64_t kTokensAtOnce = 8192;
   PreparedTokens tokens;
   EncodeScratch scratch;
-  SparseCodes all, codes;
+  CodePairs pairs;
+  SparseCodes all;
   for (std::int64_t first = 0; first < x.size(0); first += kTokensAtOnce) {
     const std::int64_t n = std::min(kTokensAtOnce, x.size(0) - first);
     prepare_tokens(x.narrow(0, first, n).contiguous(), affine, selection, tokens);
     if (spec_.rule == Rule::top_k) {
-      candidates_top_k(encoder, tokens, selection, spec_.k, scratch);
-      keep_top_k(scratch.candidates, spec_.k, CodeOrder::falling, codes);
+      candidates_top_k(encoder, tokens, selection, spec_.k, scratch, pairs);
+      keep_top_k(spec_.k, n, pairs);
     } else {
-      candidates_above(encoder, tokens, selection, lower, scratch);
-      keep_above(scratch.candidates, lower, CodeOrder::falling, codes);
+      candidates_above(encoder, tokens, selection, lower, scratch, pairs);
+      keep_above(lower, pairs);
     }
+    const SparseCodes codes = codes_of(pairs, n);
     const std::int64_t before = all.n_active();
     for (std::size_t t = 1; t < codes.offsets.size(); ++t)
       all.offsets.push_back(before + codes.offsets[t]);
@@ -219,18 +223,15 @@ at::Tensor Sae::decode(const SparseCodes& codes) const {
   }
   at::Tensor xhat = at::empty({n_tokens, d});
   if (n_tokens == 0) return xhat;
-  ByFeature pairs;
+  CodePairs pairs;
   sort_by_feature(codes, spec_.n_features, pairs);
-  std::vector<float> values(std::size_t(pairs.n_pairs()));
-  for (std::size_t p = 0; p < values.size(); ++p)
-    values[p] = codes.values[std::size_t(pairs.slots[p])];
   ColumnBlocks y;
   y.resize(n_tokens, d);
   auto* out = xhat.mutable_data_ptr<float>();
   at::parallel_for(0, y.n_blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
       std::fill_n(y.block(b), n_tokens * kBlockColumns, 0.0f);
-      pair_spread(pairs, 0, spec_.n_features, values.data(), w_dec_.data(), b, y);
+      pair_spread(pairs.by_feature, 0, spec_.n_features, pairs.pre.data(), 1, w_dec_.data(), b, y);
       const std::int64_t column = b * kBlockColumns;
       for (std::int64_t t = 0; t < n_tokens; ++t) {
         for (std::int64_t c = 0; c < y.width(b); ++c) {

@@ -47,12 +47,11 @@ void SparseStep::encode(const TrainerState& state) {
   const SaeSpec& spec = state.sae.spec();
   const EncoderWeights encoder{spec.d_in, spec.n_features, state.sae.w_enc().data(),
                                state.sae.b_enc().data(), w_enc_bf16_.data()};
-  state.architecture->select(view(state), encoder, tokens_, scratch_, codes_);
-  pairs_.assign(codes_, spec.n_features);
+  state.architecture->select(view(state), encoder, tokens_, scratch_, pairs_);
   state.architecture->activate(state, pairs_);
   std::int64_t n_active = 0;
   lowest_value_ = 0;
-  for (const float value : pairs_.values) {
+  for (const float value : pairs_.values()) {
     if (!(value > 0)) continue;
     lowest_value_ = n_active == 0 ? value : std::min(lowest_value_, value);
     ++n_active;
@@ -60,71 +59,84 @@ void SparseStep::encode(const TrainerState& state) {
   l0_ = double(n_active) / double(tokens_.n_tokens());
 }
 
+// residual = what does not come from the features, minus the target.
+void SparseStep::start_residual(std::int64_t block, bool has_skip) {
+  float* residual = residual_.block(block);
+  if (!has_skip) std::fill_n(residual, residual_.n_rows() * kBlockColumns, 0.0f);
+  add_scaled(-1, target().block(block), residual_.n_rows() * kBlockColumns, residual);
+}
+
+// Returns the loss of the reconstruction from pre and leaves its gradients behind; its decoder is
+// held fixed.
+double SparseStep::reconstruct_from_pre(const TrainerState& state) {
+  const ByFeature& by_feature = pairs_.by_feature;
+  const std::int64_t n_features = state.sae.spec().n_features, d = state.sae.spec().d_out;
+  const float* w_dec = state.sae.w_dec().data();
+  const auto scale = float(2 / double(tokens_.n_tokens() * d));
+  std::vector<double> errors(std::size_t(residual_.n_blocks()));
+  at::parallel_for(0, residual_.n_blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> sums(static_cast<std::size_t>(d));
+    for (std::int64_t b = begin; b < end; ++b) {
+      start_residual(b, false);
+      pair_spread(by_feature, 0, n_features, pairs_.pre.data(), 1, w_dec, b, residual_);
+      errors[std::size_t(b)] = sum_residual(target(), b, residual_, sums.data()).squared_error;
+    }
+  });
+  gate_gradients_.resize(pairs_.pre.size());
+  const std::vector<std::int64_t> borders = by_feature.split(0, n_features, at::get_num_threads());
+  at::parallel_for(0, std::int64_t(borders.size()) - 1, 1, [&](std::int64_t b, std::int64_t e) {
+    const std::int64_t first = borders[std::size_t(b)], last = borders[std::size_t(e)];
+    pair_dots(by_feature, first, last, w_dec, residual_,
+              gate_gradients_.data() + by_feature.begin_of(first));
+    for (const std::size_t p : by_feature.of(first, last)) gate_gradients_[p] *= scale;
+  });
+  return std::accumulate(errors.begin(), errors.end(), 0.0) / double(tokens_.n_tokens() * d);
+}
+
 void SparseStep::reconstruct(const TrainerState& state, StepReport& report) {
   const SaeSpec& spec = state.sae.spec();
-  const std::vector<std::int64_t> ends = state.architecture->groups(spec);
   const std::int64_t n_tokens = tokens_.n_tokens(), d = spec.d_out;
-  const std::size_t n_groups = ends.size();
-  residuals_.resize(n_groups);
-  for (ColumnBlocks& residual : residuals_) residual.resize(n_tokens, d);
+  const std::int64_t n_blocks = residual_.n_blocks();
+  if (ends_.size() > 1) prefix_.resize(n_tokens, d);
   residual_sums_.assign(std::size_t(d), 0.0f);
-  ColumnBlocks& last = residuals_.back();
-  const std::int64_t n_blocks = last.n_blocks(), size = n_tokens * kBlockColumns;
   std::vector<double> errors(static_cast<std::size_t>(n_blocks));
   std::vector<double> last_errors(errors.size()), deviations(errors.size());
-  if (spec.skip) add_skip(skip_input_, state.sae, residuals_.front());
+  if (spec.skip) add_skip(skip_input_, state.sae, residual_);
   at::parallel_for(0, n_blocks, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> sums(static_cast<std::size_t>(d));
     for (std::int64_t b = begin; b < end; ++b) {
       const auto block = std::size_t(b);
-      if (!spec.skip) std::fill_n(residuals_.front().block(b), size, 0.0f);
-      for (std::size_t g = 0; g < n_groups; ++g) {
-        if (g > 0) std::copy_n(residuals_[g - 1].block(b), size, residuals_[g].block(b));
-        pair_spread(pairs_.by_feature, g == 0 ? 0 : ends[g - 1], ends[g], pairs_.values.data(),
-                    state.sae.w_dec().data(), b, residuals_[g]);
-      }
-      for (std::size_t g = 0; g < n_groups; ++g) {
-        const ResidualSums found = finish_residual(target(), b, residuals_[g], sums.data());
+      start_residual(b, spec.skip);
+      std::int64_t first = 0;
+      for (const std::int64_t last : ends_) {
+        if (first > 0 && last == ends_.back())
+          std::copy_n(residual_.block(b), n_tokens * kBlockColumns, prefix_.block(b));
+        pair_spread(pairs_.by_feature, first, last,
+                    pairs_.values().data() + pairs_.by_feature.begin_of(first), 1,
+                    state.sae.w_dec().data(), b, residual_);
+        const ResidualSums found = sum_residual(target(), b, residual_, sums.data());
         errors[block] += found.squared_error;
         last_errors[block] = found.squared_error;
         deviations[block] = found.squared_deviation;
-        for (std::int64_t c = b * kBlockColumns; c < b * kBlockColumns + last.width(b); ++c)
+        for (std::int64_t c = b * kBlockColumns; c < b * kBlockColumns + residual_.width(b); ++c)
           residual_sums_[std::size_t(c)] += sums[std::size_t(c)];
+        first = last;
       }
-      for (std::size_t g = n_groups - 1; g-- > 0;)
-        add_scaled(1, residuals_[g + 1].block(b), size, residuals_[g].block(b));
     }
   });
   const auto total = [](const std::vector<double>& blocks) {
     return std::accumulate(blocks.begin(), blocks.end(), 0.0);
   };
-  report.loss = total(errors) / double(n_tokens * d) / double(n_groups);
+  report.loss = total(errors) / double(n_tokens * d) / double(ends_.size());
   const double deviation = total(deviations);
   report.fvu = deviation > 0 ? total(last_errors) / deviation : 0;
-}
-
-// Leaves the residual behind and returns its loss.
-double SparseStep::reconstruct_from_pre(const TrainerState& state) {
-  const std::int64_t n_tokens = tokens_.n_tokens(), d = state.sae.spec().d_out;
-  gate_residual_.resize(n_tokens, d);
-  std::vector<double> errors(std::size_t(gate_residual_.n_blocks()));
-  at::parallel_for(0, gate_residual_.n_blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> sums(static_cast<std::size_t>(d));
-    for (std::int64_t b = begin; b < end; ++b) {
-      std::fill_n(gate_residual_.block(b), n_tokens * kBlockColumns, 0.0f);
-      pair_spread(pairs_.by_feature, 0, state.sae.spec().n_features, pairs_.pre.data(),
-                  state.sae.w_dec().data(), b, gate_residual_);
-      errors[std::size_t(b)] =
-          finish_residual(target(), b, gate_residual_, sums.data()).squared_error;
-    }
-  });
-  return std::accumulate(errors.begin(), errors.end(), 0.0) / double(n_tokens * d);
 }
 
 StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z,
                                const at::Tensor& target, std::int64_t k) {
   StepReport report;
   k_ = k > 0 ? k : state.sae.spec().k;
+  ends_ = state.architecture->groups(state.sae.spec());
   {
     const PhaseTimer timer(report.seconds.prepare);
     prepare(state, z, target);
@@ -137,16 +149,18 @@ StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z,
   report.seconds.refine = scratch_.refine_seconds;
   report.seconds.encode -= scratch_.refine_seconds;
   const PhaseTimer timer(report.seconds.decode);
-  reconstruct(state, report);
   report.l0 = l0_;
   report.sparsity_loss = state.architecture->sparsity_loss(view(state), pairs_, l0_);
+  residual_.resize(tokens_.n_tokens(), state.sae.spec().d_out);
   if (state.architecture->pre_reconstructs()) report.sparsity_loss += reconstruct_from_pre(state);
-  report.aux_loss = aux_.forward(state, tokens_, residuals_.back(), options_);
+  reconstruct(state, report);
+  report.aux_loss = aux_.forward(state, tokens_, residual_, options_);
   report.loss += report.sparsity_loss + report.aux_loss;
   if (!std::isfinite(report.loss)) {
     failed("sae training",
            fmt::format("expected a finite loss at step {}, got {}", state.n_steps + 1, report.loss),
-           "lower the learning rate, lengthen the warm-up, or set a gradient clip");
+           "lower the learning rate, lengthen the warm-up, or set a gradient "
+           "clip");
   }
   return report;
 }

@@ -2,8 +2,9 @@
 // are clipped) no [n_features, d] gradient is ever held. What depends on the architecture is asked
 // of it (architecture.h).
 //
-// forward() then, for ranges of features, gradients() and update(): tests look between the parts.
-// Owned by one trainer; parallel inside; not thread-safe.
+// forward(), then gradients() of all features at once or, in run(), of a few and their update.
+// Where there are nested groups they come last first: one residual then serves them all, growing
+// from group to group. Owned by one trainer; parallel inside; not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -31,32 +32,37 @@ class SparseStep {
   StepReport forward(const TrainerState& state, const at::Tensor& z, const at::Tensor& target,
                      std::int64_t k = 0);
 
-  /// Gradients of features [first, last), both multiples of 128 (or the end), after forward():
-  /// rows of w_enc and w_dec (the latter without its part along the row), entries of b_enc and of
-  /// the architecture's own parameters. b_dec and w_skip come from finish(), once all features were
-  /// done.
+  /// Rows of w_enc and w_dec (the latter without its part along the row), entries of the biases and
+  /// of the architecture's own parameters.
   struct Gradients {
-    Aligned<float> w_enc, w_dec;          ///< [last - first, d_in], [last - first, d_out]
+    Aligned<float> w_enc, w_dec;          ///< [features, d_in], [features, d_out]
     std::vector<float> b_enc;             ///< [n_features]
     std::vector<float> b_dec;             ///< [d_out]
     std::vector<std::vector<float>> own;  ///< each [n_features]
     std::vector<float> w_skip;            ///< [d_out, d_in]
   };
-  void gradients(const TrainerState& state, std::int64_t first, std::int64_t last, Gradients& out);
-  void finish(const TrainerState& state, Gradients& gradients) const;
+  /// All of them, once after each forward().
+  void gradients(const TrainerState& state, Gradients& out);
 
-  const SparseCodes& codes() const { return codes_; }
+  const CodePairs& pairs() const { return pairs_; }
 
  private:
   void prepare(const TrainerState& state, const at::Tensor& z, const at::Tensor& target);
   void encode(const TrainerState& state);
-  void reconstruct(const TrainerState& state, StepReport& report);
   double reconstruct_from_pre(const TrainerState& state);
-  void gate_gradients(const TrainerState& state, std::int64_t first, std::int64_t last);
+  void reconstruct(const TrainerState& state, StepReport& report);
+  void start_residual(std::int64_t block, bool has_skip);
+  template <class Visit>
+  void for_each_chunk(const TrainerState& state, std::int64_t most_features, Visit visit);
+  void enter_group(const TrainerState& state, std::size_t group);
+  void gradients(const TrainerState& state, std::int64_t first, std::int64_t last, float* w_enc,
+                 float* w_dec, Gradients& out);
+  void finish(const TrainerState& state, Gradients& gradients) const;
   StepView view(const TrainerState& state) const;
   const ColumnBlocks& target() const { return has_own_target_ ? target_ : tokens_.columns; }
   void update(TrainerState& state, const AdamStep& adam, std::int64_t first, std::int64_t last,
-              const Gradients& gradients);
+              const float* w_enc_gradient, const float* w_dec_gradient);
+  void update_by_chunks(TrainerState& state, const AdamStep& adam, StepReport& report);
   void update_small(TrainerState& state, const AdamStep& adam, const Gradients& gradients);
   void count_fired(TrainerState& state) const;
   double clip_scale(const TrainerState& state, const Gradients& gradients,
@@ -70,13 +76,16 @@ class SparseStep {
   bool has_own_target_ = false;
   std::vector<float> skip_input_;  ///< [n_tokens, d_in] z, where there is a skip connection
   EncodeScratch scratch_;
-  SparseCodes codes_;
   CodePairs pairs_;
-  /// One a group: sum over the groups from this one on of (zhat of the prefix - target): what the
-  /// features of the group get their gradients from. The last is the plain residual.
-  std::vector<ColumnBlocks> residuals_;
-  ColumnBlocks gate_residual_;         ///< of the reconstruction from pre
-  std::vector<float> gate_gradients_;  ///< [n_pairs]
+  std::vector<float> gate_gradients_;  ///< [n_pairs] of the reconstruction from pre, by pre
+  std::vector<float> pair_gradients_;  ///< of the pairs of the features being worked on
+  std::vector<std::int64_t> ends_;     ///< of the nested groups
+  /// What the features of the group being worked on get their gradients from: the sum, over that
+  /// group and those after it, of (zhat of the prefix that ends there - target). So after forward()
+  /// the plain residual.
+  ColumnBlocks residual_;
+  ColumnBlocks prefix_;                ///< zhat - target of the prefix before that group;
+                                       ///< empty with one group
   std::vector<float> residual_sums_;   ///< [d_out] over tokens and groups
   std::vector<float> b_dec_partials_;  ///< [groups of features, d_in]
   double l0_ = 0;

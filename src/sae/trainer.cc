@@ -113,16 +113,17 @@ std::uint64_t SaeTrainer::memory_bytes(const SaeSpec& spec, const TrainerOptions
       3 * sizeof(float) * weights + (bf16 ? 2 * std::uint64_t(spec.n_features) * d_in : 0);
   const std::uint64_t gradients =
       clips ? sizeof(float) * weights : 2 * sizeof(float) * (std::uint64_t{4} << 20);
-  // The batch as columns and as rows, its target, a residual for each reconstruction.
-  const std::uint64_t residuals =
-      architecture.groups(spec).size() + (architecture.pre_reconstructs() ? 1 : 0);
+  // The batch as columns and as rows, its target, the residual and that of the prefix before.
+  const std::uint64_t residuals = architecture.groups(spec).size() > 1 ? 2 : 1;
   const bool own_target = !spec.apply_b_dec_to_input;
   const std::uint64_t batch =
       tokens * (d_in * (bf16 ? 6 : 8) + 4 * d_out * (residuals + (own_target ? 1 : 0)));
-  // Codes, candidates and their pairs; a thresholded encoder lets more candidates through.
-  const std::uint64_t active =
-      std::uint64_t(std::max<std::int64_t>(spec.k, 1)) * (spec.rule == Rule::top_k ? 1 : 2);
-  return state + gradients + batch + tokens * active * 64;
+  // A pair's feature, token, values and gradients. ReLU and Gated start at four times their L0; a
+  // thresholded encoder lets more candidates through.
+  constexpr std::uint64_t kPairBytes = 28;
+  const std::uint64_t pairs = tokens * std::uint64_t(std::max<std::int64_t>(spec.k, 1)) *
+                              (spec.rule == Rule::top_k ? 1 : 4);
+  return state + gradients + batch + pairs * kPairBytes;
 }
 
 }  // namespace safesail

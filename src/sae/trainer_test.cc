@@ -74,9 +74,8 @@ TEST(SaeTrainer, GradientsEqualFiniteDifferences) {
   SparseStep step(state, {.selection = Selection::f32});
   step.forward(state, z, z);
   SparseStep::Gradients gradients;
-  step.gradients(state, 0, 140, gradients);
-  step.finish(state, gradients);
-  const SparseCodes codes = step.codes();
+  step.gradients(state, gradients);
+  const SparseCodes codes = codes_of(step.pairs(), z.size(0));
 
   // The loss is quadratic in each parameter but for W_enc x W_dec, so the central difference is
   // exact up to the f32 rounding of the moved parameter, which `moved` accounts for.

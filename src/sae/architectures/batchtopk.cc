@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "sae/architectures/architectures.h"
+#include "sae/keep.h"
 #include "sae/trainer.h"
 #include "sae/trainer_state.h"
 
@@ -48,16 +49,16 @@ void BatchTopK::check(const SaeSpec& spec, const TrainerOptions&) const {
 // is guessed from a sample of tokens; should it have been too high, a lower one is tried.
 void BatchTopK::select(const StepView& step, const EncoderWeights& encoder,
                        const PreparedTokens& tokens, EncodeScratch& scratch,
-                       SparseCodes& pairs) const {
+                       CodePairs& pairs) const {
   const std::int64_t wanted = step.k * step.n_tokens;
   for (double per_token = 1.2 * double(step.k);; per_token *= 2) {
     const float bound = sampled_bound(encoder, tokens, step.options.selection, per_token);
     const std::vector<float> lower(std::size_t(encoder.n_features), bound);
-    candidates_above(encoder, tokens, step.options.selection, lower, scratch);
-    const std::int64_t above = std::ranges::count_if(scratch.candidates.values,
-                                                     [&](float value) { return value > bound; });
+    candidates_above(encoder, tokens, step.options.selection, lower, scratch, pairs);
+    const std::int64_t above =
+        std::ranges::count_if(pairs.pre, [&](float pre) { return pre > bound; });
     if (above < wanted && bound > 0) continue;
-    keep_best(scratch.candidates, wanted, pairs);
+    keep_best(wanted, pairs);
     return;
   }
 }

@@ -14,7 +14,7 @@ class BatchTopK : public Architecture {
   Rule rule() const override { return Rule::threshold; }
   void check(const SaeSpec& spec, const TrainerOptions& options) const override;
   void select(const StepView& step, const EncoderWeights& encoder, const PreparedTokens& tokens,
-              EncodeScratch& scratch, SparseCodes& pairs) const override;
+              EncodeScratch& scratch, CodePairs& pairs) const override;
   void dense(const DenseView& view, Dense out) const override;
   void after_step(TrainerState& state, const TrainerOptions& options,
                   const StepFacts& facts) const override;

@@ -41,16 +41,17 @@ class Gated final : public Architecture {
   }
 
   void select(const StepView& step, const EncoderWeights& encoder, const PreparedTokens& tokens,
-              EncodeScratch& scratch, SparseCodes& pairs) const override {
+              EncodeScratch& scratch, CodePairs& pairs) const override {
     relu_architecture().select(step, encoder, tokens, scratch, pairs);
   }
 
   void activate(const TrainerState& state, CodePairs& pairs) const override {
-    const std::vector<std::int64_t>& offsets = pairs.by_feature.offsets;
-    for (std::size_t f = 0; f + 1 < offsets.size(); ++f) {
-      const float growth = std::exp(state.own(kRMag)[f]), bias = state.own(kBMag)[f];
-      for (auto p = std::size_t(offsets[f]); p < std::size_t(offsets[f + 1]); ++p)
-        pairs.values[p] = std::max(growth * pairs.pre[p] + bias, 0.0f);
+    pairs.activated.resize(pairs.pre.size());
+    for (std::int64_t f = 0; f < pairs.by_feature.n_features(); ++f) {
+      const float growth = std::exp(state.own(kRMag)[std::size_t(f)]);
+      const float bias = state.own(kBMag)[std::size_t(f)];
+      for (const std::size_t p : pairs.by_feature.of(f))
+        pairs.activated[p] = std::max(growth * pairs.pre[p] + bias, 0.0f);
     }
   }
 
@@ -60,24 +61,19 @@ class Gated final : public Architecture {
     return step.state.penalty * sum / double(step.n_tokens);
   }
 
-  void backward(const StepView& step, double, std::int64_t first, std::int64_t last,
-                CodePairs& pairs, std::span<const float> by_gate,
-                std::span<float* const> own) const override {
+  void backward(const StepView& step, double, std::int64_t feature, FeaturePairs pairs,
+                std::span<float> own) const override {
     const auto slope = float(step.state.penalty / double(step.n_tokens));
-    const std::vector<std::int64_t>& offsets = pairs.by_feature.offsets;
-    for (std::int64_t f = first; f < last; ++f) {
-      const float growth = std::exp(step.state.own(kRMag)[std::size_t(f)]);
-      float by_growth = 0, by_bias = 0;
-      for (auto p = std::size_t(offsets[std::size_t(f)]);
-           p < std::size_t(offsets[std::size_t(f) + 1]); ++p) {
-        const float by_value = pairs.values[p] > 0 ? pairs.gradients[p] : 0;
-        by_growth += by_value * growth * pairs.pre[p];
-        by_bias += by_value;
-        pairs.gradients[p] = growth * by_value + by_gate[p] + slope;
-      }
-      own[kRMag][f - first] = by_growth;
-      own[kBMag][f - first] = by_bias;
+    const float growth = std::exp(step.state.own(kRMag)[std::size_t(feature)]);
+    float by_growth = 0, by_bias = 0;
+    for (std::size_t i = 0; i < pairs.pre.size(); ++i) {
+      const float by_value = pairs.values[i] > 0 ? pairs.gradients[i] : 0;
+      by_growth += by_value * growth * pairs.pre[i];
+      by_bias += by_value;
+      pairs.gradients[i] = growth * by_value + pairs.by_gate[i] + slope;
     }
+    own[kRMag] = by_growth;
+    own[kBMag] = by_bias;
   }
 
   void dense(const DenseView& view, Dense out) const override {

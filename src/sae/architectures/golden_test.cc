@@ -74,8 +74,7 @@ TEST_P(GoldenArchitecture, LossAndEveryGradientAgree) {
   EXPECT_NEAR(step.forward(state, input(0), target(0)).loss, floats(name + ".losses")[0],
               64 * kEpsilon);
   SparseStep::Gradients gradients;
-  step.gradients(state, 0, kFeatures, gradients);
-  step.finish(state, gradients);
+  step.gradients(state, gradients);
   const double tolerance = 64 * kEpsilon * 2 / double(kDOut) / 0.4;
   const auto expect = [&](std::size_t parameter, std::span<const float> got) {
     const std::string name_of = key("gradient", state.parameters[parameter]);

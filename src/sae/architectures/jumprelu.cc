@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "sae/architectures/architectures.h"
+#include "sae/keep.h"
 #include "sae/trainer.h"
 #include "sae/trainer_state.h"
 
@@ -48,20 +49,20 @@ class JumpRelu final : public Architecture {
   }
 
   void select(const StepView& step, const EncoderWeights& encoder, const PreparedTokens& tokens,
-              EncodeScratch& scratch, SparseCodes& pairs) const override {
+              EncodeScratch& scratch, CodePairs& pairs) const override {
     const std::span<const float> threshold = step.state.sae.threshold();
     std::vector<float> lower(threshold.begin(), threshold.end());
     for (float& bound : lower) bound -= float(step.options.bandwidth / 2);
-    candidates_above(encoder, tokens, step.options.selection, lower, scratch);
-    keep_over(scratch.candidates, lower, pairs);
+    candidates_above(encoder, tokens, step.options.selection, lower, scratch, pairs);
+    keep_above(lower, pairs);
   }
 
   void activate(const TrainerState& state, CodePairs& pairs) const override {
-    const std::vector<std::int64_t>& offsets = pairs.by_feature.offsets;
-    for (std::size_t f = 0; f + 1 < offsets.size(); ++f) {
-      const float threshold = state.sae.threshold()[f];
-      for (auto p = std::size_t(offsets[f]); p < std::size_t(offsets[f + 1]); ++p)
-        if (!(pairs.pre[p] > threshold)) pairs.values[p] = 0;
+    pairs.activated = pairs.pre;
+    for (std::int64_t f = 0; f < pairs.by_feature.n_features(); ++f) {
+      const float threshold = state.sae.threshold()[std::size_t(f)];
+      for (const std::size_t p : pairs.by_feature.of(f))
+        if (!(pairs.pre[p] > threshold)) pairs.activated[p] = 0;
     }
   }
 
@@ -70,23 +71,18 @@ class JumpRelu final : public Architecture {
     return step.state.penalty * miss * miss;
   }
 
-  void backward(const StepView& step, double l0, std::int64_t first, std::int64_t last,
-                CodePairs& pairs, std::span<const float>,
-                std::span<float* const> own) const override {
+  void backward(const StepView& step, double l0, std::int64_t feature, FeaturePairs pairs,
+                std::span<float> own) const override {
     const auto bandwidth = float(step.options.bandwidth);
     const auto by_active = float(by_count(step, l0));
-    const std::vector<std::int64_t>& offsets = pairs.by_feature.offsets;
-    for (std::int64_t f = first; f < last; ++f) {
-      const float threshold = step.state.sae.threshold()[std::size_t(f)];
-      float by_threshold = 0;
-      for (auto p = std::size_t(offsets[std::size_t(f)]);
-           p < std::size_t(offsets[std::size_t(f) + 1]); ++p) {
-        if (std::abs(pairs.pre[p] - threshold) < bandwidth / 2)
-          by_threshold -= (threshold * pairs.gradients[p] + by_active) / bandwidth;
-        if (!(pairs.pre[p] > threshold)) pairs.gradients[p] = 0;
-      }
-      own[0][f - first] = by_threshold;
+    const float threshold = step.state.sae.threshold()[std::size_t(feature)];
+    float by_threshold = 0;
+    for (std::size_t i = 0; i < pairs.pre.size(); ++i) {
+      if (std::abs(pairs.pre[i] - threshold) < bandwidth / 2)
+        by_threshold -= (threshold * pairs.gradients[i] + by_active) / bandwidth;
+      if (!(pairs.pre[i] > threshold)) pairs.gradients[i] = 0;
     }
+    own[0] = by_threshold;
   }
 
   // The straight-through terms are zero in value: (threshold - threshold as a constant).

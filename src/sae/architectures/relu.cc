@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "sae/architectures/architectures.h"
+#include "sae/keep.h"
 #include "sae/trainer.h"
 #include "sae/trainer_state.h"
 
@@ -36,25 +37,22 @@ class Relu final : public Architecture {
   }
 
   void select(const StepView& step, const EncoderWeights& encoder, const PreparedTokens& tokens,
-              EncodeScratch& scratch, SparseCodes& pairs) const override {
+              EncodeScratch& scratch, CodePairs& pairs) const override {
     const std::vector<float> zeros(std::size_t(encoder.n_features), 0.0f);
-    candidates_above(encoder, tokens, step.options.selection, zeros, scratch);
-    keep_above(scratch.candidates, zeros, CodeOrder::any, pairs);
+    candidates_above(encoder, tokens, step.options.selection, zeros, scratch, pairs);
+    keep_above(zeros, pairs);
   }
 
   double sparsity_loss(const StepView& step, const CodePairs& pairs, double) const override {
     double sum = 0;
-    for (const float value : pairs.values) sum += value;
+    for (const float value : pairs.pre) sum += value;
     return step.state.penalty * sum / double(step.n_tokens);
   }
 
-  void backward(const StepView& step, double, std::int64_t first, std::int64_t last,
-                CodePairs& pairs, std::span<const float>, std::span<float* const>) const override {
+  void backward(const StepView& step, double, std::int64_t, FeaturePairs pairs,
+                std::span<float>) const override {
     const auto slope = float(step.state.penalty / double(step.n_tokens));
-    const std::vector<std::int64_t>& offsets = pairs.by_feature.offsets;
-    for (auto p = std::size_t(offsets[std::size_t(first)]);
-         p < std::size_t(offsets[std::size_t(last)]); ++p)
-      pairs.gradients[p] += slope;
+    for (float& gradient : pairs.gradients) gradient += slope;
   }
 
   void dense(const DenseView& view, Dense out) const override {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "sae/architectures/architectures.h"
+#include "sae/keep.h"
 #include "sae/trainer.h"
 
 namespace safesail {
@@ -15,9 +16,9 @@ class TopK final : public Architecture {
   Rule rule() const override { return Rule::top_k; }
 
   void select(const StepView& step, const EncoderWeights& encoder, const PreparedTokens& tokens,
-              EncodeScratch& scratch, SparseCodes& pairs) const override {
-    candidates_top_k(encoder, tokens, step.options.selection, step.k, scratch);
-    keep_top_k(scratch.candidates, step.k, CodeOrder::any, pairs);
+              EncodeScratch& scratch, CodePairs& pairs) const override {
+    candidates_top_k(encoder, tokens, step.options.selection, step.k, scratch, pairs);
+    keep_top_k(step.k, step.n_tokens, pairs);
   }
 
   void dense(const DenseView& view, Dense out) const override {

@@ -9,22 +9,21 @@ HWY_BEFORE_NAMESPACE();
 namespace safesail::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-HWY_ATTR ResidualSums finish_residual(const ColumnBlocks& z, std::int64_t block,
-                                      ColumnBlocks& residual, float* column_sums) {
+HWY_ATTR ResidualSums sum_residual(const ColumnBlocks& z, std::int64_t block,
+                                   const ColumnBlocks& residual, float* column_sums) {
   const hn::ScalableTag<double> f64;
   const hn::Rebind<float, decltype(f64)> f32;
   const auto lanes = std::int64_t(hn::Lanes(f64));
   const std::int64_t n = z.n_rows();
   const float* values = z.block(block);
-  float* errors = residual.block(block);
+  const float* errors = residual.block(block);
   HWY_ALIGN double sum[kBlockColumns], squares[kBlockColumns], error_sum[kBlockColumns],
       error_squares[kBlockColumns];
   for (std::int64_t c = 0; c < kBlockColumns; c += lanes) {
     auto s = hn::Zero(f64), s2 = s, e = s, e2 = s;
     for (std::int64_t i = c; i < n * kBlockColumns; i += kBlockColumns) {
       const auto value = hn::LoadU(f32, values + i);
-      const auto error = hn::Sub(hn::LoadU(f32, errors + i), value);
-      hn::StoreU(error, f32, errors + i);
+      const auto error = hn::LoadU(f32, errors + i);
       const auto wide_value = hn::PromoteTo(f64, value), wide_error = hn::PromoteTo(f64, error);
       s = hn::Add(s, wide_value);
       s2 = hn::MulAdd(wide_value, wide_value, s2);
@@ -50,11 +49,11 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace safesail {
-HWY_EXPORT(finish_residual);
+HWY_EXPORT(sum_residual);
 
-ResidualSums finish_residual(const ColumnBlocks& z, std::int64_t block, ColumnBlocks& residual,
-                             float* column_sums) {
-  return HWY_DYNAMIC_DISPATCH(finish_residual)(z, block, residual, column_sums);
+ResidualSums sum_residual(const ColumnBlocks& z, std::int64_t block, const ColumnBlocks& residual,
+                          float* column_sums) {
+  return HWY_DYNAMIC_DISPATCH(sum_residual)(z, block, residual, column_sums);
 }
 }  // namespace safesail
 #endif

@@ -1,4 +1,4 @@
-// The residual of a reconstruction and its sums, a column block at a time.
+// Sums over the residual of a reconstruction, a column block at a time.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ struct ResidualSums {
   double squared_deviation = 0;  ///< of z from its mean over the tokens
 };
 
-/// Block `block`: residual -= z; column_sums (over all columns) gets the residual's sums over the
-/// tokens. Summed in f64, token by token.
-ResidualSums finish_residual(const ColumnBlocks& z, std::int64_t block, ColumnBlocks& residual,
-                             float* column_sums);
+/// Of block `block` of `residual` (zhat - z) and of z; column_sums (over all columns) gets the
+/// residual's sums over the tokens. Summed in f64, token by token.
+ResidualSums sum_residual(const ColumnBlocks& z, std::int64_t block, const ColumnBlocks& residual,
+                          float* column_sums);
 
 }  // namespace safesail

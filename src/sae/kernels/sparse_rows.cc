@@ -28,8 +28,7 @@ HWY_ATTR void pair_dots(const ByFeature& pairs, std::int64_t first, std::int64_t
   const auto n = std::int64_t(hn::Lanes(f32));
   HWY_ALIGN float padded[kBlockColumns] = {};
   const std::int64_t from = pairs.offsets[std::size_t(first)];
-  const std::int64_t to = pairs.offsets[std::size_t(last)];
-  std::fill(out + from, out + to, 0.0f);
+  std::fill_n(out, pairs.offsets[std::size_t(last)] - from, 0.0f);
   for (std::int64_t block = 0; block < x.n_blocks(); ++block) {
     const float* columns = x.block(block);
     for (std::int64_t feature = first; feature < last; ++feature) {
@@ -46,7 +45,7 @@ HWY_ATTR void pair_dots(const ByFeature& pairs, std::int64_t first, std::int64_t
           auto high = hn::Mul(w1, hn::Load(f32, v + n));
           low = hn::MulAdd(w2, hn::Load(f32, v + 2 * n), low);
           high = hn::MulAdd(w3, hn::Load(f32, v + 3 * n), high);
-          out[p] += hn::GetLane(hn::SumOfLanes(f32, hn::Add(low, high)));
+          out[p - from] += hn::GetLane(hn::SumOfLanes(f32, hn::Add(low, high)));
         }
       }
     }
@@ -60,8 +59,7 @@ HWY_ATTR void pair_dots_and_sums(const ByFeature& pairs, std::int64_t first, std
   const auto n = std::int64_t(hn::Lanes(f32));
   HWY_ALIGN float padded[kBlockColumns] = {}, sum[kBlockColumns];
   const std::int64_t from = pairs.offsets[std::size_t(first)];
-  const std::int64_t to = pairs.offsets[std::size_t(last)];
-  std::fill(dots + from, dots + to, 0.0f);
+  std::fill_n(dots, pairs.offsets[std::size_t(last)] - from, 0.0f);
   for (std::int64_t block = 0; block < x.n_blocks(); ++block) {
     const float* columns = x.block(block);
     for (std::int64_t feature = first; feature < last; ++feature) {
@@ -74,12 +72,12 @@ HWY_ATTR void pair_dots_and_sums(const ByFeature& pairs, std::int64_t first, std
         auto s0 = hn::Zero(f32), s1 = s0, s2 = s0, s3 = s0;
         for (std::int64_t p = begin; p < end; ++p) {
           const float* v = columns + pairs.tokens[std::size_t(p)] * kBlockColumns + c;
-          const auto a = hn::Set(f32, coefficients[p]);
+          const auto a = hn::Set(f32, coefficients[p - from]);
           const auto v0 = hn::Load(f32, v), v1 = hn::Load(f32, v + n);
           const auto v2 = hn::Load(f32, v + 2 * n), v3 = hn::Load(f32, v + 3 * n);
           const auto low = hn::MulAdd(w2, v2, hn::Mul(w0, v0));
           const auto high = hn::MulAdd(w3, v3, hn::Mul(w1, v1));
-          dots[p] += hn::GetLane(hn::SumOfLanes(f32, hn::Add(low, high)));
+          dots[p - from] += hn::GetLane(hn::SumOfLanes(f32, hn::Add(low, high)));
           s0 = hn::MulAdd(a, v0, s0);
           s1 = hn::MulAdd(a, v1, s1);
           s2 = hn::MulAdd(a, v2, s2);
@@ -101,6 +99,7 @@ HWY_ATTR void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t
   const hn::ScalableTag<float> f32;
   const auto n = std::int64_t(hn::Lanes(f32));
   HWY_ALIGN float sums[kBlockColumns];
+  const std::int64_t from = pairs.offsets[std::size_t(first)];
   for (std::int64_t block = 0; block < x.n_blocks(); ++block) {
     const float* columns = x.block(block);
     for (std::int64_t feature = first; feature < last; ++feature) {
@@ -109,7 +108,7 @@ HWY_ATTR void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t
       for (std::int64_t c = 0; c < kBlockColumns; c += 4 * n) {
         auto s0 = hn::Zero(f32), s1 = s0, s2 = s0, s3 = s0;
         for (std::int64_t p = begin; p < end; ++p) {
-          const auto a = hn::Set(f32, coefficients[p]);
+          const auto a = hn::Set(f32, coefficients[p - from]);
           const float* v = columns + pairs.tokens[std::size_t(p)] * kBlockColumns + c;
           s0 = hn::MulAdd(a, hn::Load(f32, v), s0);
           s1 = hn::MulAdd(a, hn::Load(f32, v + n), s1);
@@ -128,11 +127,12 @@ HWY_ATTR void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t
 }
 
 HWY_ATTR void pair_spread(const ByFeature& pairs, std::int64_t first, std::int64_t last,
-                          const float* coefficients, const float* w, std::int64_t block,
+                          const float* coefficients, float sign, const float* w, std::int64_t block,
                           ColumnBlocks& y) {
   const hn::ScalableTag<float> f32;
   const auto n = std::int64_t(hn::Lanes(f32));
   HWY_ALIGN float padded[kBlockColumns] = {};
+  const std::int64_t from = pairs.offsets[std::size_t(first)];
   float* columns = y.block(block);
   for (std::int64_t feature = first; feature < last; ++feature) {
     const std::int64_t begin = pairs.offsets[std::size_t(feature)];
@@ -143,7 +143,7 @@ HWY_ATTR void pair_spread(const ByFeature& pairs, std::int64_t first, std::int64
       const auto w0 = hn::LoadU(f32, row + c), w1 = hn::LoadU(f32, row + c + n);
       const auto w2 = hn::LoadU(f32, row + c + 2 * n), w3 = hn::LoadU(f32, row + c + 3 * n);
       for (std::int64_t p = begin; p < end; ++p) {
-        const auto a = hn::Set(f32, coefficients[p]);
+        const auto a = hn::Set(f32, sign * coefficients[p - from]);
         float* v = columns + pairs.tokens[std::size_t(p)] * kBlockColumns + c;
         hn::Store(hn::MulAdd(a, w0, hn::Load(f32, v)), f32, v);
         hn::Store(hn::MulAdd(a, w1, hn::Load(f32, v + n)), f32, v + n);
@@ -172,7 +172,8 @@ void pair_dots(const ByFeature& pairs, std::int64_t first, std::int64_t last, co
 void pair_dots_and_sums(const ByFeature& pairs, std::int64_t first, std::int64_t last,
                         const float* w, const float* coefficients, const ColumnBlocks& x,
                         float* dots, float* sums) {
-  HWY_DYNAMIC_DISPATCH(pair_dots_and_sums)(pairs, first, last, w, coefficients, x, dots, sums);
+  HWY_DYNAMIC_DISPATCH(pair_dots_and_sums)
+  (pairs, first, last, w, coefficients, x, dots, sums);
 }
 
 void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t last,
@@ -181,8 +182,10 @@ void pair_sums(const ByFeature& pairs, std::int64_t first, std::int64_t last,
 }
 
 void pair_spread(const ByFeature& pairs, std::int64_t first, std::int64_t last,
-                 const float* coefficients, const float* w, std::int64_t block, ColumnBlocks& y) {
-  HWY_DYNAMIC_DISPATCH(pair_spread)(pairs, first, last, coefficients, w, block, y);
+                 const float* coefficients, float sign, const float* w, std::int64_t block,
+                 ColumnBlocks& y) {
+  HWY_DYNAMIC_DISPATCH(pair_spread)
+  (pairs, first, last, coefficients, sign, w, block, y);
 }
 }  // namespace safesail
 #endif

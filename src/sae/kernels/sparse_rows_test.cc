@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <gtest/gtest.h>
+#include <numeric>
 
+#include "sae/code_pairs.h"
 #include "sae/kernels/each_target.h"
 #include "sae/kernels/prepare.h"
 #include "sae/test_support.h"
@@ -17,7 +19,8 @@ struct Case {
   std::int64_t n_tokens, n_features, d;
   SparseCodes codes;
   std::vector<float> w, x, coefficients;
-  ByFeature pairs;
+  CodePairs by_feature;  // its values: where each pair stands in the codes
+  const ByFeature& pairs = by_feature.by_feature;
   ColumnBlocks columns;
 
   Case(std::int64_t tokens, std::int64_t features, std::int64_t width, std::int64_t k, Rng& rng)
@@ -31,7 +34,9 @@ struct Case {
       }
       codes.offsets.push_back(std::int64_t(codes.indices.size()));
     }
-    sort_by_feature(codes, features, pairs);
+    codes.values.resize(codes.indices.size());
+    std::iota(codes.values.begin(), codes.values.end(), 0.0f);
+    sort_by_feature(codes, features, by_feature);
     w = random_floats(std::size_t(features * d), rng);
     x = random_floats(std::size_t(tokens * d), rng);
     coefficients = random_floats(std::size_t(pairs.n_pairs()), rng);
@@ -43,9 +48,8 @@ struct Case {
   template <class Visit>
   void for_each_pair(Visit visit) const {
     for (std::int64_t f = 0; f < n_features; ++f) {
-      for (auto p = pairs.offsets[std::size_t(f)]; p < pairs.offsets[std::size_t(f) + 1]; ++p) {
-        visit(std::size_t(p), std::size_t(f), std::size_t(pairs.tokens[std::size_t(p)]));
-      }
+      for (const std::size_t p : pairs.of(f))
+        visit(p, std::size_t(f), std::size_t(pairs.tokens[p]));
     }
   }
 };
@@ -77,7 +81,7 @@ TEST(SparseRows, SortsPairsByFeatureThenToken) {
     std::size_t last_feature = 0;
     c.for_each_pair([&](std::size_t p, std::size_t f, std::size_t t) {
       ++n;
-      ASSERT_EQ(c.codes.indices[std::size_t(c.pairs.slots[p])], std::int32_t(f));
+      ASSERT_EQ(c.codes.indices[std::size_t(c.by_feature.pre[p])], std::int32_t(f));
       if (f == last_feature) {
         ASSERT_GT(std::int32_t(t), last_token);
       }
@@ -111,8 +115,9 @@ TEST(SparseRows, DotsAndSumsEqualTheScalarTruth) {
     for (const std::int64_t cut : {std::int64_t{0}, c.n_features / 2, c.n_features}) {
       pair_dots_and_sums(c.pairs, 0, cut, c.w.data(), c.coefficients.data(), c.columns,
                          both_dots.data(), both_sums.data());
-      pair_dots_and_sums(c.pairs, cut, c.n_features, c.w.data(), c.coefficients.data(), c.columns,
-                         both_dots.data(), both_sums.data() + cut * c.d);
+      const std::size_t first = c.pairs.begin_of(cut);
+      pair_dots_and_sums(c.pairs, cut, c.n_features, c.w.data(), c.coefficients.data() + first,
+                         c.columns, both_dots.data() + first, both_sums.data() + cut * c.d);
       expect_near(both_dots, got_dots, 0, "dots of both");
       expect_near(both_sums, got_sums, 0, "sums of both");
     }
@@ -132,10 +137,13 @@ TEST(SparseRows, SpreadEqualsTheScalarTruth) {
     std::vector<float> got(y.size());
     for (std::int64_t t = 0; t < c.n_tokens; ++t) put_row(c.x.data() + t * c.d, t, columns);
     for (std::int64_t b = 0; b < columns.n_blocks(); ++b) {
-      // In two parts, as nested groups do.
-      pair_spread(c.pairs, 0, c.n_features / 2, c.coefficients.data(), c.w.data(), b, columns);
-      pair_spread(c.pairs, c.n_features / 2, c.n_features, c.coefficients.data(), c.w.data(), b,
-                  columns);
+      // In two parts, as nested groups do, and the first once too often.
+      const std::int64_t cut = c.n_features / 2;
+      const float* second = c.coefficients.data() + c.pairs.begin_of(cut);
+      pair_spread(c.pairs, 0, cut, c.coefficients.data(), 1, c.w.data(), b, columns);
+      pair_spread(c.pairs, cut, c.n_features, second, 1, c.w.data(), b, columns);
+      pair_spread(c.pairs, 0, cut, c.coefficients.data(), 1, c.w.data(), b, columns);
+      pair_spread(c.pairs, 0, cut, c.coefficients.data(), -1, c.w.data(), b, columns);
       for (std::int64_t t = 0; t < c.n_tokens; ++t) {
         std::copy_n(columns.block(b) + t * kBlockColumns, columns.width(b),
                     got.data() + t * c.d + b * kBlockColumns);
