@@ -119,6 +119,20 @@ def dialects() -> None:
     put("fuzz_sae", "transcoder", sae("threshold", transcoder="true", skip="true", apply_b_dec_to_input="false", out_scale="2"))
 
 
+def llm_answers() -> None:
+    def token(text: str, *alternatives: tuple[str, float]) -> dict:
+        return {"token": text, "top_logprobs": [{"token": t, "logprob": p} for t, p in alternatives]}
+
+    begin, end = '<think>x</think>{"answers": [{"id": 1, "v": [', '}, {"id": 2, "v": [0,1]}]}'
+    tokens = [token(begin), token("1]", ("1]", -0.1), ("0]", -2.5)), token(end)]
+    choice = {"message": {"role": "assistant", "content": begin + "1]" + end}, "finish_reason": "stop",
+              "logprobs": {"content": tokens}}
+    usage = {"prompt_tokens": 9, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 2}}
+    put("fuzz_llm_answer", "answer", json.dumps({"choices": [choice], "usage": usage}).encode())
+    put("fuzz_llm_answer", "values", (begin + "1]" + end).encode())
+    put("fuzz_llm_answer", "error", b'{"error": {"message": "no", "code": "bad"}}')
+
+
 def main() -> None:
     put("fuzz_safetensors", "two", save({"a": np.eye(2, dtype=np.float32), "b": np.arange(3)}, {"k": "v"}))
     put("fuzz_safetensors", "empty", save({"a": np.zeros((0, 4), np.float16)}))
@@ -143,6 +157,7 @@ def main() -> None:
     for name, template in TEMPLATES.items():
         put("fuzz_chat_template", name, template.encode())
     dialects()
+    llm_answers()
     for path in sorted((CORPUS.parents[1] / "tests/data/text").glob("*.parquet")):
         put("fuzz_corpus", path.name, b"\0" + path.read_bytes())
     put("fuzz_corpus", "jsonl", b"\x01" + b'{"text": "a"}\n[]\n{"messages": [{"role": "user", "content": "b"}]}')
