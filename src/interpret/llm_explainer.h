@@ -54,6 +54,8 @@ class LlmExplainer {
 
   /// What explain() would probably cost.
   CostEstimate estimate(std::span<const FeatureRecord> records);
+  /// Of the prompt that explains.
+  const std::string& prompt_hash() const { return explain_.hash(); }
 
  private:
   ChatRequest request(const FeatureRecord& record, int& n_excerpts) const;

@@ -165,7 +165,7 @@ StageRecord evaluate_run(Run& run) {
 /// One line a stage.
 std::vector<Stage<Run>> stages_of(const RunConfig& config) {
   return {
-      {"train", training_settings(config), train, kTrainingWrites},
+      {"train", training_settings(config), train, kTrainingWrites, recall_training},
       {"evaluate", evaluation_settings(config), evaluate_run, {"evaluation.jsonl", "report.html"}},
   };
 }

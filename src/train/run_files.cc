@@ -114,7 +114,7 @@ RunResult run_on_activations(FileRunConfig config, const std::optional<std::stri
   FileRun run{std::move(config), reporter, stop};
   resolve(run);
   const std::vector<Stage<FileRun>> stages = {
-      {"train", run.settings(), train, kTrainingWrites},
+      {"train", run.settings(), train, kTrainingWrites, recall_training},
       {"evaluate", run.settings(), evaluate_run, {"evaluation.jsonl"}},
   };
   do_stages(stages, run, out, force, reporter);

@@ -19,15 +19,22 @@
 
 namespace safesail {
 
-/// A stage may use what those before it have made. `Run` is what they share; it has the members of
-/// RunResult in `result`.
+/// A stage may use what those before it have made. `Run` is what they share.
 template <class Run>
 struct Stage {
   std::string name;
   nlohmann::json config;  ///< all that decides its result
   StageRecord (*run)(Run&);
   std::vector<std::string> writes;  ///< in the run folder; removed when the stage is forced
+  /// Takes up the details of a record made by an earlier start, where later stages need them.
+  void (*recall)(Run&, const nlohmann::json& details) = nullptr;
 };
+
+/// Of the stage that trains.
+template <class Run>
+void recall_training(Run& run, const nlohmann::json& details) {
+  run.result.training = grid_result(details);
+}
 
 /// What training writes.
 inline const std::vector<std::string> kTrainingWrites = {"sae", "checkpoints", "metrics.jsonl",
@@ -69,7 +76,7 @@ void do_stages(const std::vector<Stage<Run>>& stages, Run& run, const fs::path& 
   for (const Stage<Run>& stage : stages) {
     if (manifest.finished(stage.name, stage.config)) {
       reporter.note(fmt::format("{}: done already", stage.name));
-      if (stage.name == "train") run.result.training = grid_result(manifest.details(stage.name));
+      if (stage.recall != nullptr) stage.recall(run, manifest.details(stage.name));
       continue;
     }
     const auto start = std::chrono::steady_clock::now();
