@@ -105,6 +105,7 @@ class Atlas {
 
  private:
   void refresh_headline(std::int64_t feature);
+  void refresh_score(std::int64_t feature);
   void index_text(std::int64_t feature);
   FeatureLine line_of(std::int64_t feature, std::string_view language);
   FeatureTable& table();

@@ -65,6 +65,8 @@ std::int64_t Atlas::put_sae(const SaeRow& sae) {
 std::int64_t Atlas::put_feature(std::int64_t sae, const FeatureRecord& record,
                                 std::string_view status, std::string_view extra) {
   Transaction transaction(database_);
+  // Of a record that no harvest has made, nothing is known.
+  const bool measured = record.n_tokens > 0 || record.max_activation > 0;
   const double density = record.n_tokens == 0 ? kUnknown : record.density();
   const std::int64_t id = returned_id(database_.query(
       "INSERT INTO features (sae_id, feature, status, n_tokens, n_active, density, "
@@ -72,8 +74,8 @@ std::int64_t Atlas::put_feature(std::int64_t sae, const FeatureRecord& record,
       "ON CONFLICT DO UPDATE SET status = excluded.status, n_tokens = excluded.n_tokens, "
       "n_active = excluded.n_active, density = excluded.density, "
       "max_activation = excluded.max_activation, quantile = excluded.quantile RETURNING id",
-      sae, record.feature, status, record.n_tokens, record.n_active, density, record.max_activation,
-      record.quantile));
+      sae, record.feature, status, record.n_tokens, record.n_active, density,
+      measured ? record.max_activation : kUnknown, measured ? record.quantile : kUnknown));
   write_record(database_, id, record, extra);
   transaction.commit();
   return id;
@@ -131,7 +133,7 @@ std::int64_t Atlas::put_score(std::int64_t explanation, const Score& score) {
         "(?, (SELECT id FROM exemplars WHERE feature_id = ? AND place = ?), ?)",
         id, feature, simulation.exemplar,
         std::span<const std::byte>(pack_floats(simulation.values)));
-  refresh_headline(feature);
+  refresh_score(feature);
   transaction.commit();
   return id;
 }
@@ -191,6 +193,10 @@ void Atlas::refresh_headline(std::int64_t feature) {
       "AND status IN ('ok', 'masked', 'absent') "
       "ORDER BY explainer = 'lexical', language <> 'en', id DESC LIMIT 1) WHERE id = ?",
       feature);
+  refresh_score(feature);
+}
+
+void Atlas::refresh_score(std::int64_t feature) {
   database_.run(
       "UPDATE features SET score = (SELECT value FROM scores WHERE explanation_id = headline "
       "AND value IS NOT NULL ORDER BY CASE scorer WHEN 'segment' THEN 0 WHEN 'published' THEN 1 "

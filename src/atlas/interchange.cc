@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "atlas/neuronpedia.h"
 #include "base/error.h"
 
 namespace safesail {
@@ -13,6 +14,8 @@ constexpr std::array kFormats = {
     AtlasFormat{"safe-sail", is_release, import_release,
                 [](const fs::path& folder, Judge& judge) { read_release(folder, judge); },
                 export_release},
+    AtlasFormat{"neuronpedia", is_neuronpedia, import_neuronpedia, judge_neuronpedia,
+                export_neuronpedia},
 };
 
 std::string names() {

@@ -59,21 +59,6 @@ std::vector<NearFeature> near_of(std::string_view text, const std::string& where
   return near;
 }
 
-void write_exemplar(Database& database, std::int64_t feature, std::size_t place,
-                    const Exemplar& exemplar) {
-  const Window& window = exemplar.window;
-  SAFESAIL_CHECK(window.starts.size() == window.n_tokens() + 1 &&
-                 window.activation.size() == window.n_tokens());
-  database.run(
-      "INSERT INTO exemplars (feature_id, place, use, kind, level, document, position, text, ids, "
-      "starts, activation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      feature, place, to_string(exemplar.use), to_string(exemplar.kind), exemplar.level,
-      window.document, window.position, window.text,
-      std::span<const std::byte>(pack_ids(window.ids)),
-      std::span<const std::byte>(pack_offsets(window.starts)),
-      std::span<const std::byte>(pack_sparse(window.activation)));
-}
-
 Exemplar exemplar_of(const Query& row, const std::string& where) {
   Exemplar exemplar;
   exemplar.use = parse_use(row.text(0));
@@ -92,6 +77,21 @@ Exemplar exemplar_of(const Query& row, const std::string& where) {
 }
 
 }  // namespace
+
+void write_exemplar(Database& database, std::int64_t feature, std::size_t place,
+                    const Exemplar& exemplar, std::string_view extra) {
+  const Window& window = exemplar.window;
+  SAFESAIL_CHECK(window.starts.size() == window.n_tokens() + 1 &&
+                 window.activation.size() == window.n_tokens());
+  database.run(
+      "INSERT INTO exemplars (feature_id, place, use, kind, level, document, position, text, ids, "
+      "starts, activation, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      feature, place, to_string(exemplar.use), to_string(exemplar.kind), exemplar.level,
+      window.document, window.position, window.text,
+      std::span<const std::byte>(pack_ids(window.ids)),
+      std::span<const std::byte>(pack_offsets(window.starts)),
+      std::span<const std::byte>(pack_sparse(window.activation)), extra);
+}
 
 void write_record(Database& database, std::int64_t feature, const FeatureRecord& record,
                   std::string_view extra) {
@@ -144,6 +144,14 @@ FeatureRecord read_record(Database& database, std::int64_t feature) {
       feature);
   while (exemplars.next()) record.exemplars.push_back(exemplar_of(exemplars, where));
   return record;
+}
+
+std::vector<std::string> read_exemplar_extras(Database& database, std::int64_t feature) {
+  std::vector<std::string> extras;
+  Query row =
+      database.query("SELECT extra FROM exemplars WHERE feature_id = ? ORDER BY place", feature);
+  while (row.next()) extras.emplace_back(row.text(0));
+  return extras;
 }
 
 std::string read_extra(Database& database, std::int64_t feature) {

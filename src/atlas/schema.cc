@@ -84,6 +84,7 @@ CREATE TABLE exemplars (
   ids BLOB NOT NULL,
   starts BLOB NOT NULL,
   activation BLOB NOT NULL,
+  extra TEXT NOT NULL DEFAULT '{}',
   UNIQUE (feature_id, place)
 ) STRICT;
 
