@@ -155,7 +155,7 @@ TEST_F(ChatClientTest, AsksTheSameQuestionOnce) {
       std::count_if(results.begin(), results.end(), [](const auto& r) { return r.from_ledger; }),
       7);
   EXPECT_EQ(client.estimate(same).answered, 8U);
-  EXPECT_EQ(client.totals().at("test").answers, 8U);
+  EXPECT_EQ(client.spending().at("test").answers, 8U);
 }
 
 TEST_F(ChatClientTest, StaysWithinTheBudget) {

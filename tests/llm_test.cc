@@ -85,7 +85,7 @@ TEST_F(LlmTest, TrueExplanationsScoreOneAndWrongOnesNothing) {
   for (const Scorer scorer : {Scorer::segment, Scorer::token, Scorer::detection, Scorer::fuzzing}) {
     const QuestionSet set = build_questions(test, scorer);
     ASSERT_EQ(set.insufficient, "");
-    const Score good = score(simulator, set, explanation_for_simulator(text, record), &wrong);
+    const ScoreResult good = score(simulator, set, explanation_for_simulator(text, record), &wrong);
     EXPECT_EQ(good.status, ScoreStatus::ok) << to_string(scorer) << ": " << good.reason;
     EXPECT_DOUBLE_EQ(good.value.value, 1) << to_string(scorer);
     EXPECT_EQ(good.share_answered(), 1);

@@ -213,7 +213,7 @@ ChatResult ChatClient::Impl::send_until_settled(const ChatRequest& request, cons
     }
     if (verdict.kind == Kind::end)
       failed(where(), verdict.detail,
-             reply.status == 404 ? "check --endpoint (it often ends in /v1) and --model"
+             reply.status == 404 ? "check --endpoint (it often ends in /v1) and --llm"
              : reply.status == 0 ? "run the same command again to go on: what was answered is kept"
                                  : "check the key, what it may do, and the account's credit");
     if (verdict.kind == Kind::adapt) {
@@ -386,7 +386,7 @@ void ChatClient::expect(const CostEstimate& estimate) {
   impl_->n_expected += estimate.requests + estimate.answered;
 }
 
-std::map<std::string, ChatTotals> ChatClient::totals() const {
+std::map<std::string, ChatTotals> ChatClient::spending() const {
   const std::scoped_lock lock(impl_->mutex);
   return impl_->totals;
 }

@@ -61,7 +61,7 @@ class ChatClient {
   void expect(const CostEstimate& estimate);
 
   const EndpointSettings& settings() const;
-  std::map<std::string, ChatTotals> totals() const;  ///< by purpose
+  std::map<std::string, ChatTotals> spending() const;  ///< by purpose
 
  private:
   struct Impl;

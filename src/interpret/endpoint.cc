@@ -27,7 +27,7 @@ void check_endpoint(const EndpointSettings& settings) {
     bad_input("endpoint", "expected a URL without user, query, fragment or blanks",
               "give the key with --key-env or --key-file");
   if (settings.model.empty())
-    bad_input("endpoint", "expected the name of a model, got none", "give --model");
+    bad_input("endpoint", "expected the name of a model, got none", "give --llm");
   if (settings.concurrency < 1 || settings.concurrency > 256)
     bad_input("endpoint",
               fmt::format("expected a concurrency of 1..256, got {}", settings.concurrency),

@@ -44,7 +44,7 @@ TEST(Endpoint, ChecksSettings) {
   }
   bad = good();
   bad.model.clear();
-  EXPECT_THAT(complaint(bad), HasSubstr("--model"));
+  EXPECT_THAT(complaint(bad), HasSubstr("--llm"));
   bad = good();
   bad.concurrency = 0;
   EXPECT_THAT(complaint(bad), HasSubstr("concurrency"));
