@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "atlas/delphi.h"
 #include "atlas/neuronpedia.h"
 #include "base/error.h"
 
@@ -16,6 +17,7 @@ constexpr std::array kFormats = {
                 export_release},
     AtlasFormat{"neuronpedia", is_neuronpedia, import_neuronpedia, judge_neuronpedia,
                 export_neuronpedia},
+    AtlasFormat{"delphi", is_delphi, import_delphi, judge_delphi, export_delphi},
 };
 
 std::string names() {
