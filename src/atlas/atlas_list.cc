@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kMaxLimit = 100'000;
 /// To rank texts each must be read; a word that so many have says little about which is best.
-constexpr std::size_t kMaxRanked = 20'000;
+constexpr std::size_t kMaxRanked = 10'000;
 
 /// Features whose text matches, in the order of ids.
 std::vector<std::int64_t> ids_with_text(Database& database, const std::string& match) {
@@ -30,12 +30,11 @@ std::vector<std::int64_t> ids_by_relevance(Database& database, const std::string
   return ids;
 }
 
-void keep(FeatureTable::Rows& rows, const FeatureTable& table,
-          const std::vector<std::int64_t>& ids) {
-  FeatureTable::Rows found(rows.size());
+RowSet rows_of(const FeatureTable& table, const std::vector<std::int64_t>& ids) {
+  RowSet rows(table.size());
   for (const std::int64_t id : ids)
-    if (const std::size_t row = table.row_of(id); row < rows.size()) found[row] = rows[row];
-  rows = std::move(found);
+    if (const std::size_t row = table.row_of(id); row < rows.n_rows()) rows.insert(row);
+  return rows;
 }
 
 }  // namespace
@@ -53,21 +52,22 @@ FeaturePage Atlas::list(const FeatureQuery& query) {
                           kMaxLimit, query.offset, query.limit),
               "ask for smaller pages");
   const FeatureTable& features = table();
-  FeatureTable::Rows rows = features.matching(query);
+  const Snapshot snapshot(database_);
+  RowSet rows = features.matching(query);
   const std::string match = search_query(query.text);
   std::vector<std::int64_t> page;
   std::vector<std::int64_t> found;
   if (!match.empty()) {
     found = ids_with_text(database_, match);
-    keep(rows, features, found);
+    rows &= rows_of(features, found);
   } else if (!query.text.empty()) {
-    rows.assign(rows.size(), false);  // nothing but punctuation: in no text
+    rows = RowSet(features.size());  // nothing but punctuation: in no text
   }
   if (query.order == FeatureOrder::relevance && !match.empty() && found.size() <= kMaxRanked) {
     std::vector<std::int64_t> ranked = ids_by_relevance(database_, match);
     std::erase_if(ranked, [&](std::int64_t id) {
       const std::size_t row = features.row_of(id);
-      return row >= rows.size() || !rows[row];
+      return row >= rows.n_rows() || !rows.contains(row);
     });
     const auto begin = std::min(ranked.size(), static_cast<std::size_t>(query.offset));
     const auto n = std::min(ranked.size() - begin, static_cast<std::size_t>(query.limit));
@@ -77,19 +77,20 @@ FeaturePage Atlas::list(const FeatureQuery& query) {
     page = features.page(rows, query);
   }
   FeaturePage result;
-  result.n_total = std::count(rows.begin(), rows.end(), true);
+  result.n_total = rows.count();
   for (const std::int64_t id : page) result.lines.push_back(line_of(id, query.language));
   return result;
 }
 
 FeatureCounts Atlas::counts(const FeatureQuery& query) {
   const FeatureTable& features = table();
-  FeatureTable::Rows rows = features.matching(query);
+  const Snapshot snapshot(database_);
+  RowSet rows = features.matching(query);
   const std::string match = search_query(query.text);
   if (!match.empty())
-    keep(rows, features, ids_with_text(database_, match));
+    rows &= rows_of(features, ids_with_text(database_, match));
   else if (!query.text.empty())
-    rows.assign(rows.size(), false);
+    rows = RowSet(features.size());
   return features.counts(rows);
 }
 

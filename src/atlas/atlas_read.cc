@@ -185,10 +185,12 @@ std::int64_t Atlas::feature_named(std::string_view name, std::string_view sae) {
 }
 
 FeatureRecord Atlas::record(std::int64_t feature) {
+  const Snapshot snapshot(database_);
   return read_record(database_, feature);
 }
 
 FeatureEntry Atlas::entry(std::int64_t feature) {
+  const Snapshot snapshot(database_);
   FeatureEntry entry;
   entry.id = feature;
   entry.record = read_record(database_, feature);

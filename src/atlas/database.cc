@@ -97,6 +97,7 @@ void Query::bind(std::span<const std::byte> value) {
 }
 
 Transaction::Transaction(Database& database) : database_(&database) {
+  SAFESAIL_CHECK(database.n_snapshots_ == 0);
   if (database.depth_ == 0) {
     // A writer from the start: upgrading a reader could fail half-way with "busy".
     database.run("BEGIN IMMEDIATE");
@@ -124,6 +125,16 @@ Transaction::~Transaction() {
   // SQLite may have rolled back by itself (disk full): then there is nothing to undo.
   if (--database_->depth_ == 0 && sqlite3_get_autocommit(database_->handle_) == 0)
     sqlite3_exec(database_->handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+Snapshot::Snapshot(Database& database) : database_(database) {
+  if (database.n_snapshots_ == 0 && database.depth_ == 0) database.run("BEGIN");
+  ++database.n_snapshots_;
+}
+
+Snapshot::~Snapshot() {
+  if (--database_.n_snapshots_ == 0 && database_.depth_ == 0)
+    sqlite3_exec(database_.handle_, "COMMIT", nullptr, nullptr, nullptr);
 }
 
 Database::Database(const fs::path& path, Mode mode) : path_(path), mode_(mode) {

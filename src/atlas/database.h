@@ -89,6 +89,19 @@ class Transaction {
   Database* database_;
 };
 
+/// While it lives, every query sees the file as it was at the first of them. May be nested, also in
+/// a Transaction; no Transaction may begin in it.
+class Snapshot {
+ public:
+  explicit Snapshot(Database& database);
+  ~Snapshot();
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+ private:
+  Database& database_;
+};
+
 class Database {
  public:
   enum class Mode {
@@ -144,13 +157,15 @@ class Database {
  private:
   friend class Query;
   friend class Transaction;
+  friend class Snapshot;
   Query prepare(std::string_view sql, bool keep);
   [[noreturn]] void fail(int code) const;
 
   fs::path path_;
   Mode mode_;
   sqlite3* handle_ = nullptr;
-  int depth_ = 0;             ///< of transactions
+  int depth_ = 0;  ///< of transactions
+  int n_snapshots_ = 0;
   bool rolled_back_ = false;  ///< by an inner one: the outer ones must not commit
   std::unordered_map<std::string_view, std::vector<sqlite3_stmt*>> idle_;  ///< prepared, not in use
 };

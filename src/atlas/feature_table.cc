@@ -10,12 +10,6 @@
 namespace safesail {
 namespace {
 
-using Rows = FeatureTable::Rows;
-
-std::int64_t n_set(const Rows& rows) {
-  return std::count(rows.begin(), rows.end(), true);
-}
-
 /// What a row is sorted by; smaller is earlier.
 struct Key {
   double value;
@@ -36,6 +30,7 @@ std::vector<Count> falling(const std::map<std::string, Count>& counts) {
 }  // namespace
 
 FeatureTable::FeatureTable(Database& database) : version_(database.version()) {
+  const Snapshot snapshot(database);
   read_saes(database);
   read_features(database);
   read_tags(database);
@@ -56,7 +51,7 @@ void FeatureTable::read_features(Database& database) {
   std::vector<std::uint32_t> saes;
   std::vector<std::int64_t> ids, features;
   std::vector<std::array<double, 4>> values;
-  Rows insufficient;
+  std::vector<char> insufficient;
   Query row = database.query(
       "SELECT id, sae_id, feature, score, density, max_activation, effect, status <> 'ok' "
       "FROM features ORDER BY id");
@@ -65,7 +60,7 @@ void FeatureTable::read_features(Database& database) {
     saes.push_back(sae_of_id_.at(row.integer(1)));
     features.push_back(row.integer(2));
     values.push_back({row.real(3), row.real(4), row.real(5), row.real(6)});
-    insufficient.push_back(row.integer(7) != 0);
+    insufficient.push_back(static_cast<char>(row.integer(7)));
   }
   std::vector<std::uint32_t> order(ids.size());
   std::iota(order.begin(), order.end(), 0);
@@ -75,8 +70,7 @@ void FeatureTable::read_features(Database& database) {
   if (!std::is_sorted(order.begin(), order.end(), before))
     std::sort(order.begin(), order.end(), before);
 
-  insufficient_.resize(ids.size());
-  explained_.resize(ids.size());
+  insufficient_ = explained_ = RowSet(ids.size());
   for (std::uint32_t to = 0; to < order.size(); ++to) {
     const std::uint32_t from = order[to];
     ids_.push_back(ids[from]);
@@ -85,7 +79,7 @@ void FeatureTable::read_features(Database& database) {
     density_.push_back(values[from][1]);
     max_activation_.push_back(values[from][2]);
     effect_.push_back(values[from][3]);
-    insufficient_[to] = insufficient[from];
+    if (insufficient[from] != 0) insufficient_.insert(to);
     row_of_id_.emplace_back(ids[from], to);
   }
   std::sort(row_of_id_.begin(), row_of_id_.end());
@@ -94,13 +88,13 @@ void FeatureTable::read_features(Database& database) {
 void FeatureTable::read_tags(Database& database) {
   Query row = database.query("SELECT domain, subclass, feature_id FROM tags");
   std::pair<std::string, std::string> tag;
-  Rows* rows = nullptr;
+  RowSet* rows = nullptr;
   while (row.next()) {
     if (rows == nullptr || tag.first != row.text(0) || tag.second != row.text(1)) {
       tag = {std::string(row.text(0)), std::string(row.text(1))};
-      rows = &tags_.try_emplace(tag, size(), false).first->second;
+      rows = &tags_.try_emplace(tag, size()).first->second;
     }
-    (*rows)[row_of(row.integer(2))] = true;
+    if (const std::size_t at = row_of(row.integer(2)); at < size()) rows->insert(at);
   }
 }
 
@@ -108,15 +102,16 @@ void FeatureTable::read_languages(Database& database) {
   Query row = database.query(
       "SELECT language, feature_id, status = 'ok' FROM explanations WHERE status <> 'failed'");
   std::string language;
-  Rows* rows = nullptr;
+  RowSet* rows = nullptr;
   while (row.next()) {
     if (rows == nullptr || language != row.text(0)) {
       language = row.text(0);
-      rows = &languages_.try_emplace(language, size(), false).first->second;
+      rows = &languages_.try_emplace(language, size()).first->second;
     }
     const std::size_t at = row_of(row.integer(1));
-    (*rows)[at] = true;
-    if (row.integer(2) != 0) explained_[at] = true;
+    if (at == size()) continue;
+    rows->insert(at);
+    if (row.integer(2) != 0) explained_.insert(at);
   }
 }
 
@@ -126,34 +121,35 @@ std::size_t FeatureTable::row_of(std::int64_t id) const {
   return found == row_of_id_.end() || found->first != id ? size() : found->second;
 }
 
-Rows FeatureTable::matching(const FeatureQuery& query) const {
+RowSet FeatureTable::matching(const FeatureQuery& query) const {
+  RowSet rows = RowSet::all(size());
+  if (!query.domain.empty() || !query.subclass.empty()) {
+    RowSet tagged(size());
+    for (const auto& [tag, having] : tags_)
+      if ((query.domain.empty() || query.domain == tag.first) &&
+          (query.subclass.empty() || query.subclass == tag.second))
+        tagged |= having;
+    rows &= tagged;
+  }
   std::vector<char> sae_matches(saes_.size());
   for (std::size_t s = 0; s < saes_.size(); ++s)
     sae_matches[s] = (query.sae.empty() || query.sae == saes_[s].name) &&
                      (query.site.empty() || query.site == saes_[s].site) &&
                      (!query.layer || *query.layer == saes_[s].layer);
-  Rows rows(size());
   // An unknown value (NaN) is in no range.
   const auto in_range = [](double value, std::optional<double> low, std::optional<double> high) {
     return (!low || value >= *low) && (!high || value <= *high);
   };
-  for (std::size_t i = 0; i < size(); ++i)
-    rows[i] = sae_matches[sae_[i]] != 0 && in_range(score_[i], query.min_score, query.max_score) &&
-              in_range(density_[i], query.min_density, query.max_density) &&
-              (!query.explained || *query.explained == explained_[i]) &&
-              (!query.sufficient || *query.sufficient != insufficient_[i]);
-  if (query.domain.empty() && query.subclass.empty()) return rows;
-
-  Rows tagged(size());
-  for (const auto& [tag, having] : tags_)
-    if ((query.domain.empty() || query.domain == tag.first) &&
-        (query.subclass.empty() || query.subclass == tag.second))
-      for (std::size_t i = 0; i < size(); ++i) tagged[i] = tagged[i] || having[i];
-  for (std::size_t i = 0; i < size(); ++i) rows[i] = rows[i] && tagged[i];
+  rows.keep_if([&](std::size_t i) {
+    return sae_matches[sae_[i]] != 0 && in_range(score_[i], query.min_score, query.max_score) &&
+           in_range(density_[i], query.min_density, query.max_density) &&
+           (!query.explained || *query.explained == explained_.contains(i)) &&
+           (!query.sufficient || *query.sufficient != insufficient_.contains(i));
+  });
   return rows;
 }
 
-std::vector<std::int64_t> FeatureTable::page(const Rows& rows, const FeatureQuery& query) const {
+std::vector<std::int64_t> FeatureTable::page(const RowSet& rows, const FeatureQuery& query) const {
   const std::vector<double>* values = nullptr;
   switch (query.order) {
     case FeatureOrder::score:
@@ -173,14 +169,14 @@ std::vector<std::int64_t> FeatureTable::page(const Rows& rows, const FeatureQuer
       break;
   }
   std::vector<Key> keys;
-  for (std::uint32_t i = 0; i < size(); ++i) {
-    if (!rows[i]) continue;
+  keys.reserve(static_cast<std::size_t>(rows.count()));
+  rows.each([&](std::size_t i) {
     const double value = values == nullptr ? 0 : (*values)[i];
     keys.push_back({std::isnan(value) ? std::numeric_limits<double>::infinity()
                     : query.ascending ? value
                                       : -value,
-                    i});
-  }
+                    static_cast<std::uint32_t>(i)});
+  });
   const auto begin = std::min(keys.size(), static_cast<std::size_t>(query.offset));
   const auto end = begin + std::min(keys.size() - begin, static_cast<std::size_t>(query.limit));
   if (begin > 0 && begin < end)
@@ -192,35 +188,30 @@ std::vector<std::int64_t> FeatureTable::page(const Rows& rows, const FeatureQuer
   return ids;
 }
 
-FeatureCounts FeatureTable::counts(const Rows& rows) const {
+FeatureCounts FeatureTable::counts(const RowSet& rows) const {
   FeatureCounts counts;
-  counts.n_features = n_set(rows);
-  const auto n_both = [&](const Rows& others) {
-    std::int64_t n = 0;
-    for (std::size_t i = 0; i < size(); ++i) n += rows[i] && others[i];
-    return n;
-  };
-  counts.n_explained = n_both(explained_);
-  counts.n_insufficient = n_both(insufficient_);
-  for (std::size_t i = 0; i < size(); ++i) counts.n_scored += rows[i] && !std::isnan(score_[i]);
+  counts.n_features = rows.count();
+  counts.n_explained = (rows & explained_).count();
+  counts.n_insufficient = (rows & insufficient_).count();
+  rows.each([&](std::size_t i) { counts.n_scored += !std::isnan(score_[i]); });
+  for (const auto& [language, having] : languages_)
+    counts.by_language[language] = (rows & having).count();
 
-  const auto count_of = [&](const std::string& name, const Rows& others) {
+  const auto count_of = [&](const std::string& name, const RowSet& having) {
+    const RowSet both = rows & having;
     Count count;
     count.name = name;
-    Rows both(size());
-    for (std::size_t i = 0; i < size(); ++i) both[i] = rows[i] && others[i];
-    count.n = n_set(both);
-    for (const auto& [language, having] : languages_)
-      for (std::size_t i = 0; i < size(); ++i) count.by_language[language] += both[i] && having[i];
+    count.n = both.count();
+    for (const auto& [language, in_language] : languages_)
+      count.by_language[language] = (both & in_language).count();
     return count;
   };
-  std::map<std::string, Rows> domains;
-  Rows tagged(size());
+  std::map<std::string, RowSet> domains;
+  RowSet tagged(size());
   std::map<std::string, Count> by_domain, by_subclass;
   for (const auto& [tag, having] : tags_) {
-    Rows& domain = domains.try_emplace(tag.first, size(), false).first->second;
-    for (std::size_t i = 0; i < size(); ++i)
-      if (having[i]) domain[i] = tagged[i] = true;
+    domains.try_emplace(tag.first, size()).first->second |= having;
+    tagged |= having;
     if (tag.second.empty()) continue;
     const std::string name = tag.first + "/" + tag.second;
     by_subclass[name] = count_of(name, having);
@@ -231,10 +222,9 @@ FeatureCounts FeatureTable::counts(const Rows& rows) const {
   const Count in_all = count_of("", tagged);
   counts.n_tagged = in_all.n;
   counts.tagged_by_language = in_all.by_language;
-  for (const auto& [language, having] : languages_) counts.by_language[language] = n_both(having);
 
   std::vector<std::int64_t> by_sae(saes_.size());
-  for (std::size_t i = 0; i < size(); ++i) by_sae[sae_[i]] += rows[i];
+  rows.each([&](std::size_t i) { ++by_sae[sae_[i]]; });
   std::map<std::int32_t, std::int64_t> by_layer;
   std::map<std::string, std::int64_t> by_site;
   for (std::size_t s = 0; s < saes_.size(); ++s) {

@@ -14,14 +14,12 @@
 
 #include "atlas/database.h"
 #include "atlas/feature_query.h"
+#include "atlas/row_set.h"
 
 namespace safesail {
 
 class FeatureTable {
  public:
-  /// A subset of the rows.
-  using Rows = std::vector<bool>;
-
   explicit FeatureTable(Database& database);
 
   /// Of the database when this was read.
@@ -32,10 +30,10 @@ class FeatureTable {
   std::size_t row_of(std::int64_t id) const;
 
   /// Rows that pass all filters of the query but its text.
-  Rows matching(const FeatureQuery& query) const;
+  RowSet matching(const FeatureQuery& query) const;
   /// Ids of one page of `rows` in the order asked for; `relevance` is taken as score.
-  std::vector<std::int64_t> page(const Rows& rows, const FeatureQuery& query) const;
-  FeatureCounts counts(const Rows& rows) const;
+  std::vector<std::int64_t> page(const RowSet& rows, const FeatureQuery& query) const;
+  FeatureCounts counts(const RowSet& rows) const;
 
  private:
   struct Sae {
@@ -54,10 +52,10 @@ class FeatureTable {
   std::vector<std::int64_t> ids_;
   std::vector<std::uint32_t> sae_;
   std::vector<double> score_, density_, max_activation_, effect_;
-  Rows insufficient_, explained_;
+  RowSet insufficient_, explained_;
   std::vector<std::pair<std::int64_t, std::uint32_t>> row_of_id_;  ///< sorted
-  std::map<std::pair<std::string, std::string>, Rows> tags_;       ///< domain, subclass
-  std::map<std::string, Rows> languages_;  ///< features that have an explanation in it
+  std::map<std::pair<std::string, std::string>, RowSet> tags_;     ///< domain, subclass
+  std::map<std::string, RowSet> languages_;  ///< features that have an explanation in it
 };
 
 }  // namespace safesail
