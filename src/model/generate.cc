@@ -69,8 +69,9 @@ std::vector<Generated> generate(const LanguageModel& model,
     for (std::size_t row = 0; row < open.size(); ++row) {
       const std::size_t s = open[row];
       Generated& result = results[s];
-      const std::int32_t next =
-          samplers[s].next({logits.const_data_ptr<float>() + row * vocab, vocab});
+      const std::span<const float> scores(logits.const_data_ptr<float>() + row * vocab, vocab);
+      if (config.on_logits) config.on_logits(s, scores);
+      const std::int32_t next = samplers[s].next(scores);
       if (contains(config.stop_tokens, next) ||
           (config.stop_at_eos && contains(model.spec().eos, next))) {
         result.end = Generated::End::stop_token;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <stop_token>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct GenerateConfig {
   /// Applied in every pass; a pass over the prompts sees all their tokens, a later one the last
   /// token of each sequence that goes on.
   std::vector<SiteEdit> edits;
+  /// Called with the logits [vocab] from which a sequence's next token is about to be chosen; they
+  /// are gone after the token's callback.
+  std::function<void(std::size_t sequence, std::span<const float> logits)> on_logits;
 };
 
 struct Generated {

@@ -1,0 +1,170 @@
+#include "serve/completion.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <numeric>
+#include <span>
+
+#include "base/error.h"
+#include "model/generate.h"
+#include "text/stream_decoder.h"
+
+namespace safesail {
+namespace {
+
+/// Holds back the pieces that may be the beginning of a stop text, and drops those from where one
+/// stands.
+class StopFilter {
+ public:
+  StopFilter(const std::vector<std::string>& stops,
+             const std::function<bool(const CompletionPiece&)>& give)
+      : stops_(stops), give_(give) {}
+
+  /// False when the answer ends here.
+  bool add(CompletionPiece piece) {
+    text_ += piece.text;
+    held_.push_back(std::move(piece));
+    std::size_t end = text_.npos;
+    for (const std::string& stop : stops_) end = std::min(end, text_.find(stop));
+    if (end != text_.npos) {
+      stopped_ = true;
+      release(end);
+      return false;
+    }
+    return release(text_.size() - beginning_of_a_stop());
+  }
+
+  /// Gives what is held back when the answer ends by itself.
+  void finish() {
+    if (!stopped_) release(text_.size());
+  }
+
+ private:
+  /// Bytes at the end that may grow into a stop.
+  std::size_t beginning_of_a_stop() const {
+    std::size_t longest = 0;
+    for (const std::string& stop : stops_)
+      for (std::size_t n = std::min(stop.size() - 1, text_.size()); n > longest; --n)
+        if (text_.ends_with(std::string_view(stop).substr(0, n))) longest = n;
+    return longest;
+  }
+
+  /// Gives the pieces that lie within the first `n` bytes; the last of all is cut there.
+  bool release(std::size_t n) {
+    std::size_t given = 0, count = 0;
+    bool go_on = true;
+    for (; count < held_.size() && go_on; ++count) {
+      CompletionPiece& piece = held_[count];
+      if (given + piece.text.size() > n) {
+        if (!stopped_ || given == n) break;
+        piece.text.resize(n - given);
+      }
+      given += piece.text.size();
+      go_on = give_(piece);
+      if (stopped_ && given == n) break;
+    }
+    held_.erase(held_.begin(),
+                held_.begin() + static_cast<std::ptrdiff_t>(std::min(count, held_.size())));
+    text_.erase(0, given);
+    return go_on;
+  }
+
+  const std::vector<std::string>& stops_;
+  const std::function<bool(const CompletionPiece&)>& give_;
+  std::vector<CompletionPiece> held_;
+  std::string text_;  // of held_
+  bool stopped_ = false;
+};
+
+/// Log probabilities under the model itself, whatever the sampling.
+class Probabilities {
+ public:
+  Probabilities(const Tokenizer& tokenizer, int n_alternatives)
+      : tokenizer_(tokenizer), n_(static_cast<std::size_t>(n_alternatives)) {}
+
+  void see(std::span<const float> logits) {
+    logits_ = logits;
+    const float highest = *std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - highest);
+    log_sum_ = highest + static_cast<float>(std::log(sum));
+  }
+
+  /// `decoder` stands before the token.
+  void fill(CompletionPiece& piece, std::int32_t id, const StreamDecoder& decoder) const {
+    piece.logprob = logits_[static_cast<std::size_t>(id)] - log_sum_;
+    std::vector<std::int32_t> ids(logits_.size());
+    std::iota(ids.begin(), ids.end(), 0);
+    const auto n = static_cast<std::ptrdiff_t>(std::min(n_, ids.size()));
+    std::partial_sort(ids.begin(), ids.begin() + n, ids.end(), [&](std::int32_t a, std::int32_t b) {
+      const float x = logits_[static_cast<std::size_t>(a)],
+                  y = logits_[static_cast<std::size_t>(b)];
+      return x != y ? x > y : a < b;
+    });
+    ids.resize(static_cast<std::size_t>(n));
+    for (const std::int32_t other : ids) {
+      // Rows beyond the vocabulary are padding of the embedding.
+      if (other >= tokenizer_.vocab_size()) continue;
+      std::string text = StreamDecoder(decoder).add(other);
+      if (text.empty()) text = tokenizer_.token(other);
+      piece.alternatives.emplace_back(std::move(text),
+                                      logits_[static_cast<std::size_t>(other)] - log_sum_);
+    }
+  }
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::size_t n_;
+  std::span<const float> logits_;
+  float log_sum_ = 0;
+};
+
+}  // namespace
+
+CompletionEnd complete(const TextModel& model, const CompletionRequest& request,
+                       const std::function<bool(const CompletionPiece&)>& give,
+                       std::stop_token stop) {
+  const Tokenizer& tokenizer = model.tokenizer;
+  const auto prompt = tokenizer.encode(render_chat(tokenizer, request.messages, true), false).ids;
+  CompletionEnd end{.n_prompt = prompt.size()};
+  const std::int64_t longest = model.model.spec().max_positions;
+  const std::int64_t room = longest - static_cast<std::int64_t>(prompt.size());
+  if (room < 1)
+    bad_input(
+        "request",
+        fmt::format("'messages': expected fewer than {} tokens, got {}", longest, prompt.size()),
+        "shorten the messages");
+
+  std::stop_source enough;
+  const std::stop_callback pass_on(stop, [&] { enough.request_stop(); });
+  StreamDecoder decoder(tokenizer);
+  StopFilter filter(request.stop, give);
+  Probabilities probabilities(tokenizer, request.n_alternatives.value_or(0));
+  GenerateConfig config;
+  config.max_new_tokens = std::min(room, request.max_tokens);
+  config.sampling = request.sampling;
+  if (request.n_alternatives)
+    config.on_logits = [&](std::size_t, std::span<const float> logits) {
+      probabilities.see(logits);
+    };
+  const auto on_token = [&](std::size_t, std::int32_t id) {
+    CompletionPiece piece;
+    if (request.n_alternatives) probabilities.fill(piece, id, decoder);
+    piece.text = decoder.add(id);
+    if (!filter.add(std::move(piece))) enough.request_stop();
+  };
+  const Generated made =
+      generate(model.model, {prompt}, config, on_token, enough.get_token()).front();
+  if (made.end != Generated::End::cancelled) {
+    CompletionPiece rest;
+    rest.text = decoder.finish();
+    if (!rest.text.empty()) filter.add(std::move(rest));
+    filter.finish();
+  }
+  end.n_new = made.ids.size();
+  end.cut_short = made.end == Generated::End::length;
+  return end;
+}
+
+}  // namespace safesail

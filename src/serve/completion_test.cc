@@ -1,0 +1,80 @@
+#include "serve/completion.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace safesail {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string complaint(const std::string& body) {
+  try {
+    parse_completion_request(body);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::input);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CompletionRequest, ReadsAll) {
+  const CompletionRequest request = parse_completion_request(R"({
+    "model": "m", "max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "seed": 3, "stop": ["a", "b"],
+    "stream": true, "stream_options": {"include_usage": true}, "logprobs": true, "top_logprobs": 4,
+    "response_format": {"type": "text"}, "n": 1, "user": "who", "tools": null,
+    "messages": [{"role": "system", "content": "be brief"},
+                 {"role": "user", "content": [{"type": "text", "text": "he"}, {"type": "text", "text": "llo"}]}]})");
+  EXPECT_EQ(request.model, "m");
+  EXPECT_EQ(request.max_tokens, 7);
+  EXPECT_EQ(request.sampling.temperature, 0.5);
+  EXPECT_EQ(request.sampling.top_p, 0.9);
+  EXPECT_EQ(request.sampling.seed, 3U);
+  EXPECT_THAT(request.stop, ElementsAre("a", "b"));
+  EXPECT_TRUE(request.stream);
+  EXPECT_TRUE(request.stream_usage);
+  EXPECT_EQ(request.n_alternatives, 4);
+  ASSERT_EQ(request.messages.size(), 2U);
+  EXPECT_EQ(request.messages[1].content, "hello");
+}
+
+TEST(CompletionRequest, HasDefaults) {
+  const CompletionRequest request = parse_completion_request(
+      R"({"messages": [{"role": "user", "content": "hi"}], "stop": "x", "max_completion_tokens": 9, "max_tokens": 8})");
+  EXPECT_EQ(request.sampling.temperature, 1);
+  EXPECT_THAT(request.stop, ElementsAre("x"));
+  EXPECT_EQ(request.max_tokens, 9);
+  EXPECT_FALSE(request.stream);
+  EXPECT_FALSE(request.n_alternatives);
+}
+
+TEST(CompletionRequest, RefusesWhatItCannotHonour) {
+  const auto with = [](const std::string& field) {
+    return R"({"messages": [{"role": "user", "content": "hi"}], )" + field + "}";
+  };
+  // The complaint names the field, so that clients know what to leave out.
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {R"("response_format": {"type": "json_schema"})", "response_format"},
+      {R"("tools": [])", "tools"},
+      {R"("n": 2)", "'n'"},
+      {R"("max_tokens": 0)", "max_tokens"},
+      {R"("temperature": -1)", "temperature"},
+      {R"("temperature": "hot")", "temperature"},
+      {R"("top_p": 0)", "top_p"},
+      {R"("logprobs": true, "top_logprobs": 21)", "top_logprobs"},
+      {R"("stop": [""])", "stop"},
+      {R"("stop": 3)", "stop"}};
+  for (const auto& [field, name] : cases)
+    EXPECT_THAT(complaint(with(field)), HasSubstr(name)) << field;
+  for (const char* body :
+       {"", "[]", "{}", R"({"messages": []})", R"({"messages": ["hi"]})",
+        R"({"messages": [{"role": "user"}]})",
+        R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})"})
+    EXPECT_NE(complaint(body), "") << body;
+}
+
+}  // namespace
+}  // namespace safesail

@@ -1,0 +1,214 @@
+// The local engine as an endpoint, on the packaged model, asked as any client would and by our own.
+#include "serve/openai.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+#include <sstream>
+#include <thread>
+
+#include "endpoint_testing.h"
+#include "interpret/llm_simulator.h"
+
+namespace safesail {
+namespace {
+
+using testing::HasSubstr;
+
+class OpenAiTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (!fs::exists(packaged_model())) return;
+    SilentReporter silent;
+    model_ = std::make_unique<TextModel>(load_text_model(packaged_model(), {}, silent));
+  }
+  static void TearDownTestSuite() { model_.reset(); }
+
+  void SetUp() override {
+    if (!model_) GTEST_SKIP() << "needs the packaged model; make setup fetches it";
+    start({.port = 0, .model_name = "smol"});
+  }
+  void TearDown() override { end(); }
+
+  void start(OpenAiServerOptions options) {
+    end();
+    stop_ = {};
+    server_ = std::make_unique<OpenAiServer>(*model_, options, reporter_);
+    thread_ = std::thread([this] { server_->run(stop_.get_token()); });
+    url_ = fmt::format("http://127.0.0.1:{}/v1", server_->port());
+  }
+  void end() {
+    stop_.request_stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  httplib::Client http() const {
+    httplib::Client client("127.0.0.1", server_->port());
+    client.set_read_timeout(120);
+    return client;
+  }
+
+  Json question(int max_tokens) const {
+    return {{"model", "smol"},
+            {"messages", {{{"role", "user"}, {"content", "Count from one to ten."}}}},
+            {"temperature", 0},
+            {"max_tokens", max_tokens}};
+  }
+  Json ask(const Json& body, int status = 200) const {
+    const auto result = http().Post("/v1/chat/completions", body.dump(), "application/json");
+    if (!result) {
+      ADD_FAILURE() << "no answer: " << to_string(result.error());
+      return {};
+    }
+    EXPECT_EQ(result->status, status) << result->body;
+    return Json::parse(result->body);
+  }
+
+  static inline std::unique_ptr<TextModel> model_;
+  ListeningReporter reporter_;
+  std::unique_ptr<OpenAiServer> server_;
+  std::stop_source stop_;
+  std::thread thread_;
+  std::string url_;
+};
+
+TEST_F(OpenAiTest, ListsItsModel) {
+  const auto result = http().Get("/v1/models");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(Json::parse(result->body).at("data").at(0).at("id"), "smol");
+}
+
+TEST_F(OpenAiTest, AnswersWithProbabilities) {
+  Json body = question(12);
+  const Json plain = ask(body);
+  const std::string content = plain.at("choices")[0].at("message").at("content");
+  EXPECT_FALSE(content.empty());
+  EXPECT_EQ(plain.at("choices")[0].at("finish_reason"), "length");
+  EXPECT_EQ(plain.at("usage").at("completion_tokens"), 12);
+  EXPECT_TRUE(plain.at("choices")[0].at("logprobs").is_null());
+
+  body["logprobs"] = true;
+  body["top_logprobs"] = 3;
+  const Json answer = ask(body);
+  EXPECT_EQ(answer.at("choices")[0].at("message").at("content"), content)
+      << "greedy: the same again";
+  const Json& tokens = answer.at("choices")[0].at("logprobs").at("content");
+  ASSERT_EQ(tokens.size(), 12U);
+  std::string joined;
+  for (const Json& token : tokens) {
+    joined += token.at("token");
+    const Json& top = token.at("top_logprobs");
+    ASSERT_EQ(top.size(), 3U);
+    EXPECT_EQ(top[0].at("logprob"), token.at("logprob")) << "the likeliest was chosen";
+    EXPECT_EQ(top[0].at("token"), token.at("token"));
+    double share = 0;
+    for (const Json& one : top) share += std::exp(one.at("logprob").get<double>());
+    EXPECT_LE(share, 1 + 1e-4);  // rounding of f32 logarithms
+  }
+  EXPECT_EQ(joined, content);
+}
+
+TEST_F(OpenAiTest, StreamsTheSame) {
+  Json body = question(12);
+  const std::string content = ask(body).at("choices")[0].at("message").at("content");
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", true}};
+  const auto result = http().Post("/v1/chat/completions", body.dump(), "application/json");
+  ASSERT_TRUE(result);
+  EXPECT_THAT(result->get_header_value("Content-Type"), HasSubstr("text/event-stream"));
+  std::istringstream lines(result->body);
+  std::string joined, finish, last;
+  int n_tokens = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty()) continue;
+    ASSERT_TRUE(line.starts_with("data: ")) << line;
+    last = line.substr(6);
+    if (last == "[DONE]") continue;
+    const Json event = Json::parse(last);
+    if (event.contains("usage")) n_tokens = event.at("usage").at("completion_tokens");
+    if (event.at("choices").empty()) continue;
+    joined += event.at("choices")[0].at("delta").value("content", "");
+    if (event.at("choices")[0].at("finish_reason").is_string())
+      finish = event.at("choices")[0].at("finish_reason");
+  }
+  EXPECT_EQ(joined, content);
+  EXPECT_EQ(finish, "length");
+  EXPECT_EQ(last, "[DONE]");
+  EXPECT_EQ(n_tokens, 12);
+}
+
+TEST_F(OpenAiTest, EndsAtStopTexts) {
+  Json body = question(24);
+  const std::string content = ask(body).at("choices")[0].at("message").at("content");
+  ASSERT_GT(content.size(), 20U);
+  // From the middle of a token to the middle of another: the pieces in between are held back.
+  const std::string stop = content.substr(9, 7);
+  body["stop"] = {"never said", stop};
+  body["logprobs"] = true;
+  const Json cut = ask(body);
+  EXPECT_EQ(cut.at("choices")[0].at("message").at("content"),
+            content.substr(0, content.find(stop)));
+  EXPECT_EQ(cut.at("choices")[0].at("finish_reason"), "stop");
+  std::string joined;
+  for (const Json& token : cut.at("choices")[0].at("logprobs").at("content"))
+    joined += token.at("token");
+  EXPECT_EQ(joined, content.substr(0, content.find(stop)));
+}
+
+TEST_F(OpenAiTest, SaysWhatIsWrong) {
+  EXPECT_THAT(ask({{"messages", 3}}, 400).at("error").at("message"), HasSubstr("messages"));
+  Json other = question(1);
+  other["model"] = "gpt";
+  EXPECT_EQ(ask(other, 404).at("error").at("code"), "model_not_found");
+  Json long_one = question(1);
+  std::string words;
+  for (int i = 0; i < 9000; ++i) words += " word";
+  long_one["messages"][0]["content"] = words;
+  EXPECT_THAT(ask(long_one, 400).at("error").at("message"), HasSubstr("tokens"));
+
+  const auto nowhere = http().Get("/v1/nowhere");
+  ASSERT_TRUE(nowhere);
+  EXPECT_EQ(nowhere->status, 404);
+  EXPECT_TRUE(Json::parse(nowhere->body).contains("error"));
+  const auto form = http().Post("/v1/chat/completions", question(1).dump(), "text/plain");
+  ASSERT_TRUE(form);
+  EXPECT_EQ(form->status, 415) << "what a web page may send without asking";
+  const auto rebound = http().Get("/v1/models", {{"Host", "evil.example"}});
+  ASSERT_TRUE(rebound);
+  EXPECT_EQ(rebound->status, 403);
+}
+
+TEST_F(OpenAiTest, WantsItsKey) {
+  ::setenv("SAFESAIL_TEST_KEY", "sk-local-secret", 1);
+  start({.port = 0, .model_name = "smol", .key = ApiKey::from_environment("SAFESAIL_TEST_KEY")});
+  ::unsetenv("SAFESAIL_TEST_KEY");
+  const auto without = http().Get("/v1/models");
+  ASSERT_TRUE(without);
+  EXPECT_EQ(without->status, 401);
+  EXPECT_EQ(without->body.find("sk-local"), std::string::npos);
+  const auto with = http().Get("/v1/models", {{"Authorization", "Bearer sk-local-secret"}});
+  ASSERT_TRUE(with);
+  EXPECT_EQ(with->status, 200);
+}
+
+TEST_F(OpenAiTest, ServesOurSimulator) {
+  EndpointSettings settings;
+  settings.base_url = url_;
+  settings.model = "smol";
+  settings.concurrency = 2;
+  Budget budget({}, {});
+  ChatClient client(settings, {}, budget, nullptr, reporter_);
+  LlmSimulator simulator(client, {.questions_per_request = {1, 1, 1, 1}});
+  const std::vector<Question> asked(2, {.text = "the bomb went off", .units = {{0, 17}}});
+  // A model of 135M may answer anything; that it answers, and how, is what is tested.
+  const auto answers = simulator.answer(Scorer::detection, {.text = "bombs"}, asked);
+  ASSERT_EQ(answers.size(), 2U);
+  for (const Answer& answer : answers)
+    EXPECT_NE(answer.status, AnswerStatus::failed) << answer.detail;
+  EXPECT_EQ(answers[0].values, answers[1].values);
+  EXPECT_THAT(reporter_.heard(), HasSubstr("response_format")) << "not spoken here, and left out";
+}
+
+}  // namespace
+}  // namespace safesail
