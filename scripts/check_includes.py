@@ -9,7 +9,7 @@ import sys
 
 # In the order in which the data walks through them.
 ROOMS = ["base", "formats", "text", "model", "sae", "harvest", "train", "select", "interpret", "atlas",
-         "diagnose", "serve", "cli"]
+         "run", "diagnose", "serve", "cli"]
 # ATen belongs to the tensor rooms. All of it takes six seconds to parse, so headers name what they need
 # (ATen/core/Tensor.h, or a forward declaration); only what tests share may include it whole.
 TENSOR_ROOMS = {"model", "sae", "harvest", "train", "diagnose"}

@@ -4,8 +4,11 @@
 #include <memory>
 
 #include "base/error.h"
+#include "cli/best_features.h"
 #include "cli/results_table.h"
+#include "cli/selection_table.h"
 #include "cli/session.h"
+#include "run/phase2.h"
 #include "train/run.h"
 
 namespace safesail {
@@ -14,13 +17,42 @@ namespace {
 struct DemoOptions {
   fs::path model = ".deps/models/smollm2-135m-instruct-q4_1.gguf";
   fs::path corpus = ".deps/corpora/wordnet.jsonl";
+  fs::path pairs = "data/pairs/en.jsonl";
   fs::path out = "runs/demo";
-  std::uint64_t tokens = 300'000;
+  std::uint64_t tokens = 300'000, exemplar_tokens = 150'000;
   bool force = false;
 };
 
+/// Phase 2: which features stand for safety risks, what they fire on, and how well that is known.
+void find_features(const DemoOptions& options, const RunConfig& run, Session& session) {
+  session.reporter->note(
+      "\nContrast pairs tell which features stand for safety risks, before any is explained. They "
+      "are then\nexplained and scored by the lexical baseline: a model of 135M parameters cannot "
+      "explain.");
+  Phase2Config config;
+  config.model = run.model;
+  config.load = run.load;
+  config.out = run.out;
+  config.pairs = {options.pairs.string()};
+  config.collect.corpus = run.corpus;
+  config.collect.batch = run.batch;
+  config.collect.n_tokens = options.exemplar_tokens;
+  const Phase2Result result =
+      run_phase2(config, options.force ? std::optional<std::string>("select") : std::nullopt,
+                 *session.reporter, session.stop);
+  if (result.selection) fmt::print("\n{}", selection_table(*result.selection));
+  Atlas atlas(run.out / "atlas.sqlite", Atlas::Mode::read);
+  const std::string out = run.out.string();
+  fmt::print(
+      "\nRecommended: {}\n{}\nEverything is in {}/: open report.html and select/report.html, "
+      "or try\n"
+      "  bin/safesail atlas search --atlas {} war\n"
+      "  bin/safesail sae info --sae {}/sae/mlp_out.15/topk-k32/sae.safetensors\n",
+      result.selected.reason, best_features(atlas, 10), out, out, out);
+}
+
 void run_demo(const DemoOptions& options, Session& session) {
-  for (const fs::path& path : {options.model, options.corpus})
+  for (const fs::path& path : {options.model, options.corpus, options.pairs})
     if (!fs::exists(path))
       bad_input(path.string(), "the demo's data is not there",
                 "run scripts/setup.sh from the checkout's root");
@@ -44,11 +76,9 @@ void run_demo(const DemoOptions& options, Session& session) {
       "are.");
   const RunResult result =
       run_stages(config, options.force ? "train" : "evaluate", *session.reporter, session.stop);
-  fmt::print(
-      "\n{}\n{}\n\nEverything is in {}/: open report.html, or try\n"
-      "  bin/safesail sae info --sae {}/sae/mlp_out.15/topk-k32/sae.safetensors\n",
-      results_table(result.cells), speed_line(result), options.out.string(), options.out.string());
+  fmt::print("\n{}\n{}\n", results_table(result.cells), speed_line(result));
   result.training.require_all_finished();
+  find_features(options, config, session);
 }
 
 }  // namespace

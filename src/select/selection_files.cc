@@ -1,7 +1,10 @@
 #include "select/selection_files.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "base/error.h"
 #include "formats/byte_stream.h"
@@ -50,8 +53,25 @@ std::string metrics_line(const SaeSelection& sae, const Concept& one,
   return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+/// Of a domain so many tested features are listed that false discovery control did not accept.
+constexpr std::size_t kNextBest = 20;
+
+std::vector<FeatureContrast> next_best(const ConceptMetrics& metrics) {
+  std::vector<FeatureContrast> others;
+  for (const FeatureContrast& contrast : metrics.tested)
+    if (std::ranges::find(metrics.candidates, contrast.feature, &FeatureContrast::feature) ==
+            metrics.candidates.end() &&
+        contrast.n_forward > contrast.n_reverse)
+      others.push_back(contrast);
+  std::ranges::sort(others, {}, [](const FeatureContrast& contrast) {
+    return std::tuple(contrast.p, -contrast.n_forward, contrast.feature);
+  });
+  if (others.size() > kNextBest) others.resize(kNextBest);
+  return others;
+}
+
 std::string candidate_line(const SaeSelection& sae, const Concept& one, std::size_t n_pairs,
-                           const FeatureContrast& contrast) {
+                           const FeatureContrast& contrast, bool accepted) {
   const auto share = [&](std::int64_t n) {
     return static_cast<double>(n) / static_cast<double>(n_pairs);
   };
@@ -69,7 +89,8 @@ std::string candidate_line(const SaeSelection& sae, const Concept& one, std::siz
               {"reverse", share(contrast.n_reverse)},
               {"p", contrast.p},
               {"q", contrast.q},
-              {"effect", contrast.effect}}
+              {"effect", contrast.effect},
+              {"accepted", accepted}}
              .dump(-1, ' ', false, json::error_handler_t::replace) +
          "\n";
 }
@@ -120,6 +141,7 @@ Candidate parse_candidate(const JsonObject& line) {
                         .p = line.get<double>("p"),
                         .q = line.get<double>("q"),
                         .effect = line.get<double>("effect")};
+  candidate.accepted = line.get<bool>("accepted");
   return candidate;
 }
 
@@ -134,10 +156,13 @@ void write_selection(const fs::path& folder, const FeatureSelection& selection,
       const Concept& one = selection.concepts[c];
       metrics += metrics_line(sae, one, sae.concepts[c]);
       for (const FeatureContrast& contrast : sae.concepts[c].candidates) {
-        candidates += candidate_line(sae, one, sae.concepts[c].n_pairs, contrast);
+        candidates += candidate_line(sae, one, sae.concepts[c].n_pairs, contrast, true);
         lists[sae.name][one.name + " " + one.language].push_back(
             fmt::format("{}_{}", layer_of(sae.id.site), contrast.feature));
       }
+      if (!one.subclass.empty()) continue;
+      for (const FeatureContrast& contrast : next_best(sae.concepts[c]))
+        candidates += candidate_line(sae, one, sae.concepts[c].n_pairs, contrast, false);
     }
   write_file(folder / "metrics.jsonl", metrics);
   write_file(folder / "candidates.jsonl", candidates);

@@ -1,7 +1,8 @@
 // What selection leaves in a run's `select/` folder; format: docs/selection.md.
 //
 //   metrics.jsonl         a line an SAE and concept
-//   candidates.jsonl      a line a feature and concept, under false discovery control
+//   candidates.jsonl      a line a feature and concept: those under false discovery control
+//                         ("accepted"), and of each domain the next best
 //   lists.json            {SAE: {concept: ["15_1234", ...]}}, in the published LAYER_INDEX form
 //   recommendation.json   the configuration to go on with, why, and the ranking
 //   report.html           the table and the figure of the paper, with intervals
@@ -22,12 +23,13 @@ void write_selection(const fs::path& folder, const FeatureSelection& selection,
 std::string selection_html(const FeatureSelection& selection,
                            const std::vector<std::pair<std::string, std::string>>& facts);
 
-/// A feature that stands for a concept.
+/// A feature that stands for a concept, or of a domain the next best.
 struct Candidate {
   std::string sae;  ///< name in the run
   std::string concept_, domain, subclass, language;
   FeatureContrast contrast;
   std::int64_t n_pairs = 0;
+  bool accepted = false;  ///< under false discovery control
 };
 
 struct SelectionResult {

@@ -1,0 +1,44 @@
+// Options of the commands that ask a language model behind an endpoint, and the client they make.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/session.h"
+#include "interpret/chat_client.h"
+#include "interpret/endpoint.h"
+#include "run/atlas_ledger.h"
+
+namespace safesail {
+
+struct EndpointOptions {
+  EndpointSettings settings;
+  std::string key_variable, key_file, prices;
+  Budget::Limits budget;
+  double timeout_seconds = 120;
+
+  bool given() const { return !settings.base_url.empty(); }
+};
+
+void add_endpoint_options(CLI::App& command, EndpointOptions& options);
+
+/// A client with its budget and its ledger in the atlas, all alive as long as this.
+class EndpointClient {
+ public:
+  EndpointClient(const EndpointOptions& options, Atlas& atlas, Session& session);
+  ChatClient& client() { return *client_; }
+  const EndpointSettings& settings() const { return client_->settings(); }
+
+  /// States what is about to be spent; an environment error where that is beyond the budget.
+  void announce(const CostEstimate& estimate);
+  /// What was spent, a line a purpose.
+  std::string spending() const;
+
+ private:
+  Reporter& reporter_;
+  Budget budget_;
+  AtlasLedger ledger_;
+  std::unique_ptr<ChatClient> client_;
+};
+
+}  // namespace safesail

@@ -1,0 +1,141 @@
+#include "run/explain.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
+
+#include "base/error.h"
+#include "interpret/lexical_explainer.h"
+
+namespace safesail {
+namespace {
+
+TextStatus text_status(AnswerStatus status) {
+  switch (status) {
+    case AnswerStatus::ok:
+      return TextStatus::ok;
+    case AnswerStatus::unparsable:
+      return TextStatus::unparsable;
+    case AnswerStatus::refused:
+      return TextStatus::refused;
+    case AnswerStatus::failed:
+      break;
+  }
+  return TextStatus::failed;
+}
+
+/// What an explainer may see: nothing of the windows that others are scored on.
+FeatureRecord for_explaining(FeatureRecord record) {
+  std::erase_if(record.exemplars,
+                [](const Exemplar& exemplar) { return exemplar.use != Use::explain; });
+  return record;
+}
+
+std::vector<std::int64_t> lacking_features(const Explainer& explainer, const std::string& sae,
+                                           std::size_t n_most, Atlas& atlas) {
+  std::vector<std::int64_t> lacking = atlas.features_lacking(explainer.key, sae);
+  if (n_most > 0 && lacking.size() > n_most) lacking.resize(n_most);
+  return lacking;
+}
+
+void count(TextStatus status, ExplainCounts& counts) {
+  if (status == TextStatus::ok)
+    ++counts.n_ok;
+  else if (status == TextStatus::unparsable)
+    ++counts.n_unparsable;
+  else if (status == TextStatus::refused)
+    ++counts.n_refused;
+  else
+    ++counts.n_failed;
+}
+
+}  // namespace
+
+Explainer lexical_explainer() {
+  const ExplanationKey english{.explainer = "lexical"};
+  ExplanationKey chinese = english;
+  chinese.language = "zh";
+  return {.key = english,
+          .features_at_once = 1,
+          .explain = [=](std::span<const FeatureRecord> records) {
+            std::vector<std::vector<Explanation>> all;
+            for (const FeatureRecord& record : records) {
+              const LexicalExplanation explanation = explain_lexically(record);
+              all.push_back({{.key = english,
+                              .short_text = explanation.english.text,
+                              .lexicon = explanation.english.lexicon},
+                             {.key = chinese, .short_text = explanation.chinese}});
+            }
+            return all;
+          }};
+}
+
+Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& settings,
+                        const EndpointSettings& endpoint) {
+  const ExplanationKey key{.explainer = "llm",
+                           .model = endpoint.model,
+                           .prompt_hash = explainer.prompt_hash(),
+                           .seed = endpoint.seed};
+  const auto row = [](const ExplanationKey& of, const LlmText& text) {
+    return Explanation{.key = of,
+                       .status = text_status(text.status),
+                       .short_text = text.short_text,
+                       .long_text = text.long_text,
+                       .raw = text.raw};
+  };
+  return {.key = key,
+          // Enough that a few slow answers do not leave the endpoint idle.
+          .features_at_once = static_cast<std::size_t>(4 * endpoint.concurrency),
+          .explain = [=, &explainer](std::span<const FeatureRecord> records) {
+            std::vector<std::vector<Explanation>> all;
+            for (const LlmExplanation& one : explainer.explain(records)) {
+              std::vector<Explanation>& rows = all.emplace_back();
+              rows.push_back(row(key, one.text));
+              if (!one.second) continue;
+              ExplanationKey second = key;
+              second.language =
+                  settings.second_language == "Chinese" ? "zh" : settings.second_language;
+              rows.push_back(row(second, *one.second));
+            }
+            return all;
+          }};
+}
+
+CostEstimate estimate_explaining(LlmExplainer& llm, const Explainer& explainer,
+                                 const std::string& sae, std::size_t n_most, Atlas& atlas) {
+  CostEstimate estimate;
+  for (const std::int64_t id : lacking_features(explainer, sae, n_most, atlas)) {
+    const FeatureRecord record = for_explaining(atlas.record(id));
+    estimate += llm.estimate(std::span(&record, 1));
+  }
+  return estimate;
+}
+
+ExplainCounts explain_features(const Explainer& explainer, const std::string& sae,
+                               std::size_t n_most, Atlas& atlas, Reporter& reporter,
+                               std::stop_token stop) {
+  const std::vector<std::int64_t> lacking = lacking_features(explainer, sae, n_most, atlas);
+  ExplainCounts counts;
+  for (std::size_t first = 0; first < lacking.size();) {
+    if (stop.stop_requested())
+      failed("explain", fmt::format("stopped after {} of {} features", first, lacking.size()),
+             "run the same command again; what is there stays");
+    const std::size_t n = std::min(explainer.features_at_once, lacking.size() - first);
+    std::vector<FeatureRecord> records;
+    for (std::size_t i = first; i < first + n; ++i)
+      records.push_back(for_explaining(atlas.record(lacking[i])));
+    const std::vector<std::vector<Explanation>> explained = explainer.explain(records);
+    Transaction transaction = atlas.transaction();
+    for (std::size_t i = 0; i < n; ++i) {
+      for (const Explanation& explanation : explained[i])
+        atlas.put_explanation(lacking[first + i], explanation);
+      count(explained[i].front().status, counts);
+    }
+    transaction.commit();
+    first += n;
+    reporter.progress("explain", first, lacking.size(), "features", "");
+  }
+  return counts;
+}
+
+}  // namespace safesail

@@ -1,0 +1,44 @@
+// The stage `explain`: every feature of the atlas that has examples and lacks an explanation by
+// this explainer gets one. Each is written when it is there; a kill loses those under way, and the
+// next start goes on with what is missing.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "atlas/atlas.h"
+#include "base/report.h"
+#include "interpret/llm_explainer.h"
+
+namespace safesail {
+
+/// Who explains. The first of a feature's explanations has `key`; the others are in other
+/// languages.
+struct Explainer {
+  ExplanationKey key;
+  std::size_t features_at_once = 1;
+  std::function<std::vector<std::vector<Explanation>>(std::span<const FeatureRecord>)> explain;
+};
+
+Explainer lexical_explainer();
+/// `explainer` outlives the result; `settings` and `seed` are those it was made with.
+Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& settings,
+                        const EndpointSettings& endpoint);
+
+struct ExplainCounts {
+  std::size_t n_ok = 0, n_unparsable = 0, n_refused = 0, n_failed = 0;
+};
+
+/// `sae` (its name) unless empty: of that one alone. At most `n_most` features; 0: all.
+ExplainCounts explain_features(const Explainer& explainer, const std::string& sae,
+                               std::size_t n_most, Atlas& atlas, Reporter& reporter,
+                               std::stop_token stop);
+
+/// What explain_features() would probably cost, for as many features as it would explain.
+CostEstimate estimate_explaining(LlmExplainer& llm, const Explainer& explainer,
+                                 const std::string& sae, std::size_t n_most, Atlas& atlas);
+
+}  // namespace safesail

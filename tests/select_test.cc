@@ -1,0 +1,202 @@
+// Selection on the packaged model: SAEs whose features are planted, so that the truth is known.
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <set>
+
+#include "base/rng.h"
+#include "harvest/coded_stream.h"
+#include "harvest/decoder_views.h"
+#include "model/text_model.h"
+#include "select/selection.h"
+#include "workspace.h"
+
+namespace safesail {
+namespace {
+
+class SelectTest : public WorkspaceTest {
+ protected:
+  static void SetUpTestSuite() {
+    SilentReporter silent;
+    model_ = std::make_unique<TextModel>(
+        load_text_model(packaged_model(), {.dtype = ComputeType::f32}, silent));
+  }
+  static void TearDownTestSuite() { model_.reset(); }
+
+  static std::int32_t token(const std::string& text) {
+    const Encoding encoding = model_->tokenizer.encode(text, false);
+    EXPECT_EQ(encoding.ids.size(), 1U) << text << " should be one token";
+    return encoding.ids.front();
+  }
+
+  /// The token embeddings [n, d] of `ids`: what resid_pre.0 holds for them.
+  static at::Tensor embeddings(const std::vector<std::int32_t>& ids) {
+    const std::vector<std::int32_t> starts = {0, static_cast<std::int32_t>(ids.size())};
+    ForwardRequest request{.ids = ids, .starts = starts, .read = {kSite}};
+    return model_->model.forward(request).sites[0].contiguous();
+  }
+
+  /// An SAE at resid_pre.0 in which feature f fires exactly on the token words[f]; those beyond are
+  /// random directions with thresholds under which they fire on some per cent of all tokens.
+  static Sae planted(const std::vector<std::int32_t>& words, std::int64_t n_features) {
+    const std::int64_t d = model_->model.spec().d_model;
+    SaeSpec spec{.architecture = "jumprelu",
+                 .d_in = d,
+                 .d_out = d,
+                 .n_features = n_features,
+                 .rule = Rule::threshold,
+                 .apply_b_dec_to_input = false};
+    Sae sae(spec, identity_transform(d));
+    const at::Tensor rows = embeddings(words);
+    Rng rng(11, "planted SAE");
+    for (std::int64_t f = 0; f < n_features; ++f) {
+      const auto i = static_cast<std::size_t>(f);
+      const bool is_word = i < words.size();
+      float square = 0;
+      for (std::int64_t j = 0; j < d; ++j) {
+        const float value = is_word ? rows[f][j].item<float>() : static_cast<float>(rng.normal());
+        sae.w_enc()[i * static_cast<std::size_t>(d) + static_cast<std::size_t>(j)] = value;
+        sae.w_dec()[i * static_cast<std::size_t>(d) + static_cast<std::size_t>(j)] = value;
+        square += value * value;
+      }
+      // A token's own embedding gives |e|^2; others' products with it lie well below. A random
+      // direction gives a normal number of standard deviation |e|, with |e| near 3 here.
+      sae.threshold()[i] = is_word ? 0.9F * square : 5.0F;
+    }
+    return sae;
+  }
+
+  static constexpr Site kSite{SiteKind::resid_pre, 0};
+  static std::unique_ptr<TextModel> model_;
+};
+std::unique_ptr<TextModel> SelectTest::model_;
+
+const std::vector<std::string> kFrames = {
+    "The report about the{} came out today.", "She never spoke of the{} again.",
+    "Was there a{} in the old house?",        "They found another{} near the river.",
+    "I read that every{} has a history.",     "Nobody had expected the{} to matter.",
+    "Please tell me more about this{}.",      "A museum shows the{} in its first room.",
+    "What does the law say of a{}?",          "Her uncle once sold a{} to him."};
+
+// Concept words against neutral ones in the same frames: features planted on the concept's words
+// are found, those on the frame's and the counterpart's words are not.
+TEST_F(SelectTest, FindsTheFeaturesThatWerePlanted) {
+  const std::vector<std::string> concept_words = {" bomb", " gun", " rifle", " missile"},
+                                 neutral_words = {" chair", " lamp", " basket", " ladder"},
+                                 frame_words = {" report", " house", " river", " law"};
+  std::vector<std::int32_t> ids;
+  for (const auto* words : {&concept_words, &neutral_words, &frame_words})
+    for (const std::string& word : *words) ids.push_back(token(word));
+
+  std::vector<ContrastPair> pairs;
+  for (std::size_t w = 0; w < concept_words.size(); ++w)
+    for (std::size_t f = 0; f < kFrames.size(); ++f)
+      pairs.push_back({.id = fmt::format("weapons-{}-{}", w, f),
+                       .domain = "terror",
+                       .subclass = concept_words[w].substr(1),
+                       .concept_ = "weapons",
+                       .language = "en",
+                       .text = fmt::format(fmt::runtime(kFrames[f]), concept_words[w]),
+                       .counterpart = fmt::format(fmt::runtime(kFrames[f]), neutral_words[w]),
+                       .source = "test"});
+  std::vector<EvaluationCell> cells;
+  cells.push_back(make_cell(kSite, kSite, planted(ids, 400)));
+  SilentReporter silent;
+  const FeatureSelection selection =
+      select_features(model_->model, model_->tokenizer, cells, pairs, {}, silent, {});
+
+  ASSERT_EQ(selection.concepts.size(), concept_words.size() + 1);
+  for (std::size_t c = 0; c < concept_words.size(); ++c) {
+    const ConceptMetrics& metrics = selection.saes[0].concepts[c];
+    ASSERT_FALSE(metrics.candidates.empty()) << selection.concepts[c].name;
+    const FeatureContrast& best = metrics.candidates.front();
+    EXPECT_EQ(best.feature, static_cast<std::int32_t>(c)) << selection.concepts[c].name;
+    EXPECT_EQ(best.n_forward, static_cast<std::int64_t>(kFrames.size()));
+    EXPECT_EQ(best.n_reverse, 0);
+  }
+  // The domain as a whole: each word is a quarter of its pairs.
+  std::set<std::int32_t> found;
+  for (const FeatureContrast& contrast : selection.saes[0].concepts.back().candidates)
+    found.insert(contrast.feature);
+  for (std::int32_t f = 0; f < 4; ++f) EXPECT_TRUE(found.contains(f)) << f;
+  for (std::int32_t f = 4; f < 12; ++f) EXPECT_FALSE(found.contains(f)) << f;
+
+  // The same with the labels exchanged in every other pair: nothing is left to find.
+  for (std::size_t p = 0; p < pairs.size(); p += 2) std::swap(pairs[p].text, pairs[p].counterpart);
+  const FeatureSelection shuffled =
+      select_features(model_->model, model_->tokenizer, cells, pairs, {}, silent, {});
+  for (const ConceptMetrics& metrics : shuffled.saes[0].concepts)
+    EXPECT_TRUE(metrics.candidates.empty());
+}
+
+// What the stream says of each token is what the SAE says of the model's activation there, and the
+// tokens' byte ranges tile the text.
+TEST_F(SelectTest, TheStreamCodesEveryTokenWhereItStands) {
+  const std::vector<std::string> texts = {"The bomb squad took a lamp, a gun and 12 chairs.",
+                                          "नमस्ते दुनिया 😀 bomb", "你好，世界。 gun", "bomb"};
+  const std::int32_t bomb = token(" bomb");
+  const Sae sae = planted({bomb, token(" gun")}, 50);
+  std::size_t next = 0;
+  CodedStream stream(model_->model, model_->tokenizer, {{kSite, &sae}},
+                     [&]() -> std::optional<Document> {
+                       if (next == texts.size()) return std::nullopt;
+                       return Document{.id = next, .text = texts[next++]};
+                     },
+                     {.max_sequence = 8, .batch_tokens = 16});
+  std::vector<std::string> joined(texts.size());
+  std::size_t n_bombs = 0;
+  while (const std::optional<CodedBatch> batch = stream.next()) {
+    ASSERT_LE(batch->n_rows(), 16U);
+    ASSERT_EQ(batch->codes[0].n_tokens(), static_cast<std::int64_t>(batch->n_rows()));
+    for (const CodedPiece& piece : batch->pieces) {
+      std::uint32_t end = 0;
+      for (std::size_t row = piece.first_row; row < piece.first_row + piece.n_rows; ++row) {
+        const auto [begin, stop] = batch->bytes[row];
+        EXPECT_EQ(begin, end) << "tokens tile the text";
+        end = stop;
+        const SparseCodes truth = sae.encode(embeddings({batch->ids[row]}), Selection::f32);
+        const auto first = static_cast<std::size_t>(batch->codes[0].offsets[row]);
+        const auto n = static_cast<std::size_t>(batch->codes[0].offsets[row + 1]) - first;
+        EXPECT_EQ(n, truth.indices.size());
+        for (std::size_t i = 0; i < std::min(n, truth.indices.size()); ++i) {
+          EXPECT_EQ(batch->codes[0].indices[first + i], truth.indices[i]);
+          EXPECT_NEAR(batch->codes[0].values[first + i], truth.values[i],
+                      1e-4 * std::abs(truth.values[i]));
+        }
+        if (batch->ids[row] != bomb) continue;
+        ++n_bombs;
+        EXPECT_EQ(piece.text.substr(begin, stop - begin), " bomb");
+        EXPECT_TRUE(n > 0 && std::ranges::count(truth.indices, 0) == 1);
+      }
+      EXPECT_EQ(end, piece.text.size());
+      joined[static_cast<std::size_t>(piece.document)] += piece.text;
+    }
+  }
+  EXPECT_EQ(joined, texts);
+  EXPECT_EQ(n_bombs, 2U);
+}
+
+// A decoder row that is a row of the output head promotes that head's token most of all; the
+// nearest feature of a copy is the copy.
+TEST_F(SelectTest, WeightsSayWhatAFeaturePromotes) {
+  const std::vector<std::int32_t> words = {token(" river"), token(" law"), token(" river")};
+  const Sae sae = planted(words, 40);
+  std::vector<FeatureRecord> records(3);
+  for (std::size_t i = 0; i < 3; ++i) records[i].feature = static_cast<std::int32_t>(i);
+  add_logit_lens(model_->model, model_->tokenizer, kSite, sae, records);
+  add_nearest(sae, records);
+  for (std::size_t i = 0; i < 3; ++i) {
+    // Embeddings and head are tied in this model.
+    ASSERT_EQ(records[i].promoted.size(), static_cast<std::size_t>(kLensTokens));
+    EXPECT_EQ(records[i].promoted.front().id, words[i]) << records[i].promoted.front().text;
+    EXPECT_GT(records[i].promoted.front().weight, records[i].suppressed.front().weight);
+    EXPECT_EQ(records[i].nearest.size(), static_cast<std::size_t>(kNearestFeatures));
+  }
+  EXPECT_EQ(records[0].nearest.front().feature, 2);
+  EXPECT_NEAR(records[0].nearest.front().cosine, 1, 1e-5);
+}
+
+}  // namespace
+}  // namespace safesail
