@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/rng.h"
@@ -65,6 +66,32 @@ inline FeatureRecord planted_feature(const PlantedConfig& config, const Plant& p
                                   .level = level});
     }
   return record;
+}
+
+/// "the[ attack] was[ bomb]ed": what stands in brackets is active at `level` (of a quantile of 10).
+/// Tokens begin at spaces and brackets.
+inline Window bracketed_window(std::string_view marked, int level, std::uint64_t document) {
+  Window window;
+  window.document = document;
+  window.starts = {0};
+  float activation = 0;
+  const auto end_token = [&] {
+    if (window.starts.back() == window.text.size()) return;
+    window.ids.push_back(static_cast<std::int32_t>(window.text.size() + 1000 * document));
+    window.starts.push_back(static_cast<std::uint32_t>(window.text.size()));
+    window.activation.push_back(activation);
+  };
+  for (const char c : marked) {
+    if (c == '[' || c == ']') {
+      end_token();
+      activation = c == '[' ? static_cast<float>(level) : 0;
+      continue;
+    }
+    if (c == ' ') end_token();
+    window.text += c;
+  }
+  end_token();
+  return window;
 }
 
 /// Fires on the words whose numbers are given, at level 8.
