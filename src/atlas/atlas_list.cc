@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kMaxLimit = 100'000;
 /// To rank texts each must be read; a word that so many have says little about which is best.
-constexpr std::size_t kMaxRanked = 10'000;
+constexpr std::size_t kMaxRanked = 20'000;
 
 /// Features whose text matches, in the order of ids.
 std::vector<std::int64_t> ids_with_text(Database& database, const std::string& match) {

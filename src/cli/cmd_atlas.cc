@@ -7,9 +7,11 @@
 
 #include "atlas/atlas.h"
 #include "atlas/interchange.h"
+#include "atlas/landscape.h"
 #include "base/error.h"
 #include "cli/atlas_json.h"
 #include "cli/session.h"
+#include "sae/checkpoint.h"
 
 namespace safesail {
 namespace {
@@ -17,7 +19,8 @@ namespace {
 constexpr const char* kFileName = "atlas.sqlite";
 
 struct Options {
-  std::string atlas, folder, format, sae, feature, text, order = "score";
+  std::string atlas, folder, format, sae, weights, feature, text, order = "score";
+  std::uint64_t seed = 0;
   FeatureQuery query;
   bool as_json = false;
 };
@@ -89,6 +92,7 @@ void import_command(const Options& options) {
 
 void export_command(const Options& options) {
   Atlas atlas(atlas_path(options), Atlas::Mode::read);
+  const Snapshot snapshot(atlas.database());
   const std::vector<fs::path> written =
       atlas_format(options.format).write(atlas, options.folder, options.sae);
   if (options.as_json) {
@@ -237,6 +241,27 @@ void show_command(const Options& options) {
   }
 }
 
+void landscape_command(const Options& options) {
+  Atlas atlas(atlas_path(options), Atlas::Mode::write);
+  std::vector<SaeRow> saes = atlas.saes();
+  std::erase_if(saes,
+                [&](const SaeRow& sae) { return !options.sae.empty() && sae.name != options.sae; });
+  if (saes.size() != 1)
+    bad_input(options.atlas, fmt::format("expected one SAE, got {}", saes.size()),
+              "name one of the atlas with --sae");
+  const LoadedSae loaded = load_sae(options.weights);
+  if (loaded.provenance.encoder_only)
+    bad_input(options.weights, "expected an SAE with a decoder, got an encoder alone",
+              "give the SAE that was trained");
+  const std::size_t n =
+      lay_out_features(atlas, *atlas.find_sae(saes[0].model, saes[0].name), loaded.sae.w_dec(),
+                       static_cast<std::size_t>(loaded.sae.spec().d_out), options.seed);
+  if (options.as_json)
+    print_json({{"n_features", n}, {"sae", saes[0].name}});
+  else
+    fmt::print("{} features of {} laid out\n", n, saes[0].name);
+}
+
 void add_filters(CLI::App* command, Options& options) {
   FeatureQuery& query = options.query;
   command->add_option("--domain", query.domain, "Only features tagged with it, as politics");
@@ -346,6 +371,17 @@ void add_atlas_commands(CLI::App& app, Session& session) {
     command->add_option("feature", options->feature, "As mlp_out.17:16378 or 17_16378")->required();
     add_atlas_option(command, *options);
     command->add_option("--sae", options->sae, "Name of its SAE, where several have it");
+  }
+  {
+    auto [command, options] = add(
+        "landscape", "Place features in the plane by their decoder rows", landscape_command,
+        "landscape --atlas runs/demo --weights runs/demo/sae/mlp_out.15/topk-k32/sae.safetensors "
+        "--sae mlp_out.15/topk-k32");
+    add_atlas_option(command, *options);
+    command->add_option("--weights", options->weights, "sae.safetensors")->required();
+    command->add_option("--sae", options->sae, "Name of that SAE in the atlas, if it has several");
+    command->add_option("--seed", options->seed, "Another seed, another map")
+        ->capture_default_str();
   }
 }
 

@@ -1,4 +1,5 @@
-// The C border of the Rust half of this room (src/text/rust): tokenizers, templates, parquet.
+// The C border of the Rust half of this room (src/text/rust): tokenizers, templates, parquet; and
+// t-SNE, which the atlas borrows, so that the program links one Rust library.
 //
 // Every function that can fail returns true and writes `*out`, or returns false and writes
 // `*error`; the caller owns what was written and frees it with the function named beside it. Slices
@@ -84,5 +85,10 @@ struct TextRsRows {
 bool text_rs_parquet_next(TextRsParquet* rows, std::size_t max_rows, TextRsRows* out,
                           TextRsString* error);
 void text_rs_rows_free(TextRsRows rows);
+
+/// t-SNE of `n` >= 4 points [n, d] in the plane, from the positions `start` [n, 2], into `out` [n,
+/// 2]. The same input gives the same output with any number of threads.
+bool text_rs_tsne(const float* points, std::size_t n, std::size_t d, const float* start, float* out,
+                  TextRsString* error);
 
 }  // extern "C"
