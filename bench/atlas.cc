@@ -1,7 +1,9 @@
-// Milliseconds of listings and searches on a synthetic atlas, as one JSON line a case.
+// Milliseconds of listings and searches on a synthetic atlas, as a Markdown table.
 //   bench_atlas FILE.sqlite [features]
 // Makes the file when it does not exist: ten SAEs, texts of twelve words drawn by Zipf's law, a
 // fifth of the features also in Chinese, a tenth in Hindi, four domains of four subclasses.
+#include "atlas/atlas.h"
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -13,7 +15,6 @@
 #include <string_view>
 #include <vector>
 
-#include "atlas/atlas.h"
 #include "base/error.h"
 
 namespace {
@@ -118,8 +119,7 @@ void make_atlas(const fs::path& path, int n_features) {
     for (int i = 0; i < n_features / kSaes; ++i) put_feature(atlas, sae, i, rng);
     transaction.commit();
   }
-  fmt::print("{{\"case\": \"make\", \"features\": {}, \"seconds\": {:.1f}}}\n", n_features,
-             now() - start);
+  fmt::print("{} features written in {:.0f} s\n\n", n_features, now() - start);
 }
 
 template <class Body>
@@ -132,8 +132,8 @@ void report(std::string_view name, const Body& body) {
     milliseconds.push_back(1000 * (now() - start));
   }
   std::ranges::sort(milliseconds);
-  fmt::print("{{\"case\": \"{}\", \"total\": {}, \"median_ms\": {:.1f}, \"worst_ms\": {:.1f}}}\n",
-             name, n_total, milliseconds[kRepeats / 2], milliseconds.back());
+  fmt::print("| {} | {} | {:.1f} | {:.1f} |\n", name, n_total, milliseconds[kRepeats / 2],
+             milliseconds.back());
   std::fflush(stdout);
 }
 
@@ -141,8 +141,10 @@ void measure(const fs::path& path) {
   double start = now();
   Atlas atlas(path, Atlas::Mode::read);
   const std::int64_t n = atlas.list({}).n_total;
-  fmt::print("{{\"case\": \"open, first page\", \"total\": {}, \"ms\": {:.1f}}}\n", n,
-             1000 * (now() - start));
+  const double open_ms = 1000 * (now() - start);
+  fmt::print("| atlas of {} features | matches | median ms | worst of {} |\n", n, kRepeats);
+  fmt::print("| --- | --: | --: | --: |\n");
+  fmt::print("| open it, first page | {} | {:.0f} | |\n", n, open_ms);
 
   const auto list = [&](std::string_view name, FeatureQuery query, double depth) {
     query.offset = 0;
