@@ -210,5 +210,59 @@ TEST_F(OpenAiTest, ServesOurSimulator) {
   EXPECT_THAT(reporter_.heard(), HasSubstr("response_format")) << "not spoken here, and left out";
 }
 
+TEST_F(OpenAiTest, FillsForms) {
+  Json body = question(1);
+  body["answer_form"] = {
+      {"text", "{\"v\": [_,_], \"w\": [_]}"}, {"slot", "_"}, {"choices", {"0", "1"}}};
+  body["logprobs"] = true;
+  const Json answer = ask(body);
+  const std::string content = answer.at("choices")[0].at("message").at("content");
+  const Json filled = Json::parse(content);
+  ASSERT_EQ(filled.at("v").size(), 2U) << content;
+  const Json& tokens = answer.at("choices")[0].at("logprobs").at("content");
+  std::string joined;
+  int n_slots = 0;
+  for (const Json& token : tokens) {
+    joined += token.at("token");
+    const Json& top = token.at("top_logprobs");
+    if (top.empty()) continue;
+    ++n_slots;
+    ASSERT_EQ(top.size(), 2U);
+    EXPECT_GE(top[0].at("logprob"), top[1].at("logprob"));
+    EXPECT_LT(top[0].at("logprob"), 0);
+  }
+  EXPECT_EQ(joined, content);
+  EXPECT_EQ(n_slots, 3);
+  EXPECT_EQ(answer.at("usage").at("completion_tokens"), 0) << "nothing was written";
+
+  body["answer_form"]["choices"] = {"0", "a word or two"};
+  EXPECT_THAT(ask(body, 400).at("error").at("message"), HasSubstr("answer_form"));
+}
+
+TEST_F(OpenAiTest, ServesOurSimulatorFromOnePass) {
+  EndpointSettings settings;
+  settings.base_url = url_;
+  settings.model = "smol";
+  settings.answer_forms = true;
+  Budget budget({}, {});
+  ChatClient client(settings, {}, budget, nullptr, reporter_);
+  LlmSimulator simulator(client);
+  const std::vector<Question> asked(
+      3, {.text = "the bomb went off", .units = {{0, 8}, {9, 17}}, .marked = {{4, 8}}});
+  for (const Scorer scorer : {Scorer::segment, Scorer::detection, Scorer::fuzzing}) {
+    std::vector<Question> questions = asked;
+    if (scorer != Scorer::segment)
+      for (Question& question : questions) question.units = {{0, 17}};
+    for (const Answer& answer : simulator.answer(scorer, {.text = "bombs"}, questions)) {
+      ASSERT_EQ(answer.status, AnswerStatus::ok) << answer.detail;
+      ASSERT_EQ(answer.values.size(), questions[0].units.size());
+      for (const float value : answer.values) {
+        EXPECT_GT(value, 0) << "a probability";
+        EXPECT_LT(value, 1);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace safesail

@@ -46,6 +46,8 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
   command.add_option("--timeout", options.timeout_seconds, "Seconds for one attempt")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command.add_flag("--answer-forms", settings.answer_forms,
+                   "The endpoint is 'safesail serve --openai': read simulations from one pass");
   command
       .add_option("--thinking-tokens", settings.thinking_tokens,
                   "Tokens that an answer may spend on thinking")

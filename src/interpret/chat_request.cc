@@ -43,7 +43,10 @@ std::string chat_body(const ChatRequest& request, const EndpointSettings& settin
       request.max_tokens + settings.thinking_tokens;
   if (dialect.temperature) body["temperature"] = settings.temperature;
   if (dialect.seed) body["seed"] = settings.seed;
-  if (dialect.schema && !request.schema.empty())
+  const bool by_form = settings.answer_forms && !request.form.empty();
+  if (by_form)
+    body["answer_form"] = {{"text", request.form}, {"slot", "_"}, {"choices", {"0", "1"}}};
+  if (dialect.schema && !request.schema.empty() && !by_form)
     body["response_format"] = {{"type", "json_schema"},
                                {"json_schema",
                                 {{"name", "answer"},

@@ -17,7 +17,9 @@ struct ChatRequest {
   std::string schema;         ///< JSON schema of the answer; empty: free text
   int max_tokens = 1024;      ///< of the answer, thinking not counted
   int expected_tokens = 200;  ///< for the estimate
-  int top_logprobs = 0;       ///< alternatives a token, 0..20; 0: none
+  /// The answer with "_" where each 0 or 1 goes, for endpoints with answer_forms; else empty.
+  std::string form;
+  int top_logprobs = 0;  ///< alternatives a token, 0..20; 0: none
 };
 
 /// What an endpoint accepts; learnt from the requests it refuses with 400.

@@ -51,6 +51,20 @@ TEST(ChatRequest, LeavesOutWhatTheDialectLacks) {
   EXPECT_EQ(body.at("messages")[0].at("content"), "be brief\n\nhello \uFFFD");
 }
 
+TEST(ChatRequest, AsksForAFormWhereThatIsSpoken) {
+  ChatRequest asked = request();
+  asked.form = R"({"v": [_,_]})";
+  EXPECT_FALSE(Json::parse(chat_body(asked, settings(), {})).contains("answer_form"));
+  EndpointSettings ours = settings();
+  ours.answer_forms = true;
+  const Json body = Json::parse(chat_body(asked, ours, {}));
+  EXPECT_EQ(body.at("answer_form").at("text"), asked.form);
+  EXPECT_EQ(body.at("answer_form").at("choices"), Json::array({"0", "1"}));
+  EXPECT_FALSE(body.contains("response_format"));
+  EXPECT_NE(request_hash(asked, ours), request_hash(asked, settings()))
+      << "other answers come of it";
+}
+
 TEST(ChatRequest, HashNamesTheQuestion) {
   const std::string hash = request_hash(request(), settings());
   ChatRequest other = request();

@@ -21,6 +21,9 @@ struct EndpointSettings {
   int thinking_tokens = 0;
   /// Ask for the probabilities of the answers' tokens.
   bool logprobs = true;
+  /// The endpoint takes "answer_form", as Safesail's own does: simulations are then read from one
+  /// pass over the prompt instead of being written.
+  bool answer_forms = false;
 
   int concurrency = 8;                         ///< requests in flight
   std::chrono::milliseconds timeout{120'000};  ///< of one attempt

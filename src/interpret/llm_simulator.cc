@@ -53,6 +53,18 @@ std::string shown(Scorer scorer, const Question& question, std::size_t id) {
   return text;
 }
 
+/// {"answers": [{"id": 1, "v": [_,_]}, ...]}; none for levels, which may be more than one token.
+std::string form_of(Scorer scorer, const std::vector<std::size_t>& n_units) {
+  if (scorer == Scorer::token) return "";
+  std::string form = R"({"answers": [)";
+  for (std::size_t i = 0; i < n_units.size(); ++i) {
+    form += fmt::format(R"({}{{"id": {}, "v": [)", i == 0 ? "" : ", ", i + 1);
+    for (std::size_t u = 0; u < n_units[i]; ++u) form += u == 0 ? "_" : ",_";
+    form += "]}";
+  }
+  return form + "]}";
+}
+
 std::size_t index_of(Scorer scorer) {
   return static_cast<std::size_t>(scorer);
 }
@@ -92,16 +104,18 @@ std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
   for (std::size_t begin = 0; begin < order.size(); begin += per_request) {
     Batch& batch = all.emplace_back();
     std::string text;
-    std::size_t n_units = 0;
+    std::vector<std::size_t> n_units;
     for (std::size_t i = begin; i < std::min(order.size(), begin + per_request); ++i) {
       const Question& question = questions[order[i]];
       batch.questions.push_back(order[i]);
       text += shown(scorer, question, batch.questions.size());
-      n_units += question.units.size();
+      n_units.push_back(question.units.size());
     }
     text.pop_back();
     // A value and its comma are two tokens, the braces around them about ten.
-    const std::size_t expected = 10 + 10 * batch.questions.size() + 2 * n_units;
+    const std::size_t expected =
+        10 + 10 * batch.questions.size() +
+        2 * std::accumulate(n_units.begin(), n_units.end(), std::size_t{0});
     batch.request = {.purpose = fmt::format("score.{}", to_string(scorer)),
                      .feature = explanation.feature,
                      .messages = prompts_[index_of(scorer)].fill(
@@ -109,6 +123,7 @@ std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
                      .schema = std::string(kSchema),
                      .max_tokens = static_cast<int>(2 * expected + 200),
                      .expected_tokens = static_cast<int>(expected),
+                     .form = form_of(scorer, n_units),
                      // Enough to hold the likely levels, and within what every endpoint allows.
                      .top_logprobs = 5};
   }

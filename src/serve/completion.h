@@ -19,6 +19,15 @@
 
 namespace safesail {
 
+/// An answer that is written already but for some slots, each of which takes one of a few choices.
+/// The engine reads the probabilities of the choices at all slots in one pass instead of writing
+/// the answer token by token; while it reads, the first choice stands in every slot.
+struct AnswerForm {
+  std::string text;
+  std::string slot;                  ///< what marks a slot in the text
+  std::vector<std::string> choices;  ///< each a token of its own
+};
+
 struct CompletionRequest {
   std::string model;
   std::vector<ChatMessage> messages;
@@ -27,6 +36,7 @@ struct CompletionRequest {
   std::vector<std::string> stop;      ///< texts at which the answer ends, themselves left out
   std::optional<int> n_alternatives;  ///< give log probabilities, and so many alternatives a token
   bool stream = false, stream_usage = false;
+  std::optional<AnswerForm> form;  ///< our own addition to the API: "answer_form"
 };
 
 /// Reads the body of POST /v1/chat/completions. An input error for what is no such request, and for
@@ -50,5 +60,13 @@ struct CompletionEnd {
 CompletionEnd complete(const TextModel& model, const CompletionRequest& request,
                        const std::function<bool(const CompletionPiece&)>& give,
                        std::stop_token stop = {});
+
+/// The pieces of the request's form, each slot a piece with all choices as its alternatives, and
+/// the likeliest as its text. An input error when the model's tokenizer does not keep a slot apart.
+struct FilledForm {
+  std::vector<CompletionPiece> pieces;
+  std::size_t n_tokens = 0;  ///< that were read, form included
+};
+FilledForm fill_form(const TextModel& model, const CompletionRequest& request);
 
 }  // namespace safesail

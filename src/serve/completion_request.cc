@@ -12,6 +12,7 @@ constexpr JsonLimits kLimits{.max_bytes = std::uint64_t{16} << 20, .max_depth = 
 constexpr std::int64_t kMaxNewTokens = 1 << 20;
 constexpr std::int64_t kMaxAlternatives = 20;
 constexpr std::size_t kMaxStops = 16, kMaxStopBytes = 256;
+constexpr std::size_t kMaxSlots = 1024, kMaxChoices = 16;
 
 [[noreturn]] void not_supported(std::string_view field, std::string_view what) {
   bad_input("request", fmt::format("'{}': {} is not supported here", field, what),
@@ -33,6 +34,28 @@ std::vector<std::string> read_stops(const Json& body) {
           fmt::format("'stop': expected at most {} texts of 1..{} bytes", kMaxStops, kMaxStopBytes),
           "correct 'stop'");
   return stops;
+}
+
+std::optional<AnswerForm> read_form(const JsonObject& body) {
+  const auto object = body.find_object("answer_form");
+  if (!object) return std::nullopt;
+  AnswerForm form{object->get<std::string>("text"), object->get<std::string>("slot"),
+                  object->get<std::vector<std::string>>("choices")};
+  std::size_t n_slots = 0;
+  for (auto at = form.slot.empty() ? form.text.npos : form.text.find(form.slot);
+       at != form.text.npos; at = form.text.find(form.slot, at + form.slot.size()))
+    ++n_slots;
+  bool fits = n_slots >= 1 && n_slots <= kMaxSlots && form.choices.size() >= 2 &&
+              form.choices.size() <= kMaxChoices;
+  for (const std::string& choice : form.choices)
+    fits = fits && !choice.empty() && choice.size() <= 16;
+  if (!fits)
+    bad_input(
+        "request",
+        fmt::format("'answer_form': expected a text with 1..{} slots, and 2..{} short choices",
+                    kMaxSlots, kMaxChoices),
+        "correct 'answer_form'");
+  return form;
 }
 
 /// A text, or parts that are texts.
@@ -87,6 +110,8 @@ CompletionRequest parse_completion_request(std::string_view body) {
   check_sampling(request.sampling);
   request.stop = read_stops(json);
   request.stream = object.get_or<bool>("stream", false);
+  request.form = read_form(object);
+  if (request.form && request.stream) not_supported("stream", "streaming of an 'answer_form'");
   if (const auto options = object.find_object("stream_options"))
     request.stream_usage = options->get_or<bool>("include_usage", false);
   if (object.get_or<bool>("logprobs", false)) {

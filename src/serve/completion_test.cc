@@ -66,7 +66,12 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
       {R"("top_p": 0)", "top_p"},
       {R"("logprobs": true, "top_logprobs": 21)", "top_logprobs"},
       {R"("stop": [""])", "stop"},
-      {R"("stop": 3)", "stop"}};
+      {R"("stop": 3)", "stop"},
+      {R"("answer_form": {"text": "none", "slot": "_", "choices": ["0", "1"]})", "answer_form"},
+      {R"("answer_form": {"text": "_", "slot": "", "choices": ["0", "1"]})", "answer_form"},
+      {R"("answer_form": {"text": "_", "slot": "_", "choices": ["0"]})", "answer_form"},
+      {R"("stream": true, "answer_form": {"text": "_", "slot": "_", "choices": ["0", "1"]})",
+       "stream"}};
   for (const auto& [field, name] : cases)
     EXPECT_THAT(complaint(with(field)), HasSubstr(name)) << field;
   for (const char* body :

@@ -154,15 +154,20 @@ void OpenAiServer::Impl::chat(const httplib::Request& http, httplib::Response& r
 void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Response& response) {
   std::string content;
   Json logprobs = Json::array();
+  const auto take = [&](const CompletionPiece& piece) {
+    content += piece.text;
+    if (request.n_alternatives) logprobs.push_back(logprob_of(piece));
+    return true;
+  };
   const std::scoped_lock lock(engine);
-  const CompletionEnd end = complete(
-      model, request,
-      [&](const CompletionPiece& piece) {
-        content += piece.text;
-        if (request.n_alternatives) logprobs.push_back(logprob_of(piece));
-        return true;
-      },
-      ending.get_token());
+  CompletionEnd end;
+  if (request.form) {
+    const FilledForm form = fill_form(model, request);
+    for (const CompletionPiece& piece : form.pieces) take(piece);
+    end.n_prompt = form.n_tokens;
+  } else {
+    end = complete(model, request, take, ending.get_token());
+  }
   if (ending.stop_requested()) return refuse(response, 503, "the server is ending", "server_error");
   Json choice{{"index", 0},
               {"message", {{"role", "assistant"}, {"content", content}, {"refusal", nullptr}}},

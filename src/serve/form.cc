@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "model/read_choices.h"
+#include "serve/completion.h"
+
+namespace safesail {
+namespace {
+
+/// The form with one choice in every slot, and where these stand.
+struct Written {
+  std::string text;
+  std::vector<std::uint32_t> slots;
+};
+
+Written write(const std::string& before, const AnswerForm& form, const std::string& choice) {
+  Written written{before, {}};
+  std::size_t at = 0;
+  for (auto slot = form.text.find(form.slot); slot != form.text.npos;
+       slot = form.text.find(form.slot, at)) {
+    written.text.append(form.text, at, slot - at);
+    written.slots.push_back(static_cast<std::uint32_t>(written.text.size()));
+    written.text += choice;
+    at = slot + form.slot.size();
+  }
+  written.text.append(form.text, at);
+  return written;
+}
+
+/// The place of each slot's token; nothing where one is not a token of its own.
+std::vector<std::size_t> places_of(const Encoding& encoding, const Written& written,
+                                   std::size_t n_bytes) {
+  std::vector<std::size_t> places;
+  for (std::size_t t = 0, s = 0; t < encoding.ids.size() && s < written.slots.size(); ++t) {
+    const std::uint32_t slot = written.slots[s];
+    if (encoding.offsets[t] != std::pair(slot, slot + static_cast<std::uint32_t>(n_bytes)))
+      continue;
+    places.push_back(t);
+    ++s;
+  }
+  if (places.size() != written.slots.size()) places.clear();
+  return places;
+}
+
+}  // namespace
+
+FilledForm fill_form(const TextModel& model, const CompletionRequest& request) {
+  const Tokenizer& tokenizer = model.tokenizer;
+  const AnswerForm& form = *request.form;
+  const std::string prompt = render_chat(tokenizer, request.messages, true);
+  std::vector<std::int32_t> ids, choices;
+  std::vector<std::size_t> places;
+  for (const std::string& choice : form.choices) {
+    const Written written = write(prompt, form, choice);
+    const Encoding encoding = tokenizer.encode(written.text, false);
+    const std::vector<std::size_t> here = places_of(encoding, written, choice.size());
+    if (here.empty() || here.front() == 0 || (!places.empty() && here != places))
+      bad_input(
+          "request",
+          fmt::format("'answer_form': expected slots that are tokens of their own, got others "
+                      "for choice {}",
+                      choices.size()),
+          "use other choices, or put them between other marks");
+    choices.push_back(encoding.ids[here.front()]);
+    if (!places.empty()) continue;
+    places = here;
+    ids = encoding.ids;
+  }
+  if (static_cast<std::int64_t>(ids.size()) > model.model.spec().max_positions)
+    bad_input("request",
+              fmt::format("'messages': expected at most {} tokens, got {}",
+                          model.model.spec().max_positions, ids.size()),
+              "shorten the messages");
+  const auto read = read_choices(model.model, ids, places, choices);
+
+  FilledForm filled{.n_tokens = ids.size()};
+  std::size_t at = 0;
+  for (const std::vector<float>& logprobs : read) {
+    const std::size_t slot = form.text.find(form.slot, at);
+    if (slot > at) filled.pieces.push_back({form.text.substr(at, slot - at), 0, {}});
+    at = slot + form.slot.size();
+    CompletionPiece piece;
+    for (std::size_t c = 0; c < form.choices.size(); ++c)
+      piece.alternatives.emplace_back(form.choices[c], logprobs[c]);
+    std::stable_sort(piece.alternatives.begin(), piece.alternatives.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    piece.text = piece.alternatives.front().first;
+    piece.logprob = piece.alternatives.front().second;
+    filled.pieces.push_back(std::move(piece));
+  }
+  if (at < form.text.size()) filled.pieces.push_back({form.text.substr(at), 0, {}});
+  return filled;
+}
+
+}  // namespace safesail
