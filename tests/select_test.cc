@@ -178,22 +178,39 @@ TEST_F(SelectTest, TheStreamCodesEveryTokenWhereItStands) {
   EXPECT_EQ(n_bombs, 2U);
 }
 
-// A decoder row that is a row of the output head promotes that head's token most of all; the
-// nearest feature of a copy is the copy.
+// A decoder row that is the last residual stream at some token promotes what the model itself
+// predicts there; the nearest feature of a copy is the copy.
 TEST_F(SelectTest, WeightsSayWhatAFeaturePromotes) {
-  const std::vector<std::int32_t> words = {token(" river"), token(" law"), token(" river")};
-  const Sae sae = planted(words, 40);
+  const std::vector<std::int32_t> ids =
+      model_->tokenizer.encode("The capital of France is", false).ids;
+  const std::vector<std::int32_t> starts = {0, static_cast<std::int32_t>(ids.size())};
+  const Site last{SiteKind::resid_post, static_cast<int>(model_->model.spec().n_layers) - 1};
+  ForwardRequest request{.ids = ids, .starts = starts, .read = {last}};
+  request.logits = ForwardRequest::Logits::all;
+  const ForwardResult truth = model_->model.forward(request);
+
+  Sae sae = planted({ids[0], ids[1], ids[0]}, 40);
+  const auto d = static_cast<std::size_t>(model_->model.spec().d_model);
+  const std::vector<std::int64_t> rows = {static_cast<std::int64_t>(ids.size()) - 1, 1};
+  for (std::size_t f = 0; f < rows.size(); ++f) {
+    const at::Tensor row = truth.sites[0][rows[f]].contiguous();
+    std::copy_n(row.data_ptr<float>(), d, sae.w_dec().data() + f * d);
+  }
+  std::copy_n(sae.w_dec().data(), d, sae.w_dec().data() + 2 * d);
   std::vector<FeatureRecord> records(3);
   for (std::size_t i = 0; i < 3; ++i) records[i].feature = static_cast<std::int32_t>(i);
-  add_logit_lens(model_->model, model_->tokenizer, kSite, sae, records);
+  add_logit_lens(model_->model, model_->tokenizer, last, sae, records);
   add_nearest(sae, records);
-  for (std::size_t i = 0; i < 3; ++i) {
-    // Embeddings and head are tied in this model.
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const at::Tensor logits = (*truth.logits)[rows[i]];
     ASSERT_EQ(records[i].promoted.size(), static_cast<std::size_t>(kLensTokens));
-    EXPECT_EQ(records[i].promoted.front().id, words[i]) << records[i].promoted.front().text;
-    EXPECT_GT(records[i].promoted.front().weight, records[i].suppressed.front().weight);
-    EXPECT_EQ(records[i].nearest.size(), static_cast<std::size_t>(kNearestFeatures));
+    EXPECT_EQ(records[i].promoted.front().id, logits.argmax().item<std::int64_t>());
+    EXPECT_EQ(records[i].suppressed.front().id, logits.argmin().item<std::int64_t>());
+    // The same f32 operations on one row instead of several.
+    EXPECT_NEAR(records[i].promoted.front().weight, logits.max().item<float>(), 1e-3);
   }
+  EXPECT_EQ(records[0].promoted.front().text, " Paris");
+  ASSERT_EQ(records[0].nearest.size(), static_cast<std::size_t>(kNearestFeatures));
   EXPECT_EQ(records[0].nearest.front().feature, 2);
   EXPECT_NEAR(records[0].nearest.front().cosine, 1, 1e-5);
 }

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -11,7 +12,11 @@
 #include "cli/model_options.h"
 #include "cli/selection_table.h"
 #include "cli/session.h"
+#include "harvest/pooled.h"
 #include "model/text_model.h"
+#include "run/collect.h"
+#include "run/probe.h"
+#include "select/pair_import.h"
 #include "select/selection_files.h"
 
 namespace safesail {
@@ -21,6 +26,8 @@ struct SelectOptions {
   ModelOptions model;
   SelectConfig select;
   std::string run, out;
+  std::vector<std::string> columns, values;
+  double held_out_share = 0;
   std::vector<std::string> saes, pairs = {"data/pairs/en.jsonl"};
 };
 
@@ -33,13 +40,75 @@ std::vector<EvaluationCell> cells_of(const SelectOptions& options, int n_layers)
   return cells;
 }
 
+/// "text=prompt" as ours -> theirs.
+std::map<std::string, std::string> assignments(const std::vector<std::string>& texts,
+                                               const char* option) {
+  std::map<std::string, std::string> result;
+  for (const std::string& text : texts) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      bad_input(option, fmt::format("expected name=value, got \"{}\"", text),
+                fmt::format("write it as in {} text=prompt", option));
+    result[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return result;
+}
+
+std::string cell_of(const Estimate& estimate) {
+  return fmt::format("{:.3f} ({:.3f}-{:.3f})", estimate.value, estimate.low, estimate.high);
+}
+
+/// AUROC on held-out pairs of each whole domain, for the recommended SAEs.
+std::string probe_table(const SelectOptions& options, const TextModel& model,
+                        const std::vector<EvaluationCell>& cells,
+                        const std::vector<ContrastPair>& pairs, const FeatureSelection& selection,
+                        Session& session) {
+  const std::vector<const EvaluationCell*> chosen =
+      chosen_cells(cells, selection.recommendation.chosen);
+  std::vector<SaeAtSite> saes;
+  std::vector<Site> sites;
+  for (const EvaluationCell* cell : chosen) {
+    saes.push_back({cell->input, &cell->sae});
+    sites.push_back(cell->input);
+  }
+  const std::vector<PairFiring> firing =
+      read_pair_firing(model.model, model.tokenizer, saes, pairs, options.select.firing,
+                       *session.reporter, session.stop);
+  std::vector<std::string> texts;
+  for (const ContrastPair& pair : pairs) {
+    texts.push_back(pair.text);
+    texts.push_back(pair.counterpart);
+  }
+  const std::vector<std::vector<float>> raw =
+      mean_activations(model.model, model.tokenizer, sites, texts, options.select.firing.batch,
+                       *session.reporter, session.stop);
+  std::string table =
+      fmt::format("{:<14} {:<11} {:>5} {:>19} {:>19} {:>19} {:>19} {:>19}\n", "concept", "site",
+                  "pairs", "best feature", "best 5", "best 20", "mean difference", "dense probe");
+  for (const Concept& one : selection.concepts)
+    for (std::size_t i = 0; i < saes.size() && one.subclass.empty(); ++i) {
+      const ProbeResult result =
+          probe(firing[i], raw[i], model.model.spec().d_model, pairs, one,
+                {.held_out_share = options.held_out_share, .seed = options.select.metrics.seed});
+      table += fmt::format("{:<14} {:<11} {:>5} {:>19} {:>19} {:>19} {:>19} {:>19}\n",
+                           one.name + " " + one.language, to_string(sites[i]), result.n_test,
+                           cell_of(result.one), cell_of(result.five), cell_of(result.twenty),
+                           cell_of(result.mean_difference), cell_of(result.dense));
+    }
+  return table;
+}
+
 void run_select(const SelectOptions& options, Session& session) {
   if (options.run.empty() && options.out.empty())
     bad_input("--out", "expected a folder for the results", "name one, or a run (--run)");
   const std::vector<fs::path> files(options.pairs.begin(), options.pairs.end());
-  const std::vector<ContrastPair> pairs = read_pairs(files);
-  const auto [tokenizer, model] =
+  const std::vector<ContrastPair> pairs =
+      read_any_pairs(files, {.columns = assignments(options.columns, "--pair-columns"),
+                             .values = assignments(options.values, "--pair-values")});
+  const TextModel text_model =
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
+  const LanguageModel& model = text_model.model;
+  const Tokenizer& tokenizer = text_model.tokenizer;
   const std::vector<EvaluationCell> cells =
       cells_of(options, static_cast<int>(model.spec().n_layers));
   FeatureSelection selection = select_features(model, tokenizer, cells, pairs, options.select,
@@ -58,6 +127,9 @@ void run_select(const SelectOptions& options, Session& session) {
        {"version", std::string("safesail ") + kVersion}});
   fmt::print("\n{}\n{}\n\nin {}/: report.html, candidates.jsonl, metrics.jsonl, lists.json\n",
              selection_table(selection), selection.recommendation.reason, folder.string());
+  if (options.held_out_share > 0)
+    fmt::print("\nAUROC on held-out pairs, features chosen on the others\n{}",
+               probe_table(options, text_model, cells, pairs, selection, session));
 }
 
 }  // namespace
@@ -69,7 +141,20 @@ void add_select_command(CLI::App& app, Session& session) {
   add_model_options(*command, options->model, "bf16");
   command->add_option("-r,--run", options->run, "Run folder: all its SAEs");
   command->add_option("--sae", options->saes, "Files sae.safetensors, trained here or converted");
-  command->add_option("--pairs", options->pairs, "Contrast pairs, jsonl")->capture_default_str();
+  command
+      ->add_option(
+          "--pairs", options->pairs,
+          "Contrast pairs: jsonl of our form, a csv of HateCheck, or a table by --pair-columns")
+      ->capture_default_str();
+  command->add_option("--pair-columns", options->columns,
+                      "Columns of a table, as in text=prompt counterpart=neutral");
+  command->add_option("--pair-values", options->values,
+                      "The same for every row, as in domain=violence language=en");
+  command
+      ->add_option(
+          "--held-out", options->held_out_share,
+          "Hold out this share of the finest concepts and print how well the rest tells them apart")
+      ->check(CLI::Range(0.0, 0.9));
   command->add_option("-o,--out", options->out,
                       "Folder for the results; default: select/ in the run");
   command
@@ -98,7 +183,9 @@ void add_select_command(CLI::App& app, Session& session) {
       "Examples:\n"
       "  safesail select --model model.gguf --run runs/first\n"
       "  safesail select --model model.gguf --run runs/first --pairs data/pairs/zh.jsonl "
-      "--out runs/first/select-zh");
+      "--out runs/first/select-zh\n"
+      "  safesail select --model model.gguf --run runs/first --pairs hatecheck.csv --held-out 0.3 "
+      "--out hate");
   command->callback(
       [=, &session] { session.action = [=, &session] { run_select(*options, session); }; });
 }

@@ -1,0 +1,94 @@
+#include "run/probe.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <numeric>
+
+#include "base/rng.h"
+
+namespace safesail {
+namespace {
+
+// At the optimum the gradient of the penalised loss is zero; and an unpenalised one-column
+// regression on a 2 x 2 table has the closed form log odds ratio.
+TEST(LogisticRegression, ClosedFormAndGradient) {
+  // 8 of 10 positive at x = 1, 3 of 10 at x = 0.
+  std::vector<double> x;
+  std::vector<std::uint8_t> labels;
+  for (int i = 0; i < 20; ++i) {
+    x.push_back(i < 10);
+    labels.push_back(i < 8 || (i >= 10 && i < 13));
+  }
+  const std::vector<double> weights = logistic_regression(x, 1, labels, 0);
+  EXPECT_NEAR(weights[1], std::log(3.0 / 7), 1e-6);
+  EXPECT_NEAR(weights[0], std::log(8.0 / 2) - std::log(3.0 / 7), 1e-6);
+
+  const std::vector<double> held = logistic_regression(x, 1, labels, 0.5);
+  double gradient = 0.5 * held[0], intercept = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double p = 1 / (1 + std::exp(-(held[0] * x[i] + held[1])));
+    gradient += (p - labels[i]) * x[i] / 20;
+    intercept += (p - labels[i]) / 20;
+  }
+  EXPECT_NEAR(gradient, 0, 1e-8);
+  EXPECT_NEAR(intercept, 0, 1e-8);
+}
+
+struct Planted {
+  static constexpr std::size_t kPairs = 200, kColumns = 8;
+  PairFiring firing{kPairs, 100};
+  std::vector<float> raw;
+  std::vector<ContrastPair> pairs;
+  Concept one{.name = "hate", .domain = "hate", .subclass = {}, .language = "en"};
+
+  /// Feature 3 and raw column 2 know the concept where `informative`; all else is noise.
+  explicit Planted(bool informative) {
+    Rng rng(8, "probe");
+    for (std::size_t text = 0; text < 2 * kPairs; ++text) {
+      const bool positive = text % 2 == 0;
+      std::vector<PairFiring::Firing> fires;
+      for (std::int32_t f = 0; f < 100; ++f) {
+        const double p = informative && f == 3 ? (positive ? 0.9 : 0.1) : 0.2;
+        if (rng.uniform() < p) fires.push_back({f, static_cast<float>(1 + rng.uniform())});
+      }
+      firing.set(text, fires);
+      for (std::size_t j = 0; j < kColumns; ++j)
+        raw.push_back(
+            static_cast<float>(rng.normal() + (informative && j == 2 && positive ? 3.0 : 0.0)));
+    }
+    for (std::size_t p = 0; p < kPairs; ++p) {
+      pairs.push_back({.concept_ = fmt::format("template {}", p % 40)});
+      one.pairs.push_back(p);
+    }
+  }
+};
+
+TEST(Probe, FindsWhatWasPlanted) {
+  const Planted planted(true);
+  const ProbeResult result =
+      probe(planted.firing, planted.raw, Planted::kColumns, planted.pairs, planted.one, {});
+  EXPECT_EQ(result.best.front(), 3);
+  EXPECT_EQ(result.n_train + result.n_test, Planted::kPairs);
+  // Fires in 90 % against 10 %: AUROC .9; 60 test pairs make a standard error near .03.
+  EXPECT_NEAR(result.one.value, 0.9, 0.09);
+  // Means 3 standard deviations apart: Phi(3 / sqrt 2) = .983.
+  EXPECT_GT(result.dense.value, 0.93);
+  EXPECT_GT(result.mean_difference.value, 0.93);
+  EXPECT_GT(result.twenty.value, 0.8);
+}
+
+TEST(Probe, FindsNothingInNoise) {
+  const Planted noise(false);
+  const ProbeResult result =
+      probe(noise.firing, noise.raw, Planted::kColumns, noise.pairs, noise.one, {});
+  // A standard error of the AUROC of 60 and 60 texts is .053.
+  for (const Estimate& estimate :
+       {result.one, result.five, result.twenty, result.mean_difference, result.dense}) {
+    EXPECT_NEAR(estimate.value, 0.5, 4 * 0.053);
+    EXPECT_LT(estimate.low, 0.5 + 0.053);
+  }
+}
+
+}  // namespace
+}  // namespace safesail
