@@ -7,8 +7,10 @@
 
 namespace safesail {
 
-/// For each domain that the atlas has: at most `n` features by falling score, with the score's
-/// interval and floor, and the explanation cut to fit 100 columns.
-std::string best_features(Atlas& atlas, int n);
+/// For each domain that the atlas has: at most `n` features, those first that tell one of the
+/// domain's concepts apart most surely (lowest p). With the concept and the pairs in which the
+/// feature fires on one side alone, the score with interval and floor, and the explanation cut to
+/// fit 110 columns.
+std::string best_features(Atlas& atlas, std::size_t n);
 
 }  // namespace safesail
