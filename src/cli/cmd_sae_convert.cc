@@ -56,11 +56,10 @@ void convert(const Options& options, Reporter& reporter) {
           : fmt::format(", {:.2g} of a reconstruction", done.agreement.max_xhat_difference));
 }
 
-std::string format_names(bool written) {
+std::string format_names() {
   std::string names;
   for (const Dialect& dialect : all_dialects())
-    if (!written || dialect.write != nullptr)
-      names += fmt::format("{}{}", names.empty() ? "" : ", ", dialect.name);
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", dialect.name);
   return names;
 }
 
@@ -71,12 +70,11 @@ void add_sae_convert_command(CLI::App& sae, Session& session) {
   auto options = std::make_shared<Options>();
   ConvertOptions& convert_options = options->convert;
   command->add_option("-i,--in", convert_options.in, "File or folder of the SAE")->required();
-  command->add_option("--to", convert_options.to, "Format to write: " + format_names(true))
-      ->required();
+  command->add_option("--to", convert_options.to, "Format to write: " + format_names())->required();
   command->add_option("-o,--out", convert_options.out, "File or folder to make; must not exist")
       ->required();
   command->add_option("--from", convert_options.from,
-                      "Format to read, where it is not seen: " + format_names(false));
+                      "Format to read, where it is not seen: " + format_names());
   command->add_option("--site", convert_options.read.site, "Site it reads, as mlp_out.17");
   command->add_option("--k", convert_options.read.k, "k of a TopK SAE whose file does not hold it");
   command->add_option("--input-scale", convert_options.read.input_scale,

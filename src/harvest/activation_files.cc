@@ -2,13 +2,17 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 #include <utility>
 
 #include "base/error.h"
+#include "sae/stored_floats.h"
 
 namespace safesail {
 namespace {
+
+constexpr const char* kDocument = "document";
 
 DType dtype_of(const at::Tensor& tensor) {
   switch (tensor.scalar_type()) {
@@ -21,20 +25,6 @@ DType dtype_of(const at::Tensor& tensor) {
     default:
       SAFESAIL_CHECK(false);
       return DType::f32;
-  }
-}
-
-at::ScalarType scalar_type_of(DType dtype, const std::string& where) {
-  switch (dtype) {
-    case DType::f32:
-      return at::kFloat;
-    case DType::bf16:
-      return at::kBFloat16;
-    case DType::f16:
-      return at::kHalf;
-    default:
-      bad_input(where, fmt::format("expected F32, BF16 or F16 activations, got {}", name_of(dtype)),
-                "convert the tensor to a float type");
   }
 }
 
@@ -63,6 +53,13 @@ const TensorView& activations_of(const SafetensorsFile& file, const std::string&
               "expected a tensor [n_tokens, d], got " + tensor.shape_text(),
               "reshape it to two dimensions");
   return tensor;
+}
+
+/// A foreign file may have something else by that name.
+bool has_document_ids(const SafetensorsFile& file, std::int64_t n_rows) {
+  if (!file.contains(kDocument)) return false;
+  const TensorView& tensor = file.at(kDocument);
+  return tensor.dtype == DType::u64 && tensor.shape == std::vector{n_rows};
 }
 
 }  // namespace
@@ -94,7 +91,7 @@ void ActivationWriter::write(const ActivationBlock& block) {
   }
   tensors.push_back({"token", view_of(block.token, DType::i32)});
   tensors.push_back({"position", view_of(block.position, DType::i32)});
-  tensors.push_back({"document", view_of(block.document, DType::u64)});
+  tensors.push_back({kDocument, view_of(block.document, DType::u64)});
   write_safetensors(folder_ / fmt::format("activations-{:05}.safetensors", n_shards_++), tensors,
                     metadata_);
   rows_written_ += block.n_rows();
@@ -109,13 +106,17 @@ ActivationReader::ActivationReader(const fs::path& path, std::vector<std::string
     const std::int64_t rows = activations_of(file, keys_.front()).shape[0];
     for (std::size_t k = 0; k < keys_.size(); ++k) {
       const TensorView& tensor = activations_of(file, keys_[k]);
-      scalar_type_of(tensor.dtype, shard.string() + " " + keys_[k]);
+      if (!are_floats(tensor.dtype))
+        bad_input(shard.string() + " " + keys_[k],
+                  fmt::format("expected floats, got {}", name_of(tensor.dtype)),
+                  "convert the tensor to a float type");
       if (widths_.size() == k) widths_.push_back(tensor.shape[1]);
       if (tensor.shape[0] != rows || tensor.shape[1] != widths_[k])
         bad_input(shard.string() + " " + keys_[k],
                   fmt::format("expected [{}, {}], got {}", rows, widths_[k], tensor.shape_text()),
                   "the sites of a shard must have equal rows, and all shards equal widths");
     }
+    has_documents_ = has_documents_ && has_document_ids(file, rows);
     shard_rows_.push_back(static_cast<std::uint64_t>(rows));
     n_rows_ += static_cast<std::uint64_t>(rows);
   }
@@ -137,6 +138,7 @@ std::optional<ActivationBlock> ActivationReader::next() {
   if (row_ >= end_row_) return std::nullopt;
   const std::uint64_t end = std::min(end_row_, row_ + static_cast<std::uint64_t>(block_rows_));
   std::vector<std::vector<at::Tensor>> parts(keys_.size());
+  ActivationBlock block;
   std::uint64_t shard_begin = 0;
   for (std::size_t i = 0; i < shards_.size(); shard_begin += shard_rows_[i++]) {
     const std::uint64_t from = std::max(row_, shard_begin),
@@ -144,15 +146,22 @@ std::optional<ActivationBlock> ActivationReader::next() {
     if (from >= to) continue;
     for (std::size_t k = 0; k < keys_.size(); ++k) {
       const TensorView& view = activations_of(shards_[i], keys_[k]);
-      // from_blob wants a mutable pointer; at::cat below copies the rows out.
-      void* data = const_cast<std::byte*>(view.bytes.data());
-      parts[k].push_back(
-          at::from_blob(data, view.shape, at::TensorOptions(scalar_type_of(view.dtype, "")))
-              .slice(0, static_cast<std::int64_t>(from - shard_begin),
-                     static_cast<std::int64_t>(to - shard_begin)));
+      const std::uint64_t row_bytes = static_cast<std::uint64_t>(widths_[k]) * size_of(view.dtype);
+      const at::Tensor rows = stored_floats(
+          {view.dtype,
+           {static_cast<std::int64_t>(to - from), widths_[k]},
+           view.bytes.subspan((from - shard_begin) * row_bytes, (to - from) * row_bytes)});
+      const bool as_it_is = view.dtype == DType::f32 || view.dtype == DType::bf16;
+      parts[k].push_back(as_it_is ? rows : rows.to(at::kFloat));
     }
+    if (!has_documents_) continue;
+    const std::size_t before = block.document.size(), n = to - from;
+    block.document.resize(before + n);
+    std::memcpy(
+        block.document.data() + before,
+        shards_[i].at(kDocument).bytes.data() + (from - shard_begin) * sizeof(std::uint64_t),
+        n * sizeof(std::uint64_t));
   }
-  ActivationBlock block;
   for (const std::vector<at::Tensor>& part : parts) block.values.push_back(at::cat(part));
   row_ = end;
   return block;

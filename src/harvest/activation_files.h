@@ -35,7 +35,8 @@ class ActivationWriter {
 };
 
 /// Reads the shards of a folder (or one file) as blocks, one block for up to `block_rows` rows.
-/// `keys` names the tensors to read, one a site ("x" for foreign files).
+/// `keys` names the tensors to read, one a site ("x" for foreign files). Blocks have `document`
+/// where every shard has it as the writer writes it; token and position are left out.
 class ActivationReader final : public BlockSource {
  public:
   /// The rows [first_row, end_row) of the folder; end_row 0: to its end.
@@ -47,6 +48,8 @@ class ActivationReader final : public BlockSource {
 
   /// Of the whole folder, whatever the range.
   std::uint64_t n_rows() const { return n_rows_; }
+  /// Whether the files tell documents apart.
+  bool has_documents() const { return has_documents_; }
   /// Width of each key's rows.
   const std::vector<std::int64_t>& widths() const { return widths_; }
 
@@ -57,6 +60,7 @@ class ActivationReader final : public BlockSource {
   std::vector<std::int64_t> widths_;
   std::vector<std::uint64_t> shard_rows_;
   std::uint64_t n_rows_ = 0, row_ = 0, end_row_ = 0;
+  bool has_documents_ = true;
 };
 
 }  // namespace safesail

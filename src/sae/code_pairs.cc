@@ -10,28 +10,29 @@
 
 namespace safesail {
 
-void sort_by_feature(const SparseCodes& codes, std::int64_t n_features, CodePairs& out) {
-  ByFeature& by_feature = out.by_feature;
-  by_feature.offsets.assign(std::size_t(n_features) + 1, 0);
-  for (const std::int32_t feature : codes.indices) ++by_feature.offsets[std::size_t(feature) + 1];
-  for (std::size_t f = 0; f < std::size_t(n_features); ++f)
-    by_feature.offsets[f + 1] += by_feature.offsets[f];
-  by_feature.tokens.resize(codes.indices.size());
-  out.pre.resize(codes.indices.size());
+void sort_by_feature(std::span<const SparseCodes> parts, std::int64_t n_features, CodePairs& out) {
+  std::vector<std::int64_t>& offsets = out.by_feature.offsets;
+  offsets.assign(std::size_t(n_features) + 1, 0);
+  for (const SparseCodes& codes : parts)
+    for (const std::int32_t feature : codes.indices) ++offsets[std::size_t(feature) + 1];
+  for (std::size_t f = 0; f < std::size_t(n_features); ++f) offsets[f + 1] += offsets[f];
+  out.by_feature.tokens.resize(std::size_t(offsets.back()));
+  out.pre.resize(out.by_feature.tokens.size());
   // offsets[f] serves as the write position of f and ends at the start of f + 1; shifted back
   // below.
-  for (std::size_t token = 0; token < std::size_t(codes.n_tokens()); ++token) {
-    for (auto i = std::size_t(codes.offsets[token]); i < std::size_t(codes.offsets[token + 1]);
-         ++i) {
-      const auto place = std::size_t(by_feature.offsets[std::size_t(codes.indices[i])]++);
-      by_feature.tokens[place] = std::int32_t(token);
-      if (!codes.values.empty()) out.pre[place] = codes.values[i];
+  std::int32_t token = 0;
+  for (const SparseCodes& codes : parts) {
+    for (std::size_t t = 0; t < std::size_t(codes.n_tokens()); ++t, ++token) {
+      for (auto i = std::size_t(codes.offsets[t]); i < std::size_t(codes.offsets[t + 1]); ++i) {
+        const auto place = std::size_t(offsets[std::size_t(codes.indices[i])]++);
+        out.by_feature.tokens[place] = token;
+        if (!codes.values.empty()) out.pre[place] = codes.values[i];
+      }
     }
   }
-  std::copy_backward(by_feature.offsets.begin(), by_feature.offsets.end() - 1,
-                     by_feature.offsets.end());
-  by_feature.offsets[0] = 0;
-  out.activated.clear();
+  std::copy_backward(offsets.begin(), offsets.end() - 1, offsets.end());
+  offsets[0] = 0;
+  out.activated = {};
 }
 
 SparseCodes codes_of(const CodePairs& pairs, std::int64_t n_tokens) {

@@ -21,9 +21,9 @@ struct CodePairs {
   std::span<const float> values() const { return activated.empty() ? pre : activated; }
 };
 
-/// The pairs of `codes`, whose values become pre; where it has none yet, pre is left to be filled.
-/// Reuses the memory of `out`.
-void sort_by_feature(const SparseCodes& codes, std::int64_t n_features, CodePairs& out);
+/// The pairs of `parts`, codes of tokens that follow each other. Their values become pre; where
+/// they have none yet, pre is left to be filled. Reuses the memory of `out`.
+void sort_by_feature(std::span<const SparseCodes> parts, std::int64_t n_features, CodePairs& out);
 
 /// The way back: codes of `n_tokens` tokens, each token's by falling pre, of equal ones the lower
 /// feature first. All pre must be positive.

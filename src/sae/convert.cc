@@ -93,9 +93,6 @@ ImportedSae read_any_sae(const fs::path& path, const std::string& from,
 
 Conversion convert_sae(const ConvertOptions& options) {
   const Dialect& to = find_dialect(options.to);
-  if (to.write == nullptr)
-    bad_input("--to", fmt::format("expected a format that can be written, got {}", to.name),
-              "choose another one");
   if (fs::exists(options.out))
     bad_input(options.out.string(), "expected a new name, got one that exists",
               "remove it, or choose another --out");

@@ -197,6 +197,25 @@ TEST_F(Convert, ThereAndBackKeepsTheSae) {
   EXPECT_LE(agreement.worst_value, 1) << agreement.worst_feature;
 }
 
+// Scales, centres and decoder norms go into the weights; the one threshold stays.
+TEST_F(Convert, LlamaScopeThereAndBackKeepsTheSae) {
+  Sae sae = random_full_sae(spec_with(Rule::threshold, true, true, false, 12), 5);
+  const SaeProvenance provenance{.site = "mlp_in.3", .output_site = "mlp_out.3"};
+  save_sae(in(), sae, provenance, activations(12));
+  EXPECT_THAT(error_of([&] { convert_sae(options("llama-scope", "there")); }),
+              HasSubstr("thresholds that differ"));
+  std::ranges::fill(sae.threshold(), 0.4f);
+  save_sae(in(), sae, provenance, activations(12));
+  convert_sae(options("llama-scope", "there"));
+  const ImportedSae back = read_any_sae(folder_ / "there", "", {});
+  EXPECT_EQ(back.provenance.site, "mlp_in.3");
+  EXPECT_EQ(back.provenance.output_site, "mlp_out.3");
+  const Agreement agreement = compare_saes(sae, back.sae, activations(12), true);
+  EXPECT_GT(agreement.n_active, 0);
+  EXPECT_LE(agreement.worst_value, 1) << agreement.worst_feature;
+  EXPECT_LE(agreement.worst_xhat, 1) << agreement.worst_feature;
+}
+
 TEST_F(Convert, AnEncoderAloneStaysMarked) {
   convert_sae(options("safe-sail", "ckpt_layer3.pt"));
   ConvertOptions back = options("safesail", "back.safetensors");
@@ -217,7 +236,7 @@ TEST_F(Convert, RefusesWhatItCannotDo) {
   EXPECT_THAT(error_of([&] { convert_sae(options("gemma-scope", "params.npz")); }),
               HasSubstr("a TopK SAE"));
   EXPECT_THAT(error_of([&] { convert_sae(options("llama-scope", "out")); }),
-              HasSubstr("can be written"));
+              HasSubstr("a TopK SAE"));
   EXPECT_THAT(error_of([&] { convert_sae(options("onnx", "out")); }), HasSubstr("\"onnx\""));
   EXPECT_THAT(error_of([&] { convert_sae(options("saelens", "sae.safetensors")); }),
               HasSubstr("got one that exists"));

@@ -73,12 +73,6 @@ at::Tensor view(const void* data, std::int64_t rows, std::int64_t columns, at::S
   return at::from_blob(const_cast<void*>(data), {rows, columns}, at::TensorOptions(type));
 }
 
-// What one tile of tokens found: features by token, each token's by rising feature.
-struct TileCandidates {
-  std::vector<std::int64_t> counts;
-  std::vector<std::int32_t> features;
-};
-
 // Calls visit(t, first_feature, pre-activations without bias) for tokens [first, first + n) and
 // all tiles of features in rising order; t counts from `first`.
 template <class T, class Visit>
@@ -97,32 +91,30 @@ void for_each_product(const EncoderWeights& encoder, const T* rows, const T* w, 
   }
 }
 
-// Runs find(rows, w, type, first, n) -> TileCandidates for all tiles of tokens and joins them.
+// Runs find(rows, w, type, first, n, candidates) for all tiles of tokens.
 template <class Find>
-void join_tiles(const EncoderWeights& encoder, const PreparedTokens& tokens, Selection selection,
-                SparseCodes& out, Find find) {
+void for_each_tile(const EncoderWeights& encoder, const PreparedTokens& tokens, Selection selection,
+                   std::vector<SparseCodes>& tiles, Find find) {
   const std::int64_t n_tokens = tokens.n_tokens(), tile = token_tile(n_tokens);
-  const std::int64_t n_tiles = (n_tokens + tile - 1) / tile;
-  std::vector<TileCandidates> tiles(static_cast<std::size_t>(n_tiles));
-  at::parallel_for(0, n_tiles, 1, [&](std::int64_t begin, std::int64_t end) {
+  tiles.resize(std::size_t((n_tokens + tile - 1) / tile));
+  at::parallel_for(0, std::int64_t(tiles.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t first = i * tile, n = std::min(tile, n_tokens - first);
-      tiles[std::size_t(i)] =
-          selection == Selection::bf16
-              ? find(tokens.rows_bf16.data(), encoder.w_bf16, at::kBFloat16, first, n)
-              : find(tokens.rows.data(), encoder.w, at::kFloat, first, n);
+      SparseCodes& found = tiles[std::size_t(i)];
+      found.offsets.assign(1, 0);
+      found.indices.clear();
+      if (selection == Selection::bf16) {
+        find(tokens.rows_bf16.data(), encoder.w_bf16, at::kBFloat16, first, n, found);
+      } else {
+        find(tokens.rows.data(), encoder.w, at::kFloat, first, n, found);
+      }
     }
   });
-  out.offsets.assign(1, 0);
-  for (const TileCandidates& found : tiles)
-    for (const std::int64_t count : found.counts) out.offsets.push_back(out.offsets.back() + count);
-  out.indices.resize(std::size_t(out.n_active()));
-  at::parallel_for(0, n_tiles, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      std::ranges::copy(tiles[std::size_t(i)].features,
-                        out.indices.begin() + out.offsets[std::size_t(i * tile)]);
-    }
-  });
+}
+
+void append_token(std::span<const std::int32_t> features, SparseCodes& codes) {
+  codes.indices.insert(codes.indices.end(), features.begin(), features.end());
+  codes.offsets.push_back(std::int64_t(codes.indices.size()));
 }
 
 // The candidates as pairs with their pre-activations in f32: step 2.
@@ -130,6 +122,7 @@ void refine(const EncoderWeights& encoder, const PreparedTokens& tokens, EncodeS
             CodePairs& pairs) {
   const PhaseTimer timer(scratch.refine_seconds);
   sort_by_feature(scratch.candidates, encoder.n_features, pairs);
+  scratch.candidates.clear();  // what follows in a step may take their memory
   const ByFeature& by_feature = pairs.by_feature;
   const std::vector<std::int64_t> borders =
       by_feature.split(0, encoder.n_features, at::get_num_threads());
@@ -186,23 +179,17 @@ void candidates_top_k(const EncoderWeights& encoder, const PreparedTokens& token
                       Selection selection, std::int64_t k, EncodeScratch& scratch,
                       CodePairs& pairs) {
   const std::int64_t n_kept = std::min(k + k / 16 + 8, encoder.n_features);
-  join_tiles(encoder, tokens, selection, scratch.candidates,
-             [&]<class T>(const T* rows, const T* w, at::ScalarType type, std::int64_t first,
-                          std::int64_t n) {
-               std::vector<RunningTopK> best(static_cast<std::size_t>(n), RunningTopK(n_kept));
-               for_each_product(encoder, rows, w, first, n, type,
-                                [&](std::int64_t t, std::int64_t f, std::span<const T> pre) {
-                                  best[std::size_t(t)].offer(pre, encoder.bias + f,
-                                                             std::int32_t(f));
-                                });
-               TileCandidates found;
-               for (RunningTopK& token : best) {
-                 const std::span<const std::int32_t> kept = token.best();
-                 found.counts.push_back(std::int64_t(kept.size()));
-                 found.features.insert(found.features.end(), kept.begin(), kept.end());
-               }
-               return found;
-             });
+  for_each_tile(encoder, tokens, selection, scratch.candidates,
+                [&]<class T>(const T* rows, const T* w, at::ScalarType type, std::int64_t first,
+                             std::int64_t n, SparseCodes& found) {
+                  std::vector<RunningTopK> best(static_cast<std::size_t>(n), RunningTopK(n_kept));
+                  for_each_product(encoder, rows, w, first, n, type,
+                                   [&](std::int64_t t, std::int64_t f, std::span<const T> pre) {
+                                     best[std::size_t(t)].offer(pre, encoder.bias + f,
+                                                                std::int32_t(f));
+                                   });
+                  for (RunningTopK& token : best) append_token(token.best(), found);
+                });
   refine(encoder, tokens, scratch, pairs);
 }
 
@@ -223,24 +210,19 @@ void candidates_above(const EncoderWeights& encoder, const PreparedTokens& token
       }
     }
   });
-  join_tiles(encoder, tokens, selection, scratch.candidates,
-             [&]<class T>(const T* rows, const T* w, at::ScalarType type, std::int64_t first,
-                          std::int64_t n) {
-               std::vector<std::vector<std::int32_t>> above(static_cast<std::size_t>(n));
-               for_each_product(encoder, rows, w, first, n, type,
-                                [&](std::int64_t t, std::int64_t f, std::span<const T> pre) {
-                                  append_above(
-                                      pre, {encoder.bias + f, bounds.data() + f, slack.data() + f},
-                                      tokens.slack[std::size_t(first + t)], std::int32_t(f),
-                                      above[std::size_t(t)]);
-                                });
-               TileCandidates found;
-               for (const std::vector<std::int32_t>& token : above) {
-                 found.counts.push_back(std::int64_t(token.size()));
-                 found.features.insert(found.features.end(), token.begin(), token.end());
-               }
-               return found;
-             });
+  for_each_tile(encoder, tokens, selection, scratch.candidates,
+                [&]<class T>(const T* rows, const T* w, at::ScalarType type, std::int64_t first,
+                             std::int64_t n, SparseCodes& found) {
+                  std::vector<std::vector<std::int32_t>> above(static_cast<std::size_t>(n));
+                  for_each_product(
+                      encoder, rows, w, first, n, type,
+                      [&](std::int64_t t, std::int64_t f, std::span<const T> pre) {
+                        append_above(pre, {encoder.bias + f, bounds.data() + f, slack.data() + f},
+                                     tokens.slack[std::size_t(first + t)], std::int32_t(f),
+                                     above[std::size_t(t)]);
+                      });
+                  for (const std::vector<std::int32_t>& token : above) append_token(token, found);
+                });
   refine(encoder, tokens, scratch, pairs);
 }
 

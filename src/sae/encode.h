@@ -48,8 +48,8 @@ struct EncoderWeights {
 Aligned<std::uint16_t> round_encoder(std::span<const float> w);
 
 struct EncodeScratch {
-  SparseCodes candidates;     ///< without values, each token's by rising feature
-  double refine_seconds = 0;  ///< spent in step 2, added up
+  std::vector<SparseCodes> candidates;  ///< of step 1, tile by tile; without values
+  double refine_seconds = 0;            ///< spent in step 2, added up
 };
 
 /// Steps 1 and 2 for the k best of each token, with some to spare; pre may be negative.

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "formats/safetensors.h"
+#include "sae/stored_floats.h"
 
 namespace safesail {
 namespace {
@@ -17,17 +18,11 @@ at::Tensor read_activations(const SafetensorsFile& file, const std::string& key,
   if (view.shape.size() != 2 || view.shape[1] != d)
     bad_input(where, fmt::format("expected [n_tokens, {}], got {}", d, view.shape_text()),
               "use activations of the site that the SAE was trained on");
-  at::ScalarType type = at::kFloat;
-  if (view.dtype == DType::bf16)
-    type = at::kBFloat16;
-  else if (view.dtype == DType::f16)
-    type = at::kHalf;
-  else if (view.dtype != DType::f32)
-    bad_input(where, fmt::format("expected F32, BF16 or F16, got {}", name_of(view.dtype)),
+  const at::Tensor stored = stored_floats(view);
+  if (!stored.defined())
+    bad_input(where, fmt::format("expected floats, got {}", name_of(view.dtype)),
               "convert the tensor");
-  return at::from_blob(const_cast<std::byte*>(view.bytes.data()), view.shape,
-                       at::TensorOptions(type))
-      .to(at::kFloat);
+  return stored.to(at::kFloat);
 }
 
 // [n_tokens, width], as other tools hold codes; a free slot has index -1.

@@ -224,7 +224,7 @@ at::Tensor Sae::decode(const SparseCodes& codes) const {
   at::Tensor xhat = at::empty({n_tokens, d});
   if (n_tokens == 0) return xhat;
   CodePairs pairs;
-  sort_by_feature(codes, spec_.n_features, pairs);
+  sort_by_feature({&codes, 1}, spec_.n_features, pairs);
   ColumnBlocks y;
   y.resize(n_tokens, d);
   auto* out = xhat.mutable_data_ptr<float>();

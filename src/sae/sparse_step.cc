@@ -265,6 +265,9 @@ StepReport SparseStep::run(TrainerState& state, const at::Tensor& z, const at::T
     const PhaseTimer phase(report.seconds.adam);
     update_small(state, adam, gradients_);
     count_fired(state);
+    // Not kept for the next step, whose candidates are the most that is held.
+    gate_gradients_ = {};
+    pairs_.activated = {};
     ++state.n_steps;
     state.n_tokens += z.size(0);
     state.architecture->after_step(state, options_, {l0_, lowest_value_, z.size(0)});

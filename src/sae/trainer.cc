@@ -1,5 +1,3 @@
-#include "sae/trainer.h"
-
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <cmath>
@@ -8,6 +6,7 @@
 #include "base/error.h"
 #include "sae/aten_step.h"
 #include "sae/sparse_step.h"
+#include "sae/trainer.h"
 #include "sae/trainer_state.h"
 
 namespace safesail {
@@ -94,6 +93,10 @@ std::int64_t SaeTrainer::n_tokens() const {
 
 std::span<const std::int64_t> SaeTrainer::tokens_since_fired() const {
   return impl_->at_home().tokens_since_fired;
+}
+
+bool SaeTrainer::is_finite() const {
+  return safesail::is_finite(impl_->at_home());
 }
 
 void SaeTrainer::save(const fs::path& path,

@@ -89,6 +89,10 @@ class SaeTrainer {
   /// [n_features] tokens since each feature last fired, counted over the whole training.
   std::span<const std::int64_t> tokens_since_fired() const;
 
+  /// Whether every weight and every moment of Adam is a finite number: what save() would write and
+  /// resume() take.
+  bool is_finite() const;
+
   /// Everything resume() needs, atomically, with the caller's metadata.
   void save(const fs::path& path, const std::map<std::string, std::string>& metadata = {}) const;
 

@@ -1,12 +1,13 @@
-#include "sae/trainer_state.h"
-
+#include <ATen/Parallel.h>
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
 
 #include "base/error.h"
 #include "sae/sae_file.h"
+#include "sae/trainer_state.h"
 
 namespace safesail {
 namespace {
@@ -50,6 +51,26 @@ TrainerState::TrainerState(Sae start)
       std::ranges::any_of(parameters, [](const Parameter& p) { return p.is_threshold(); });
   if (!trains_threshold) std::ranges::fill(sae.threshold(), 0.0f);
   if (spec.skip) add("W_skip", {spec.d_out, spec.d_in}, sae.w_skip());
+}
+
+bool is_finite(const TrainerState& state) {
+  std::atomic<bool> finite = true;
+  const auto look_at = [&](std::span<const float> values) {
+    at::parallel_for(0, std::int64_t(values.size()), 1 << 18,
+                     [&](std::int64_t begin, std::int64_t end) {
+                       // A sum is finite where its terms are: f64 has room for all floats there
+                       // are.
+                       double sum = 0;
+                       for (std::int64_t i = begin; i < end; ++i) sum += values[std::size_t(i)];
+                       if (!std::isfinite(sum)) finite = false;
+                     });
+  };
+  for (const Parameter& parameter : state.parameters) {
+    look_at(parameter.weights);
+    look_at(parameter.first.span());
+    look_at(parameter.second.span());
+  }
+  return finite && std::isfinite(state.penalty) && std::isfinite(state.threshold);
 }
 
 void save_trainer_state(const fs::path& path, const TrainerState& state,

@@ -45,6 +45,9 @@ struct TrainerState {
   std::span<float> own(std::size_t i) { return parameters[kCommonParameters + i].weights; }
 };
 
+/// Whether every weight and moment is a finite number.
+bool is_finite(const TrainerState& state);
+
 /// Writes atomically; `metadata` are the caller's strings.
 void save_trainer_state(const fs::path& path, const TrainerState& state,
                         const std::map<std::string, std::string>& metadata);

@@ -185,6 +185,24 @@ TEST(SaeTrainer, DecoderRowsKeepUnitNorm) {
   }
 }
 
+// Moments alone can break: a gradient's square overflows where its quotient still makes a step.
+TEST(TrainerState, KnowsWhetherAllOfItIsFinite) {
+  TrainerState state(random_sae(19, 140, 6, 4));
+  EXPECT_TRUE(is_finite(state));
+  for (Parameter& parameter : state.parameters)
+    for (const std::span<float> values :
+         {parameter.weights, parameter.first.span(), parameter.second.span()})
+      for (const float broken :
+           {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+        const float kept = std::exchange(values[values.size() / 2], broken);
+        EXPECT_FALSE(is_finite(state)) << parameter.name;
+        values[values.size() / 2] = kept;
+      }
+  state.parameters.front().weights[0] = std::numeric_limits<float>::max();
+  state.parameters.front().weights[1] = std::numeric_limits<float>::max();
+  EXPECT_TRUE(is_finite(state));
+}
+
 TEST(SaeTrainer, RefusesNonFiniteTokensAndKeepsItsState) {
   for (const char* device : {"cpu", "aten"}) {
     const TrainerOptions options{.selection = Selection::f32, .device = device};

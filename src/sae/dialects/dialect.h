@@ -62,8 +62,8 @@ struct Dialect {
   std::string_view files;  ///< what it looks like, for people
   bool (*detect)(const SaeSource& source);
   ImportedSae (*read)(const SaeSource& source, const ReadOptions& options);
-  /// Null where we only read. `out` has the extension; a folder is there and empty, a file is not.
-  void (*write)(const fs::path& out, const ImportedSae& sae) = nullptr;
+  /// `out` has the extension; a folder is there and empty, a file is not.
+  void (*write)(const fs::path& out, const ImportedSae& sae);
   std::string_view extension = "";  ///< of the file written; empty: a folder
   bool has_decoder = true;          ///< false: only the encoder is stored
 };

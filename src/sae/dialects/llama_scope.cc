@@ -7,12 +7,15 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 
 #include "base/error.h"
+#include "formats/safetensors.h"
 #include "sae/dialects/fold.h"
 #include "sae/dialects/hooks.h"
 #include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
+#include "sae/sae_file.h"
 
 namespace safesail {
 namespace {
@@ -84,12 +87,57 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   return imported;
 }
 
+void write(const fs::path& out, const ImportedSae& imported) {
+  require_decoder("llama-scope", imported);
+  const SaeSpec& spec = imported.sae.spec();
+  if (spec.rule != Rule::threshold)
+    cannot_write("llama-scope", "a TopK SAE", "the format holds a threshold; choose openmoss");
+  const std::optional<float> threshold =
+      is_relu(imported.sae) ? 0.0f : common_threshold(imported.sae);
+  if (!threshold)
+    cannot_write("llama-scope", "thresholds that differ from feature to feature",
+                 "the format holds one for all; choose openmoss or gemma-scope");
+  if (spec.skip) cannot_write("llama-scope", "a skip connection", "choose saelens or sparsify");
+  if (spec.d_in != spec.d_out)
+    cannot_write("llama-scope",
+                 fmt::format("a transcoder from width {} to {}", spec.d_in, spec.d_out),
+                 "the format has one d_model; choose saelens");
+  const Sae plain = fold_transforms(imported.sae, false);
+  const std::int64_t n = spec.n_features, d = spec.d_in;
+  const std::vector<float> w_dec = transposed(plain.w_dec(), n, d);
+  fs::create_directories(out / fs::path(kWeights).parent_path());
+  write_safetensors(out / kWeights,
+                    std::vector<NamedTensor>{
+                        named_tensor("encoder.weight", plain.w_enc(), {n, d}),
+                        named_tensor("encoder.bias", plain.b_enc(), {n}),
+                        named_tensor("decoder.weight", std::span<const float>(w_dec), {d, n}),
+                        named_tensor("decoder.bias", plain.b_dec(), {d})});
+  const std::string hook = hook_of(imported.provenance);
+  std::string hook_out = spec.transcoder ? hook_of_site(imported.provenance.output_site) : hook;
+  if (spec.transcoder && (hook_out.empty() || hook_out == hook)) hook_out = hook + ".output";
+  // Nothing is left to fold: norms of sqrt(d) scale by 1, and decoder norms stay where they are.
+  const double norm = std::sqrt(double(d));
+  write_json(out / kConfig, {{"hook_point_in", hook},
+                             {"hook_point_out", hook_out},
+                             {"d_model", d},
+                             {"d_sae", n},
+                             {"act_fn", "jumprelu"},
+                             {"jump_relu_threshold", *threshold},
+                             {"norm_activation", "dataset-wise"},
+                             {"dataset_average_activation_norm", {{"in", norm}, {"out", norm}}},
+                             {"sparsity_include_decoder_norm", false},
+                             {"use_decoder_bias", true},
+                             {"use_glu_encoder", false},
+                             {"apply_decoder_bias_to_pre_encoder", false}});
+}
+
 }  // namespace
 
 const Dialect kLlamaScopeDialect = {
     .name = "llama-scope",
     .files = "a folder of hyperparams.json and checkpoints/final.safetensors",
     .detect = detect,
-    .read = read};
+    .read = read,
+    .write = write};
 
 }  // namespace safesail

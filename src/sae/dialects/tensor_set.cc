@@ -12,36 +12,12 @@
 #include "formats/nearest.h"
 #include "formats/npz.h"
 #include "formats/safetensors.h"
+#include "sae/stored_floats.h"
 
 namespace safesail {
 namespace {
 
 constexpr std::string_view kDamaged = "take an undamaged checkpoint of the format";
-
-std::optional<at::ScalarType> float_type(DType dtype) {
-  switch (dtype) {
-    case DType::f64:
-      return at::kDouble;
-    case DType::f32:
-      return at::kFloat;
-    case DType::f16:
-      return at::kHalf;
-    case DType::bf16:
-      return at::kBFloat16;
-    default:
-      return std::nullopt;
-  }
-}
-
-/// The tensor as LibTorch sees it; a copy where the file does not align it.
-at::Tensor view_of(const TensorView& tensor, at::ScalarType type) {
-  const auto options = at::TensorOptions(type);
-  if (reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % size_of(tensor.dtype) == 0)
-    return at::from_blob(const_cast<std::byte*>(tensor.bytes.data()), tensor.shape, options);
-  at::Tensor copy = at::empty(tensor.shape, options);
-  std::memcpy(copy.mutable_data_ptr(), tensor.bytes.data(), tensor.bytes.size());
-  return copy;
-}
 
 template <class T>
 TensorView scalar_view(T value, DType dtype, std::vector<std::shared_ptr<const void>>& owners) {
@@ -128,10 +104,11 @@ void TensorSet::read(std::string_view name, const std::vector<std::int64_t>& sha
     refuse(name,
            fmt::format("expected shape [{}], got {}", fmt::join(shape, ", "), tensor.shape_text()),
            kDamaged);
-  const auto type = float_type(tensor.dtype);
-  if (!type) refuse(name, fmt::format("expected floats, got {}", name_of(tensor.dtype)), kDamaged);
+  const at::Tensor stored = stored_floats(tensor);
+  if (!stored.defined())
+    refuse(name, fmt::format("expected floats, got {}", name_of(tensor.dtype)), kDamaged);
   SAFESAIL_CHECK(tensor.n_elements() == std::int64_t(out.size()));
-  at::from_blob(out.data(), tensor.shape).copy_(view_of(tensor, *type));
+  at::from_blob(out.data(), tensor.shape).copy_(stored);
   for (std::size_t i = 0; i < out.size(); ++i)
     if (!std::isfinite(out[i]))
       refuse(name, fmt::format("expected finite numbers, got {} at element {}", out[i], i),
@@ -159,8 +136,9 @@ double TensorSet::scalar(std::string_view name) const {
   const TensorView& tensor = at(name);
   if (tensor.n_elements() != 1)
     refuse(name, fmt::format("expected one number, got shape {}", tensor.shape_text()), kDamaged);
-  if (!float_type(tensor.dtype)) return double(integers(name).front());
-  const double value = view_of(tensor, *float_type(tensor.dtype)).to(at::kDouble).item<double>();
+  const at::Tensor stored = stored_floats(tensor);
+  if (!stored.defined()) return double(integers(name).front());
+  const double value = stored.to(at::kDouble).item<double>();
   if (!std::isfinite(value)) refuse(name, "expected a finite number", kDamaged);
   return value;
 }

@@ -36,7 +36,7 @@ struct Case {
     }
     codes.values.resize(codes.indices.size());
     std::iota(codes.values.begin(), codes.values.end(), 0.0f);
-    sort_by_feature(codes, features, by_feature);
+    sort_by_feature({&codes, 1}, features, by_feature);
     w = random_floats(std::size_t(features * d), rng);
     x = random_floats(std::size_t(tokens * d), rng);
     coefficients = random_floats(std::size_t(pairs.n_pairs()), rng);
