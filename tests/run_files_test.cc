@@ -103,6 +103,12 @@ TEST_F(RunFilesTest, TrainsTranscodersBesideSaes) {
   SilentReporter silent;
   const RunResult result = run_on_activations(config, {}, silent, {});
   ASSERT_EQ(result.training.cells.size(), 4u);
+  // y is a permutation of x's coordinates, three times as large: a linear map.
+  ASSERT_EQ(result.cells.size(), 4u);
+  for (const CellResult& cell : result.cells) {
+    EXPECT_EQ(cell.id.output_site, "out");
+    EXPECT_LT(cell.fvu.value, 0.5) << cell.id.site << " " << cell.id.architecture;
+  }
   const LoadedSae loaded = load_sae(dir_ / "run/sae/in__out/topk-k4/sae.safetensors");
   EXPECT_TRUE(loaded.sae.spec().transcoder && loaded.sae.spec().skip);
   EXPECT_EQ(loaded.provenance.site, "in");
@@ -112,6 +118,33 @@ TEST_F(RunFilesTest, TrainsTranscodersBesideSaes) {
   for (const TrainingCurve& curve : curves)
     EXPECT_LT(curve.points.back().fvu, 0.8 * curve.points.front().fvu)
         << curve.id.site << " " << curve.id.output_site << " " << curve.id.architecture;
+}
+
+// 80 documents of 100 rows; the last 8 are held out. Without ids there are no intervals.
+TEST_F(RunFilesTest, DocumentIdsGiveIntervals) {
+  const std::vector<float> x = planted_rows();
+  std::vector<std::uint64_t> document;
+  for (std::uint64_t row = 0; row < kRows; ++row) document.push_back(row / 100);
+  const NamedTensor ids = {"document", {DType::u64, {kRows}, std::as_bytes(std::span(document))}};
+  write_safetensors(dir_ / "with.safetensors", std::vector<NamedTensor>{tensor_of("x", x), ids});
+  write_safetensors(dir_ / "without.safetensors", std::vector<NamedTensor>{tensor_of("x", x)});
+  for (const bool with : {true, false}) {
+    const char* name = with ? "with" : "without";
+    FileRunConfig config{.activations = dir_ / (std::string(name) + ".safetensors"),
+                         .held_out_share = 0.1,
+                         .out = dir_ / name};
+    config.lists = {.sites = {"x"}, .ks = {2}, .n_features = {64}};
+    config.grid.batch_tokens = 128;
+    config.grid.block_rows = 1024;
+    SilentReporter silent;
+    const RunResult result = run_on_activations(config, {}, silent, {});
+    ASSERT_EQ(result.cells.size(), 1u);
+    const CellResult& cell = result.cells[0];
+    EXPECT_EQ(cell.n_documents, with ? 8u : 0u);
+    EXPECT_EQ(cell.fvu.has_interval(), with);
+    const std::string page = read_file(dir_ / name / "report.html", 1 << 24);
+    EXPECT_THAT(page, testing::HasSubstr(with ? "resamples of documents" : "no document ids"));
+  }
 }
 
 TEST_F(RunFilesTest, DropsSinksWhenAsked) {

@@ -27,6 +27,9 @@ std::string results_table(const std::vector<CellResult>& cells) {
   rows[0].insert(rows[0].end(), {"L0", "FVU"});
   if (has_losses) rows[0].insert(rows[0].end(), {"delta CE", "KL", "rec%"});
   rows[0].emplace_back("dead%");
+  const bool has_rates =
+      std::ranges::any_of(cells, [](const CellResult& cell) { return cell.training_rate > 0; });
+  if (has_rates) rows[0].emplace_back("tok/s");
   for (const CellResult& cell : cells) {
     std::vector<std::string>& row = rows.emplace_back(
         std::vector<std::string>{site_name(cell.id), cell.id.architecture,
@@ -40,6 +43,7 @@ std::string results_table(const std::vector<CellResult>& cells) {
       row.push_back(fmt::format("{:.1f}", 100 * cell.loss.recovered.value));
     }
     row.push_back(fmt::format("{:.1f}", 100 * cell.dead_share));
+    if (has_rates) row.push_back(human_count(cell.training_rate));
   }
   return format_table(rows);
 }

@@ -1,11 +1,14 @@
 // The state of a grid in training on disk: one folder a checkpoint, complete or absent.
 //
 //   <run>/checkpoints/<tokens>/state.json          GridProgress without the trainers
-//                             /scores.json         FVU of each SAE, for those who choose
+//                             /scores.json         how good each SAE is, for those who choose
 //                             /<cell>.safetensors  SaeTrainer::save of each SAE that still trains
 //
 // A checkpoint is written under another name, synced, and renamed; then the older ones are removed,
-// but for the last few and the best, which is the one with the lowest mean FVU.
+// but for the last few and the best. An SAE is at its best where its FVU was lowest among the
+// checkpoints in which its L0 was within 10 % of its target, or among all where it was in none (or
+// has no target): more features active always make a lower FVU. For the grid, the fewest SAEs off
+// their target, then the lowest mean FVU.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +17,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/report.h"
 #include "sae/trainer.h"
 #include "train/grid_cells.h"
 
@@ -22,7 +26,7 @@ namespace safesail {
 struct CellProgress {
   std::optional<SaeTrainer> trainer;  ///< nothing once stopped
   double seconds = 0;                 ///< inside its steps
-  double fvu = 0;                     ///< of the last block
+  double fvu = 0, l0 = 0;             ///< of the last block
   std::string stopped;                ///< the cause; empty while it trains
   std::uint64_t stopped_at = 0;       ///< tokens
 };
@@ -37,14 +41,16 @@ struct GridProgress {
 };
 
 void save_checkpoint(const fs::path& run, const std::string& config_hash,
-                     const GridProgress& progress, std::size_t keep_last);
+                     const std::vector<GridCell>& cells, const GridProgress& progress,
+                     std::size_t keep_last);
 
-/// The newest checkpoint of the run; nothing when there is none. One made with another
-/// configuration is an input error.
+/// The newest checkpoint of the run; nothing when there is none. Where it cannot be read the one
+/// before is taken with a warning, and the unreadable ones are renamed; when none is left that is
+/// an input error. So is one made with another configuration.
 std::optional<GridProgress> load_checkpoint(const fs::path& run, const std::string& config_hash,
-                                            const std::vector<GridCell>& cells);
+                                            const std::vector<GridCell>& cells, Reporter& reporter);
 
-/// Of the checkpoints that are kept, the one where this cell's FVU was lowest.
+/// Of the checkpoints that are kept, the one where this cell was at its best.
 struct CellCheckpoint {
   std::uint64_t tokens = 0;
   SaeTrainer trainer;

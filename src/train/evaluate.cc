@@ -138,29 +138,4 @@ std::vector<CellResult> evaluate(const LanguageModel& model, BatchStream batches
   return results;
 }
 
-std::vector<CellResult> evaluate_reconstruction(BlockSource& source, const std::string& site,
-                                                const std::vector<Sae>& saes) {
-  const c10::InferenceMode inference;
-  std::vector<Route> routes;
-  std::vector<CellResult> results;
-  for (const Sae& sae : saes) {
-    routes.push_back({&sae, 0, 0});
-    const SaeSpec& spec = sae.spec();
-    results.emplace_back().id = {.site = site,
-                                 .output_site = site,
-                                 .architecture = spec.architecture,
-                                 .k = spec.k,
-                                 .n_features = spec.n_features,
-                                 .seed = 0,
-                                 .path = {}};
-  }
-  ReconstructionPass pass(std::move(routes), 1);
-  while (const std::optional<ActivationBlock> block = source.next()) {
-    const std::vector<at::Tensor> values{block->values.front().cpu()};
-    pass.add(values, block->document);
-  }
-  pass.fill({}, results);
-  return results;
-}
-
 }  // namespace safesail

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "base/bootstrap.h"
 #include "base/report.h"
 #include "harvest/block.h"
 #include "model/language_model.h"
 #include "sae/agreement.h"
 #include "text/batch.h"
-#include "base/bootstrap.h"
 #include "train/evaluation_cells.h"
 
 namespace safesail {
@@ -60,6 +60,7 @@ struct CellResult {
   std::int64_t n_never_fired = 0;
   SplicedLoss loss;
   std::vector<SeedAgreement> agreement;
+  double training_rate = 0;  ///< tokens per second of its own training steps; 0: not known
 };
 
 inline constexpr int kDensityBins = 24;
@@ -78,11 +79,6 @@ std::vector<CellResult> evaluate(const LanguageModel& model, BatchStream batches
                                  const std::vector<EvaluationCell>& cells,
                                  const EvaluationConfig& config, Reporter& reporter,
                                  std::stop_token stop = {});
-
-/// Reconstruction and sparsity alone, on the first site of `source`; results in the order of
-/// `saes`. Intervals only where the source tells documents apart.
-std::vector<CellResult> evaluate_reconstruction(BlockSource& source, const std::string& site,
-                                                const std::vector<Sae>& saes);
 
 /// One JSON object a cell, as written to `evaluation.jsonl`; its keys: docs/evaluation.md.
 std::string to_json(const CellResult& result);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 namespace safesail {
@@ -78,6 +79,22 @@ void ReconstructionPass::fill(const EvaluationConfig& config, std::span<CellResu
     result.density = metrics.density_histogram(kDensityBins, kLowestDensity);
     result.n_never_fired = std::llround(metrics.dead_share() * double(result.id.n_features));
   }
+}
+
+std::vector<CellResult> evaluate_reconstruction(BlockSource& source, std::vector<Route> routes,
+                                                std::span<const SaeIdentity> ids,
+                                                const EvaluationConfig& config) {
+  const c10::InferenceMode inference;
+  std::vector<CellResult> results(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) results[i].id = ids[i];
+  std::optional<ReconstructionPass> pass;
+  while (std::optional<ActivationBlock> block = source.next()) {
+    for (at::Tensor& value : block->values) value = value.cpu();
+    if (!pass) pass.emplace(std::move(routes), block->values.size());
+    pass->add(block->values, block->document);
+  }
+  if (pass) pass->fill(config, results);
+  return results;
 }
 
 }  // namespace safesail

@@ -47,4 +47,10 @@ class ReconstructionPass {
   DocumentSums sums_;
 };
 
+/// Reconstruction and sparsity alone, over all blocks of `source`; results in the order of
+/// `routes`, which `ids` name. Intervals only where the source tells documents apart.
+std::vector<CellResult> evaluate_reconstruction(BlockSource& source, std::vector<Route> routes,
+                                                std::span<const SaeIdentity> ids,
+                                                const EvaluationConfig& config);
+
 }  // namespace safesail

@@ -1,5 +1,3 @@
-#include "train/grid_training.h"
-
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <chrono>
@@ -12,6 +10,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "harvest/peek.h"
+#include "train/grid_training.h"
 
 namespace safesail {
 namespace {
@@ -23,15 +22,6 @@ constexpr std::int64_t kGoldenRows = 64;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-bool is_finite(const Sae& sae) {
-  // A sum is finite where its terms are, and fast.
-  double sum = 0;
-  for (const std::span<const float> weights :
-       {sae.w_enc(), sae.b_enc(), sae.threshold(), sae.w_dec(), sae.b_dec(), sae.w_skip()})
-    for (const float weight : weights) sum += weight;
-  return std::isfinite(sum);
 }
 
 /// Rows whose activations are within the limits of both sites; undefined when all are.
@@ -72,7 +62,8 @@ std::size_t GridTraining::site_index(const std::string& name) const {
 }
 
 bool GridTraining::resume() {
-  std::optional<GridProgress> progress = load_checkpoint(run_, config_hash_, config_.cells);
+  std::optional<GridProgress> progress =
+      load_checkpoint(run_, config_hash_, config_.cells, reporter_);
   if (!progress) return false;
   progress_ = std::move(*progress);
   const std::string where = (run_ / "checkpoints").string();
@@ -237,6 +228,7 @@ void GridTraining::record_and_judge() {
     if (std::isfinite(record.loss) && std::isfinite(record.fvu)) {
       progress_.metrics += line.dump() + "\n";
       progress_.cells[cell].fvu = record.fvu;
+      progress_.cells[cell].l0 = record.l0;
     }
     history_[cell].push_back(record);
     const std::string cause =
@@ -286,9 +278,9 @@ void GridTraining::show() const {
 void GridTraining::save() {
   // What is written must be fit to go on from.
   for (std::size_t cell = 0; cell < config_.cells.size(); ++cell)
-    if (progress_.cells[cell].trainer && !is_finite(progress_.cells[cell].trainer->sae()))
-      stop_cell(cell, "its weights are no longer finite; lower the learning rate");
-  save_checkpoint(run_, config_hash_, progress_, config_.keep_checkpoints);
+    if (progress_.cells[cell].trainer && !progress_.cells[cell].trainer->is_finite())
+      stop_cell(cell, "its weights or their moments are no longer finite; lower the learning rate");
+  save_checkpoint(run_, config_hash_, config_.cells, progress_, config_.keep_checkpoints);
   write_file(run_ / "metrics.jsonl", progress_.metrics);
 }
 

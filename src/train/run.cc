@@ -147,6 +147,7 @@ StageRecord evaluate_run(Run& run) {
       load_cells(run.config.out, static_cast<int>(model.spec().n_layers));
   run.result.cells = evaluate(model, run.batches(Split::held_out), cells, run.config.evaluation,
                               run.reporter, run.stop);
+  add_training_rates(run.result.training, run.result.cells);
   std::string lines;
   for (const CellResult& cell : run.result.cells) lines += to_json(cell) + "\n";
   write_file(run.config.out / "evaluation.jsonl", lines);

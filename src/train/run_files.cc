@@ -12,6 +12,9 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "harvest/activation_files.h"
+#include "sae/checkpoint.h"
+#include "train/evaluate_reconstruction.h"
+#include "train/report.h"
 #include "train/run_settings.h"
 #include "train/run_stages.h"
 
@@ -19,6 +22,8 @@ namespace safesail {
 namespace {
 
 using nlohmann::json;
+
+const std::vector<std::string> kEvaluationWrites = {"evaluation.jsonl", "report.html"};
 
 struct FileRun {
   FileRunConfig config;
@@ -74,33 +79,59 @@ StageRecord train(FileRun& run) {
   return training_record(settings, {run.config.activations.string()}, grid, run.result.training);
 }
 
+std::vector<std::pair<std::string, std::string>> report_facts(const FileRun& run,
+                                                              const std::string& intervals) {
+  return {{"activations", run.config.activations.string()},
+          {"held out", fmt::format("the last {} of {} rows", run.n_rows - run.n_train, run.n_rows)},
+          {"intervals", intervals},
+          {"training", hash_of(run.settings())},
+          {"version", std::string("safesail ") + kVersion}};
+}
+
 StageRecord evaluate_run(FileRun& run) {
   run.result.training.require_any_finished();
   const GridConfig& grid = run.config.grid;
-  std::string lines;
-  for (const std::string& site : grid.sites) {
-    std::vector<Sae> saes;
-    std::vector<const GridCell*> cells;
-    for (const GridCell& cell : grid.cells) {
-      const fs::path file = cell.file(run.config.out);
-      if (cell.site != site || cell.output_site != site || !fs::exists(file)) continue;
-      saes.push_back(load_sae(file).sae);
-      cells.push_back(&cell);
-    }
-    if (saes.empty() || run.n_train >= run.n_rows) continue;
-    ActivationReader held_out = run.reader({site}, run.n_train, 0);
-    std::vector<CellResult> results = evaluate_reconstruction(held_out, site, saes);
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      results[i].id.seed = cells[i]->seed;
-      results[i].id.path = cells[i]->file(run.config.out).string();
-      lines += to_json(results[i]) + "\n";
-      run.result.cells.push_back(std::move(results[i]));
-    }
+  std::vector<Sae> saes;
+  std::vector<Route> routes;
+  std::vector<SaeIdentity> ids;
+  const auto index = [&](const std::string& site) {
+    return static_cast<std::size_t>(std::ranges::find(grid.sites, site) - grid.sites.begin());
+  };
+  for (const GridCell& cell : grid.cells) {
+    const fs::path file = cell.file(run.config.out);
+    if (!fs::exists(file)) continue;
+    saes.push_back(load_sae(file).sae);
+    routes.push_back({nullptr, index(cell.site), index(cell.output_site)});
+    ids.push_back({.site = cell.site,
+                   .output_site = cell.output_site,
+                   .architecture = cell.spec.architecture,
+                   .k = cell.spec.k,
+                   .n_features = cell.spec.n_features,
+                   .seed = cell.seed,
+                   .path = file.string()});
   }
+  for (std::size_t i = 0; i < saes.size(); ++i) routes[i].sae = &saes[i];
+  std::string lines, intervals = "none: nothing is held out";
+  if (run.n_train < run.n_rows) {
+    const EvaluationConfig config;
+    ActivationReader held_out = run.reader(grid.sites, run.n_train, 0);
+    intervals = held_out.has_documents() ? fmt::format("{} resamples of documents, seed {}",
+                                                       config.n_resamples, config.seed)
+                                         : "no intervals: no document ids";
+    if (!held_out.has_documents()) run.reporter.note(intervals);
+    run.result.cells = evaluate_reconstruction(held_out, std::move(routes), ids, config);
+    add_training_rates(run.result.training, run.result.cells);
+  }
+  for (const CellResult& cell : run.result.cells) lines += to_json(cell) + "\n";
   write_file(run.config.out / "evaluation.jsonl", lines);
+  write_report(run.config.out / "report.html",
+               {.title = "Evaluation of " + run.config.out.string(),
+                .facts = report_facts(run, intervals),
+                .cells = run.result.cells,
+                .training = read_training_curves(run.config.out / "metrics.jsonl")});
   return {.config = run.settings(),
           .inputs = {"sae", run.config.activations.string()},
-          .outputs = {"evaluation.jsonl"},
+          .outputs = kEvaluationWrites,
           .seed = grid.seed,
           .tokens = run.n_rows - run.n_train};
 }
@@ -115,7 +146,7 @@ RunResult run_on_activations(FileRunConfig config, const std::optional<std::stri
   resolve(run);
   const std::vector<Stage<FileRun>> stages = {
       {"train", run.settings(), train, kTrainingWrites, recall_training},
-      {"evaluate", run.settings(), evaluate_run, {"evaluation.jsonl"}},
+      {"evaluate", run.settings(), evaluate_run, kEvaluationWrites},
   };
   do_stages(stages, run, out, force, reporter);
   run.result.total_seconds =

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/report.h"
 #include "train/checkpoints.h"
+#include "train/evaluate.h"
 #include "train/grid.h"
 #include "train/run_manifest.h"
 #include "train/run_settings.h"
@@ -34,6 +35,14 @@ struct Stage {
 template <class Run>
 void recall_training(Run& run, const nlohmann::json& details) {
   run.result.training = grid_result(details);
+}
+
+/// How fast each SAE was trained, where this run has trained it.
+inline void add_training_rates(const GridResult& training, std::vector<CellResult>& cells) {
+  for (CellResult& cell : cells)
+    for (const CellTraining& trained : training.cells)
+      if (trained.seconds > 0 && cell.id.path.ends_with("/" + trained.folder + "/sae.safetensors"))
+        cell.training_rate = static_cast<double>(trained.tokens) / trained.seconds;
 }
 
 /// What training writes.
