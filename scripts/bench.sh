@@ -13,7 +13,7 @@ model=.deps/models/smollm2-135m-instruct-q4_1.gguf
 corpus=.deps/corpora/wordnet.jsonl
 shapes=(576,4608,32,1024 2048,20480,200,4096)
 
-cmake --build "$build" --target bench_prefill bench_sae_step bench_tokenize bench_roofline >"$build/bench.log" ||
+cmake --build "$build" --target bench_prefill bench_sae_step bench_grid bench_tokenize bench_roofline >"$build/bench.log" ||
   { cat "$build/bench.log" >&2; exit 1; }
 
 scripts/machine.sh
@@ -24,5 +24,7 @@ bin=$build/bin
   "$bin/bench_prefill" "$model" bf16 "$threads" "$repeats"
   "$bin/bench_tokenize" "$model" "$corpus"
   "$bin/bench_sae_step" --steps "$repeats" "${shapes[@]}"
+  "$bin/bench_sae_step" --steps "$repeats" --arch all "${shapes[-1]}"
+  "$bin/bench_grid" "$model" "$corpus"
 } >"$lines"
 python3 scripts/bench_table.py "$lines"

@@ -17,8 +17,10 @@ def read(path):
         if line.startswith("{"):
             case = json.loads(line)
             cases[case["case"]] = case
+        elif line.startswith("arch"):
+            steps.append([])  # a program starts
         elif len(line.split()) == len(SAE_COLUMNS) and line.split()[1] in ("bf16", "f32"):
-            steps.append(dict(zip(SAE_COLUMNS, line.split())))
+            steps[-1].append(dict(zip(SAE_COLUMNS, line.split())))
     return cases, steps
 
 
@@ -37,7 +39,7 @@ def limited(name, case, limit, limit_name):
 
 
 def main():
-    cases, steps = read(sys.argv[1])
+    cases, (topk, architectures) = read(sys.argv[1])
     print("\nTokens/s: median (best).\n")
     row("SmolLM2-135M, bf16", "tokens/s", "limit in the same run", "of the limit")
     row("---", "--:", "---", "--:")
@@ -57,16 +59,31 @@ def main():
           f"highest memory in use {load['peak_bytes'] * mb:.0f} MB, of which {load['base_bytes'] * mb:.0f} MB "
           "were there before the load (libraries).\n")
 
-    row("SAE step, selection by", "d, F, k, B", "tokens/s", "ms", "best ms", *SAE_COLUMNS[7:],
-        "limit: the encoder's product", "of the limit")
-    row("---", "---", *["--:"] * 9, "---", "--:")
-    for step in steps:
+    parts = SAE_COLUMNS[7:]
+    row("TopK step, selection by", "d, F, k, B", "tokens/s", *parts, "limit: the encoder's product", "of the limit")
+    row("---", "---", *["--:"] * (1 + len(parts)), "---", "--:")
+    for step in topk:
         limit = cases["encoder {d},{F},{k},{B} {step}".format(**step)]
         rate_now = float(step["tokens_per_s"])
-        row(step["step"], "{d}, {F}, {k}, {B}".format(**step), f"{rate_now:,.0f}", step["ms"], step["best_ms"],
-            *(step[name] for name in SAE_COLUMNS[7:]),
+        row(step["step"], "{d}, {F}, {k}, {B}".format(**step), f"{rate_now:,.0f}", *(step[name] for name in parts),
             f"{limit['tokens_per_s']:,} tokens/s ({limit['gflop_per_s']:,} GFLOP/s)",
             f"{rate_now / limit['tokens_per_s']:.0%}")
+
+    print("\nEvery architecture at d, F, k, B = {d}, {F}, {k}, {B}; memory is the step's peak, as a multiple of weights "
+          "and moments.\n".format(**architectures[0]))
+    row("architecture", "selection by", "tokens/s", *parts)
+    row("---", "---", *["--:"] * (1 + len(parts)))
+    for step in architectures:
+        row(step["arch"], step["step"], f"{float(step['tokens_per_s']):,.0f}", *(step[name] for name in parts))
+
+    turns, overlap = cases["grid, in turns"], cases["grid, at the same time"]
+    together = turns["model_seconds"] + turns["sae_seconds"]
+    print(f"\nA grid of {turns['saes']} SAEs on {turns['budget']:,} tokens of mlp_out at three layers:\n")
+    row("model and SAEs", "tokens of the model", "model s", "SAEs s", "wall s", "wall / (model + SAEs in turns)")
+    row("---", *["--:"] * 5)
+    for name, grid in (("in turns", turns), ("at the same time", overlap)):
+        row(name, f"{grid['model_tokens']:,}", grid["model_seconds"], grid["sae_seconds"], grid["wall_seconds"],
+            f"{grid['wall_seconds'] / together:.2f}")
 
 
 main()
