@@ -12,9 +12,7 @@
 namespace safesail {
 namespace {
 
-using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 constexpr std::array kScorers = {Scorer::segment, Scorer::token, Scorer::detection,

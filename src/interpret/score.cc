@@ -143,10 +143,12 @@ ScoreResult score(Simulator& simulator, const QuestionSet& set, const Explanatio
 std::vector<std::size_t> floor_partners(std::span<const double> densities) {
   std::vector<std::size_t> order(densities.size()), partner(densities.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return densities[i]; });
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const bool is_last = i + 1 == order.size();
-    partner[order[i]] = is_last ? order[i - std::min<std::size_t>(i, 1)] : order[i + 1];
+  const auto density = [&](std::size_t i) { return densities[i]; };
+  std::ranges::stable_sort(order, {}, density);
+  for (const std::size_t i : order) {
+    const auto above = std::ranges::upper_bound(order, densities[i], {}, density);
+    const auto from = std::ranges::lower_bound(order, densities[i], {}, density);
+    partner[i] = above != order.end() ? *above : from != order.begin() ? *(from - 1) : i;
   }
   return partner;
 }

@@ -74,8 +74,9 @@ struct ScoreOptions {
 ScoreResult score(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation,
                   const ExplanationText* floor = nullptr, const ScoreOptions& options = {});
 
-/// Whose explanation serves as whose floor: for each feature the next one by density, for the last
-/// the one before. A single feature has none: its own index.
+/// Whose explanation serves as whose floor: for each the next one by density, for the last ones the
+/// one before. Never one of equal density: several explanations of a feature are no floor to each
+/// other. Where there is none other, its own index.
 std::vector<std::size_t> floor_partners(std::span<const double> densities);
 
 }  // namespace safesail

@@ -174,7 +174,10 @@ TEST(Score, IsNearChanceForAFeatureThatFiresAtRandom) {
 }
 
 TEST(FloorPartners, AreNextByDensity) {
-  EXPECT_THAT(floor_partners(std::vector{.3, .1, .2, .2}), ElementsAre(3, 2, 3, 0));
+  EXPECT_THAT(floor_partners(std::vector{.3, .1, .2, .4}), ElementsAre(3, 2, 0, 0));
+  // Two explanations of a feature, and nothing but them.
+  EXPECT_THAT(floor_partners(std::vector{.3, .1, .3, .1}), ElementsAre(3, 0, 3, 0));
+  EXPECT_THAT(floor_partners(std::vector{.3, .3}), ElementsAre(0, 1));
   EXPECT_THAT(floor_partners(std::vector{.3}), ElementsAre(0));
   EXPECT_THAT(floor_partners(std::vector{.3, .2}), ElementsAre(1, 0));
   EXPECT_THAT(floor_partners(std::vector<double>{}), IsEmpty());

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -123,9 +124,7 @@ void Judged::add(double prediction, double true_value, std::uint64_t of_document
 }
 
 std::size_t Judged::n_documents() const {
-  std::vector<std::uint64_t> distinct = document;
-  std::ranges::sort(distinct);
-  return static_cast<std::size_t>(std::ranges::unique(distinct).begin() - distinct.begin());
+  return std::unordered_set<std::uint64_t>(document.begin(), document.end()).size();
 }
 
 Estimate estimate_pearson(const Judged& judged, std::size_t n_resamples, std::uint64_t seed) {
