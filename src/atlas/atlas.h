@@ -50,6 +50,9 @@ class Atlas {
   void set_status(std::int64_t feature, std::string_view status);
 
   std::int64_t put_explanation(std::int64_t feature, const Explanation& explanation);
+  /// Several of one feature, which is cheaper; gives their ids.
+  std::vector<std::int64_t> put_explanations(std::int64_t feature,
+                                             std::span<const Explanation> explanations);
   std::int64_t put_score(std::int64_t explanation, const Score& score);
   void put_tag(std::int64_t feature, const Tag& tag);
   void delete_tags(std::int64_t feature, std::string_view source);
@@ -104,6 +107,7 @@ class Atlas {
   Database& database() { return database_; }
 
  private:
+  std::int64_t write_explanation(std::int64_t feature, const Explanation& explanation);
   void refresh_headline(std::int64_t feature);
   void refresh_score(std::int64_t feature);
   void index_text(std::int64_t feature);

@@ -90,7 +90,22 @@ void Atlas::set_status(std::int64_t feature, std::string_view status) {
 }
 
 std::int64_t Atlas::put_explanation(std::int64_t feature, const Explanation& explanation) {
+  return put_explanations(feature, {&explanation, 1}).front();
+}
+
+std::vector<std::int64_t> Atlas::put_explanations(std::int64_t feature,
+                                                  std::span<const Explanation> explanations) {
   Transaction transaction(database_);
+  std::vector<std::int64_t> ids;
+  for (const Explanation& explanation : explanations)
+    ids.push_back(write_explanation(feature, explanation));
+  index_text(feature);
+  refresh_headline(feature);
+  transaction.commit();
+  return ids;
+}
+
+std::int64_t Atlas::write_explanation(std::int64_t feature, const Explanation& explanation) {
   const ExplanationKey& key = explanation.key;
   const std::int64_t id = returned_id(database_.query(
       "INSERT INTO explanations (feature_id, explainer, model, language, prompt_hash, seed, "
@@ -104,9 +119,6 @@ std::int64_t Atlas::put_explanation(std::int64_t feature, const Explanation& exp
       explanation.lexicon, explanation.raw, now(), run_));
   // They judged the text that stood here before.
   database_.run("DELETE FROM scores WHERE explanation_id = ?", id);
-  index_text(feature);
-  refresh_headline(feature);
-  transaction.commit();
   return id;
 }
 

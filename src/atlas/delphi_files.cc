@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "atlas/judge.h"
 #include "base/error.h"
 #include "formats/safetensors.h"
 #include "interpret/statistics.h"
@@ -78,7 +79,7 @@ Asked asked_of(const JsonObject& row) {
     window.ids.push_back(-1);
     window.text += tokens[i];
     window.starts.push_back(static_cast<std::uint32_t>(window.text.size()));
-    window.activation.push_back(static_cast<float>(values[i]));
+    window.activation.push_back(float_of(values[i], row.where()));
     exact = exact && static_cast<double>(window.activation.back()) == values[i];
   }
   asked.row.erase("str_tokens");

@@ -3,6 +3,8 @@
 // in check(); what it throws is passed on, or kept.
 #pragma once
 
+#include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -43,5 +45,12 @@ class Judge {
  private:
   std::vector<Violation>* kept_;
 };
+
+/// A number of a JSON file as we keep it; an input error where a float cannot hold it.
+inline float float_of(double value, const std::string& where) {
+  if (!(std::abs(value) <= std::numeric_limits<float>::max()))
+    bad_input(where, "a number is too large for a 32-bit float", "correct it");
+  return static_cast<float>(value);
+}
 
 }  // namespace safesail

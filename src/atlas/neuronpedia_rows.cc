@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "atlas/judge.h"
 #include "base/error.h"
 #include "base/hash.h"
 
@@ -57,7 +58,7 @@ std::vector<WeightedToken> tokens_of(const JsonObject& row, const char* names, c
               kRemedy);
   std::vector<WeightedToken> tokens;
   for (std::size_t i = 0; i < texts.size(); ++i)
-    tokens.push_back({-1, texts[i], static_cast<float>(weights[i])});
+    tokens.push_back({-1, texts[i], float_of(weights[i], row.where())});
   return tokens;
 }
 
@@ -127,7 +128,7 @@ FeatureRow feature_of(const JsonObject& row) {
   FeatureRow result;
   FeatureRecord& record = result.record;
   record.feature = place_of(row).feature;
-  record.max_activation = static_cast<float>(row.get_or<double>("maxActApprox", 0));
+  record.max_activation = float_of(row.get_or<double>("maxActApprox", 0), row.where());
   record.promoted = tokens_of(row, "pos_str", "pos_values");
   record.suppressed = tokens_of(row, "neg_str", "neg_values");
   const auto near = row.get_or<std::vector<std::int64_t>>("topkCosSimIndices", {});
@@ -135,7 +136,8 @@ FeatureRow feature_of(const JsonObject& row) {
   if (near.size() != cosines.size())
     bad_input(row.where(), "expected as many topkCosSimValues as topkCosSimIndices", kRemedy);
   for (std::size_t i = 0; i < near.size(); ++i)
-    record.nearest.push_back({static_cast<std::int32_t>(near[i]), static_cast<float>(cosines[i])});
+    record.nearest.push_back(
+        {static_cast<std::int32_t>(near[i]), float_of(cosines[i], row.where())});
   result.density = row.find<double>("frac_nonzero").value_or(kUnknown);
   if (result.density < 0 || result.density > 1)
     bad_input(row.where(), "frac_nonzero: expected a share from 0 to 1", kRemedy);
@@ -143,7 +145,7 @@ FeatureRow feature_of(const JsonObject& row) {
   if (const auto own = row.find_object(kOwn)) {
     record.n_tokens = static_cast<std::uint64_t>(own->get<std::int64_t>("n_tokens"));
     record.n_active = static_cast<std::uint64_t>(own->get<std::int64_t>("n_active"));
-    record.quantile = static_cast<float>(own->get<double>("quantile"));
+    record.quantile = float_of(own->get<double>("quantile"), own->where());
     for (const std::int64_t count : own->get<std::vector<std::int64_t>>("histogram"))
       record.histogram.push_back(static_cast<std::uint64_t>(count));
   }
@@ -216,7 +218,7 @@ ActivationRow exemplar_of(const JsonObject& row, float max_activation) {
     window.ids.push_back(-1);
     window.text += tokens[i];
     window.starts.push_back(static_cast<std::uint32_t>(window.text.size()));
-    window.activation.push_back(static_cast<float>(values[i]));
+    window.activation.push_back(float_of(values[i], row.where()));
     exact = exact && short_double(window.activation.back()) == values[i];
   }
   if (exact) rest.erase("values");  // the window holds them

@@ -177,6 +177,32 @@ TEST_F(NeuronpediaTest, EachViolationIsNamedWithFileAndLine) {
   EXPECT_FALSE(fs::exists(dir_ / "x.sqlite"));
 }
 
+TEST_F(NeuronpediaTest, HostileRowsAreRefusedAndNothingIsKept) {
+  const auto error_of = [&](const std::string& row) -> std::string {
+    write_source();
+    write_file(source() / "activations/batch-0.jsonl", activation(1, R"(["a"])", "[1]") + row);
+    try {
+      import_folder(format_of_folder(dir_ / "in"), dir_ / "in", dir_ / "x.sqlite");
+    } catch (const Error& error) {
+      EXPECT_FALSE(fs::exists(dir_ / "x.sqlite")) << row;
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_THAT(error_of(activation(1, R"(["a"])", "[1e300]")), HasSubstr("too large"));
+  EXPECT_THAT(error_of(activation(1, R"(["a"])", "[1e999]")), HasSubstr("batch-0.jsonl:2"));
+  EXPECT_THAT(error_of(activation(1, R"("a")", "[1]")), HasSubstr("tokens"));
+  EXPECT_THAT(error_of(activation(1, R"([1])", "[1]")), HasSubstr("tokens"));
+  EXPECT_THAT(error_of(activation(1, R"(["a"])", "[1],\"values\":[2]")), HasSubstr("twice"));
+  EXPECT_THAT(error_of(activation(1, R"(["a"])", "[1]").substr(0, 90)),
+              HasSubstr("batch-0.jsonl:2"));
+  EXPECT_THAT(error_of("[]\n"), HasSubstr("batch-0.jsonl:2"));
+  EXPECT_THAT(error_of(R"({"modelId":"gpt2-small","layer":"6-res-jb","index":5})"),
+              HasSubstr("index"));
+  EXPECT_THAT(error_of(R"({"modelId":"gpt2-small","layer":"6-res-jb","index":"99999999999"})"),
+              HasSubstr("index"));
+}
+
 TEST_F(NeuronpediaTest, NamesCannotLeadOutOfTheFolder) {
   Atlas atlas(dir_ / "atlas.sqlite");
   SaeRow sae = make_sae();

@@ -224,7 +224,6 @@ ImportReport import_release(Atlas& atlas, const fs::path& folder) {
   const Release release = read_release(folder, judge);
   ImportReport report;
   std::map<std::int32_t, std::int64_t> saes;
-  std::map<FeatureKey, std::int64_t> features;
   Transaction transaction = atlas.transaction();
   const auto sae_id = [&](std::int32_t layer) {
     const auto [found, is_new] = saes.try_emplace(layer, 0);
@@ -237,31 +236,36 @@ ImportReport import_release(Atlas& atlas, const fs::path& folder) {
     return found->second;
   };
   for (const auto& [layer, indices] : release.selected) sae_id(layer);
+  // A feature's entries together, by language.
+  std::map<FeatureKey, std::vector<std::pair<std::string, const ReleaseEntry*>>> features;
   for (const auto& [language, entries] : release.entries)
-    for (const ReleaseEntry& entry : entries) {
-      const auto [found, is_new] = features.try_emplace({entry.layer, entry.feature}, 0);
-      if (is_new) {
-        // A record that the atlas has by its own harvest is worth more than an
-        // empty one.
-        const std::int64_t sae = sae_id(entry.layer);
-        FeatureRecord record;
-        record.feature = entry.feature;
-        const auto known = atlas.find_feature(sae, entry.feature);
-        found->second = known ? *known : atlas.put_feature(sae, record);
-        atlas.delete_tags(found->second, "published");
-        for (const std::string& tag : entry.tags)
-          atlas.put_tag(found->second, {tag, "", "published", "{}"});
-      }
-      const std::int64_t explanation =
-          atlas.put_explanation(found->second, explanation_of(entry, language));
-      ++report.n_explanations;
-      if (std::isnan(entry.score)) continue;
+    for (const ReleaseEntry& entry : entries)
+      features[{entry.layer, entry.feature}].emplace_back(language, &entry);
+  for (const auto& [key, entries] : features) {
+    FeatureRecord record;
+    record.feature = key.second;
+    const std::int64_t sae = sae_id(key.first);
+    // A record that the atlas has by its own harvest is worth more than an empty one.
+    const auto known = atlas.find_feature(sae, record.feature);
+    const std::int64_t feature = known ? *known : atlas.put_feature(sae, record);
+    atlas.delete_tags(feature, "published");
+    for (const std::string& tag : entries.front().second->tags)
+      atlas.put_tag(feature, {tag, "", "published", "{}"});
+
+    std::vector<Explanation> explanations;
+    for (const auto& [language, entry] : entries)
+      explanations.push_back(explanation_of(*entry, language));
+    const std::vector<std::int64_t> ids = atlas.put_explanations(feature, explanations);
+    report.n_explanations += static_cast<std::int64_t>(ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
       Score score;
       score.key.scorer = "published";
-      score.value = entry.score;
-      atlas.put_score(explanation, score);
+      score.value = entries[i].second->score;
+      if (std::isnan(score.value)) continue;
+      atlas.put_score(ids[i], score);
       ++report.n_scores;
     }
+  }
   transaction.commit();
   report.n_saes = static_cast<std::int64_t>(saes.size());
   report.n_features = static_cast<std::int64_t>(features.size());
