@@ -189,6 +189,7 @@ TEST_F(AtlasTest, AnUndoneTransactionLeavesNothing) {
   {
     const Transaction transaction = atlas.transaction();
     atlas.put_feature(atlas.put_sae(make_sae()), make_record(1));
+    EXPECT_EQ(atlas.list({}).n_total, 1);
   }
   EXPECT_THAT(atlas.saes(), IsEmpty());
   EXPECT_EQ(atlas.list({}).n_total, 0);
@@ -242,6 +243,35 @@ TEST_F(AtlasTest, FindsFeaturesByName) {
       atlas.put_feature(*atlas.find_sae("test-model", make_sae().name), make_record(6));
   ASSERT_EQ(atlas.neighbours(id).size(), 1u);
   EXPECT_EQ(atlas.neighbours(id)[0].line.id, near);
+}
+
+TEST_F(AtlasTest, AFailedPartUndoesTheWhole) {
+  Atlas atlas(dir_ / "atlas.sqlite");
+  Transaction outer = atlas.transaction();
+  const std::int64_t sae = atlas.put_sae(make_sae());
+  { const Transaction inner = atlas.transaction(); }
+  EXPECT_THROW(outer.commit(), Error);
+  EXPECT_THROW(atlas.put_explanation(12345, make_explanation("of nothing")), Error);
+  { const Transaction undone = std::move(outer); }
+  EXPECT_EQ(atlas.find_feature(sae, 1), std::nullopt);
+  EXPECT_THAT(atlas.saes(), IsEmpty());
+}
+
+TEST_F(AtlasTest, NamesDamage) {
+  Atlas atlas(dir_ / "atlas.sqlite");
+  const std::int64_t id = atlas.put_feature(atlas.put_sae(make_sae()), make_record(1));
+  Database& database = atlas.database();
+  for (const char* damage :
+       {"UPDATE exemplars SET starts = x'00FF'", "UPDATE exemplars SET starts = x'007F7F7F'",
+        "UPDATE exemplars SET ids = x''", "UPDATE exemplars SET activation = x'7F01020304'",
+        "UPDATE exemplars SET use = 'nothing'", "UPDATE feature_details SET promoted = '[[1,2]]'",
+        "UPDATE feature_details SET nearest = '{'",
+        "UPDATE feature_details SET histogram = x'FF'"}) {
+    const Transaction undone = atlas.transaction();
+    database.execute(damage);
+    EXPECT_THROW(atlas.record(id), Error) << damage;
+  }
+  EXPECT_EQ(atlas.record(id).exemplars.size(), 2u);
 }
 
 TEST_F(AtlasTest, RefusesWhatIsNotAnAtlas) {

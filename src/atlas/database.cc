@@ -122,6 +122,7 @@ void Transaction::commit() {
 Transaction::~Transaction() {
   if (database_ == nullptr) return;
   database_->rolled_back_ = true;
+  ++database_->n_rollbacks_;
   // SQLite may have rolled back by itself (disk full): then there is nothing to undo.
   if (--database_->depth_ == 0 && sqlite3_get_autocommit(database_->handle_) == 0)
     sqlite3_exec(database_->handle_, "ROLLBACK", nullptr, nullptr, nullptr);
@@ -197,8 +198,9 @@ std::int64_t Database::last_id() const {
 }
 
 std::uint64_t Database::version() {
-  // data_version tells of the others' commits, total_changes of our own rows.
+  // data_version tells of the others' commits, total_changes of our own rows, but of none undone.
   return static_cast<std::uint64_t>(*find_integer("PRAGMA data_version")) * 0x9E3779B97F4A7C15u +
+         n_rollbacks_ * 0xD1B54A32D192ED03u +
          static_cast<std::uint64_t>(sqlite3_total_changes64(handle_));
 }
 

@@ -151,7 +151,8 @@ class Database {
   }
 
   std::int64_t last_id() const;
-  /// Changes with every commit to the file, by whomever.
+  /// Changes with every commit to the file, by whomever, and with every change or undoing of our
+  /// own.
   std::uint64_t version();
 
  private:
@@ -166,6 +167,7 @@ class Database {
   sqlite3* handle_ = nullptr;
   int depth_ = 0;  ///< of transactions
   int n_snapshots_ = 0;
+  std::uint64_t n_rollbacks_ = 0;
   bool rolled_back_ = false;  ///< by an inner one: the outer ones must not commit
   std::unordered_map<std::string_view, std::vector<sqlite3_stmt*>> idle_;  ///< prepared, not in use
 };

@@ -57,7 +57,11 @@ void FeatureTable::read_features(Database& database) {
       "FROM features ORDER BY id");
   while (row.next()) {
     ids.push_back(row.integer(0));
-    saes.push_back(sae_of_id_.at(row.integer(1)));
+    const auto sae = sae_of_id_.find(row.integer(1));
+    if (sae == sae_of_id_.end())
+      bad_input(database.path().string(), "a feature is of no SAE",
+                "the database is damaged: import it or run it again");
+    saes.push_back(sae->second);
     features.push_back(row.integer(2));
     values.push_back({row.real(3), row.real(4), row.real(5), row.real(6)});
     insufficient.push_back(static_cast<char>(row.integer(7)));
