@@ -1,9 +1,9 @@
-#include <charconv>
 #include <fmt/format.h>
 
 #include "atlas/atlas.h"
 #include "atlas/blobs.h"
 #include "atlas/feature_table.h"
+#include "atlas/natural_number.h"
 #include "atlas/record_rows.h"
 #include "base/error.h"
 
@@ -53,13 +53,6 @@ struct FeatureName {
   std::int32_t layer = -1;
   std::int32_t feature = -1;
 };
-
-std::optional<std::int32_t> natural_number(std::string_view text) {
-  std::int32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
-}
 
 std::optional<FeatureName> parse_feature_name(std::string_view name) {
   const std::size_t cut = name.find_last_of(":_");

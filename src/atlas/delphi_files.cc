@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 
 #include "atlas/judge.h"
+#include "atlas/natural_number.h"
 #include "base/error.h"
 #include "formats/safetensors.h"
 #include "interpret/statistics.h"
@@ -21,13 +21,9 @@ constexpr std::string_view kLatent = "_latent", kText = ".txt";
 /// What delphi takes for an explanation when it could not read the answer.
 constexpr const char* kUnparsable = "Explanation could not be parsed.";
 constexpr std::int32_t kMaxLatents = 1 << 24;
-
-std::optional<std::int32_t> natural_number(std::string_view text) {
-  std::int32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
-}
+/// Behind "layers.<L>"; the residual stream's has nothing behind it.
+constexpr std::array<std::pair<const char*, const char*>, 3> kModules = {
+    {{"", "resid_post"}, {".mlp", "mlp_out"}, {".self_attn", "attn_out"}}};
 
 float float_of_half(std::uint16_t half) {
   const std::uint32_t sign = std::uint32_t{half & 0x8000u} << 16;
@@ -134,12 +130,6 @@ std::vector<LatentFile> latent_files(const fs::path& folder) {
   });
   return files;
 }
-
-namespace {
-/// Behind "layers.<L>"; the residual stream's has nothing behind it.
-constexpr std::array<std::pair<const char*, const char*>, 3> kModules = {
-    {{"", "resid_post"}, {".mlp", "mlp_out"}, {".self_attn", "attn_out"}}};
-}  // namespace
 
 std::string site_of_hookpoint(const std::string& hookpoint) {
   constexpr std::string_view kLayers = "layers.";

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "atlas/judge.h"
+#include "atlas/natural_number.h"
 #include "base/error.h"
 #include "base/hash.h"
 
@@ -26,13 +27,6 @@ constexpr std::array<std::pair<const char*, const char*>, 6> kHooks = {
      {"hook_attn_out", "attn_out"},
      {"ln2.hook_normalized", "mlp_in"},
      {"hook_mlp_in", "mlp_in"}}};
-
-std::optional<std::int32_t> natural_number(std::string_view text) {
-  std::int32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
-}
 
 /// The double that prints as shortly as the float does: 0.1, not 0.10000000149011612.
 double short_double(float value) {

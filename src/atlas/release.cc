@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 #include <utility>
 
+#include "atlas/natural_number.h"
 #include "base/error.h"
 #include "formats/json.h"
 #include "formats/torch_pickle.h"
@@ -23,21 +23,11 @@ constexpr const char* kRemedy = "correct the entry, or fetch the release again";
 constexpr std::int64_t kFeaturesOfASae = 20480;
 constexpr int kK = 200;
 
-std::optional<std::int32_t> number_in(std::string_view text) {
-  std::int32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  // One spelling a number, or the export would give the entry another name.
-  if (error != std::errc() || end != text.data() + text.size() || value < 0 ||
-      (text.size() > 1 && text[0] == '0'))
-    return std::nullopt;
-  return value;
-}
-
 std::pair<std::int32_t, std::int32_t> layer_and_index(std::string_view key,
                                                       const std::string& where) {
   const std::size_t cut = key.find('_');
-  const auto layer = number_in(key.substr(0, cut));
-  const auto index = cut == std::string_view::npos ? layer : number_in(key.substr(cut + 1));
+  const auto layer = natural_number(key.substr(0, cut));
+  const auto index = cut == std::string_view::npos ? layer : natural_number(key.substr(cut + 1));
   if (cut == std::string_view::npos || !layer || !index)
     bad_input(where, "expected a name as LAYER_INDEX, got " + printable(key), kRemedy);
   return {*layer, *index};
@@ -153,7 +143,7 @@ void read_selected(const fs::path& folder, Release& release, Judge& judge) {
   for (const fs::directory_entry& item : fs::directory_iterator(folder)) {
     const std::string name = item.path().filename().string();
     if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
-    const auto layer = number_in(std::string_view(name).substr(
+    const auto layer = natural_number(std::string_view(name).substr(
         kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size()));
     if (layer) judge.check([&] { release.selected[*layer] = read_indices(item.path()); });
   }
