@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <tuple>
+#include <set>
 #include <vector>
 
 namespace safesail {
@@ -50,50 +50,55 @@ const PairMetrics* surest(const FeatureEntry& entry, const std::string& domain) 
 }
 
 struct Ranked {
-  FeatureLine line;
-  FeatureEntry entry;
-  double p = 1;
+  const FeatureLine* line = nullptr;
+  const FeatureEntry* entry = nullptr;
+  const PairMetrics* metrics = nullptr;
 };
 
 std::string row(const Ranked& ranked, const std::string& domain) {
-  const auto& [line, entry, p] = ranked;
-  const Score* score = headline_score(entry, line);
+  const FeatureLine& line = *ranked.line;
+  const Score* score = headline_score(*ranked.entry, line);
   const std::string interval = score == nullptr || std::isnan(score->low)
                                    ? std::string("-")
                                    : fmt::format("{:.2f} to {:.2f}", score->low, score->high);
-  std::string pairs = "-";
-  if (const PairMetrics* metrics = surest(entry, domain)) {
-    const auto n = static_cast<double>(metrics->n);
-    const std::string& name = metrics->concept_name;
-    pairs = fmt::format("{} {:.0f}:{:.0f}", name.substr(name.find('/') + 1), metrics->f * n,
-                        metrics->reverse * n);
-  }
-  return fmt::format("  {:<16} {:<27} {:>5} {:>13} {:>5}  {}\n",
-                     feature_name(line.site, line.feature), pairs, number(line.score), interval,
-                     score == nullptr ? "-" : number(score->floor),
+  const auto n = static_cast<double>(ranked.metrics->n);
+  const std::string& name = ranked.metrics->concept_name;
+  const bool accepted = std::ranges::find(line.domains, domain) != line.domains.end();
+  return fmt::format("{} {:<16} {:<27} {:>5} {:>13} {:>5}  {}\n", accepted ? ' ' : '~',
+                     feature_name(line.site, line.feature),
+                     fmt::format("{} {:.0f}:{:.0f}", name.substr(name.find('/') + 1),
+                                 ranked.metrics->f * n, ranked.metrics->reverse * n),
+                     number(line.score), interval, score == nullptr ? "-" : number(score->floor),
                      shortened(line.status == "ok" ? line.text : line.status));
+}
+
+std::set<std::string> domains_of(const std::vector<FeatureEntry>& entries) {
+  std::set<std::string> domains;
+  for (const FeatureEntry& entry : entries)
+    for (const PairMetrics& metrics : entry.pair_metrics)
+      domains.insert(metrics.concept_name.substr(0, metrics.concept_name.find('/')));
+  return domains;
 }
 
 }  // namespace
 
 std::string best_features(Atlas& atlas, std::size_t n) {
+  FeatureQuery query;
+  query.limit = atlas.counts().n_features;
+  const std::vector<FeatureLine> lines = atlas.list(query).lines;
+  std::vector<FeatureEntry> entries;
+  for (const FeatureLine& line : lines) entries.push_back(atlas.entry(line.id));
+
   std::string text;
-  for (const Count& domain : atlas.counts().domains) {
-    text += fmt::format("\n{}: {} features\n  {:<16} {:<27} {:>5} {:>13} {:>5}  {}\n", domain.name,
-                        domain.n, "feature", "fires with : without", "score", "interval", "floor",
-                        "explanation");
-    FeatureQuery query{.domain = domain.name};
-    query.limit = domain.n;
+  for (const std::string& domain : domains_of(entries)) {
     std::vector<Ranked> ranked;
-    for (FeatureLine& line : atlas.list(query).lines) {
-      FeatureEntry entry = atlas.entry(line.id);
-      const PairMetrics* best = surest(entry, domain.name);
-      const double p = best == nullptr ? 1 : best->p;
-      ranked.push_back({std::move(line), std::move(entry), p});
-    }
-    std::ranges::stable_sort(ranked, {}, &Ranked::p);
-    for (std::size_t i = 0; i < std::min(n, ranked.size()); ++i)
-      text += row(ranked[i], domain.name);
+    for (std::size_t i = 0; i < lines.size(); ++i)
+      if (const PairMetrics* metrics = surest(entries[i], domain))
+        ranked.push_back({&lines[i], &entries[i], metrics});
+    std::ranges::stable_sort(ranked, {}, [](const Ranked& one) { return one.metrics->p; });
+    text += fmt::format("\n{}\n  {:<16} {:<27} {:>5} {:>13} {:>5}  {}\n", domain, "feature",
+                        "fires with : without", "score", "interval", "floor", "explanation");
+    for (std::size_t i = 0; i < std::min(n, ranked.size()); ++i) text += row(ranked[i], domain);
   }
   return text;
 }

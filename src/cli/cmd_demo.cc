@@ -4,12 +4,10 @@
 #include <memory>
 
 #include "base/error.h"
-#include "cli/best_features.h"
+#include "cli/phase2_summary.h"
 #include "cli/results_table.h"
-#include "cli/selection_table.h"
 #include "cli/session.h"
-#include "run/phase2.h"
-#include "train/run.h"
+#include "run/run_plan.h"
 
 namespace safesail {
 namespace {
@@ -23,40 +21,13 @@ struct DemoOptions {
   bool force = false;
 };
 
-/// Phase 2: which features stand for safety risks, what they fire on, and how well that is known.
-void find_features(const DemoOptions& options, const RunConfig& run, Session& session) {
-  session.reporter->note(
-      "\nContrast pairs tell which features stand for safety risks, before any is explained. They "
-      "are then\nexplained and scored by the lexical baseline: a model of 135M parameters cannot "
-      "explain.");
-  Phase2Config config;
-  config.model = run.model;
-  config.load = run.load;
-  config.out = run.out;
-  config.pairs = {options.pairs.string()};
-  config.collect.corpus = run.corpus;
-  config.collect.batch = run.batch;
-  config.collect.n_tokens = options.exemplar_tokens;
-  const Phase2Result result =
-      run_phase2(config, options.force ? std::optional<std::string>("select") : std::nullopt,
-                 *session.reporter, session.stop);
-  if (result.selection) fmt::print("\n{}", selection_table(*result.selection));
-  Atlas atlas(run.out / "atlas.sqlite", Atlas::Mode::read);
-  const std::string out = run.out.string();
-  fmt::print(
-      "\nRecommended: {}\n{}\nEverything is in {}/: open report.html and select/report.html, "
-      "or try\n"
-      "  bin/safesail atlas search --atlas {} war\n"
-      "  bin/safesail sae info --sae {}/sae/mlp_out.15/topk-k32/sae.safetensors\n",
-      result.selected.reason, best_features(atlas, 10), out, out, out);
-}
-
 void run_demo(const DemoOptions& options, Session& session) {
   for (const fs::path& path : {options.model, options.corpus, options.pairs})
     if (!fs::exists(path))
       bad_input(path.string(), "the demo's data is not there",
                 "run scripts/setup.sh from the checkout's root");
-  RunConfig config;
+  RunPlan plan;
+  RunConfig& config = plan.phase1;
   config.model = options.model;
   config.corpus.paths = {options.corpus.string()};
   // WordNet is sorted by meaning: shuffle all of it.
@@ -70,15 +41,23 @@ void run_demo(const DemoOptions& options, Session& session) {
   config.grid.batch_tokens = 1024;
   config.evaluation = {.n_tokens = 20'000, .n_loss_tokens = 4'000};
   config.out = options.out;
+  plan.phase2.pairs = {options.pairs.string()};
+  plan.phase2.collect.corpus = config.corpus;
+  plan.phase2.collect.batch = config.batch;
+  plan.phase2.collect.n_tokens = options.exemplar_tokens;
   session.reporter->note(
       "SmolLM2-135M-Instruct reads WordNet definitions once; 27 SAEs learn from that one pass\n"
       "(3 sites x 3 architectures x 3 sparsities), then held-out definitions tell how good they "
-      "are.");
-  const RunResult result =
-      run_stages(config, options.force ? "train" : "evaluate", *session.reporter, session.stop);
-  fmt::print("\n{}\n{}\n", results_table(result.cells), speed_line(result));
-  result.training.require_all_finished();
-  find_features(options, config, session);
+      "are.\nContrast pairs tell which features stand for safety risks, before any is explained; "
+      "those are then\nexplained and scored by the lexical baseline: a model of 135M parameters "
+      "cannot explain.");
+  const PlanResult result =
+      run_plan(plan, options.force ? std::optional<std::string>("train") : std::nullopt,
+               *session.reporter, session.stop);
+  if (!result.phase1.cells.empty())
+    fmt::print("\n{}\n{}\n", results_table(result.phase1.cells), speed_line(result.phase1));
+  fmt::print("\n{}", phase2_summary(*result.phase2, options.out));
+  result.phase1.training.require_all_finished();
 }
 
 }  // namespace

@@ -4,9 +4,10 @@
 #include <memory>
 
 #include "base/error.h"
+#include "cli/phase2_summary.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
-#include "train/run_toml.h"
+#include "run/run_toml.h"
 
 namespace safesail {
 namespace {
@@ -23,16 +24,17 @@ void run_run(const RunOptions& options, Session& session) {
   }
   if (options.file.empty())
     bad_input("run", "expected a TOML file", "safesail run --example prints one to start from");
-  const RunConfig config = read_run_toml(options.file);
-  const std::string out = config.out.string();
-  const RunResult result =
-      run_stages(config, options.force.empty() ? std::nullopt : std::optional(options.force),
-                 *session.reporter, session.stop);
-  if (result.cells.empty())
-    fmt::print("{}: everything is done; see {}/report.html\n", options.file, out);
+  const RunPlan plan = read_run_toml(options.file);
+  const std::string out = plan.phase1.out.string();
+  const PlanResult result =
+      run_plan(plan, options.force.empty() ? std::nullopt : std::optional(options.force),
+               *session.reporter, session.stop);
+  if (result.phase1.cells.empty())
+    fmt::print("{}: phase 1 is done; see {}/report.html\n", options.file, out);
   else
-    fmt::print("\n{}\n{}\n", results_table(result.cells), speed_line(result));
-  result.training.require_all_finished();
+    fmt::print("\n{}\n{}\n", results_table(result.phase1.cells), speed_line(result.phase1));
+  if (result.phase2) fmt::print("\n{}", phase2_summary(*result.phase2, plan.phase1.out));
+  result.phase1.training.require_all_finished();
 }
 
 }  // namespace
@@ -42,8 +44,9 @@ void add_run_command(CLI::App& app, Session& session) {
   CLI::App* command =
       app.add_subcommand("run", "Do what is missing of a run that a TOML file describes");
   command->add_option("file", options->file, "The run, usually runs/NAME/safesail.toml");
-  command->add_option("--force", options->force,
-                      "Repeat this stage and those after it: train or evaluate");
+  command->add_option(
+      "--force", options->force,
+      "Repeat this stage and those after it: train, evaluate, select, exemplars, explain or score");
   command->add_flag("--example", options->example, "Print a file with every key and its meaning");
   command->footer(
       "Example:\n  safesail run --example > runs/first/safesail.toml\n  safesail run "

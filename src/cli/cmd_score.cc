@@ -10,6 +10,7 @@
 #include "cli/session.h"
 #include "interpret/lexical_simulator.h"
 #include "interpret/llm_simulator.h"
+#include "run/compare.h"
 #include "run/score.h"
 
 namespace safesail {
@@ -20,6 +21,7 @@ struct ScoreOptionsOfCommand {
   std::vector<std::string> scorers = {"segment"};
   ScoreConfig score;
   EndpointOptions endpoint;
+  bool compare = false, as_json = false;
 };
 
 fs::path atlas_of(const std::string& run) {
@@ -35,6 +37,7 @@ void run_score(const ScoreOptionsOfCommand& options, Session& session) {
   Atlas atlas(atlas_of(options.run), Atlas::Mode::write);
   atlas.begin_run({.version = kVersion, .seed = config.options.seed, .config = {}});
   ScoreCounts counts;
+  std::string simulator_name = "lexical", currency;
   if (!options.endpoint.given()) {
     LexicalSimulator simulator;
     counts = score_explanations(simulator, config, atlas, *session.reporter, session.stop);
@@ -45,10 +48,17 @@ void run_score(const ScoreOptionsOfCommand& options, Session& session) {
     LlmSimulator simulator(endpoint.client());
     endpoint.announce(estimate_scoring(simulator, config, atlas));
     counts = score_explanations(simulator, config, atlas, *session.reporter, session.stop);
-    fmt::print("{}", endpoint.spending());
+    simulator_name = simulator.name();
+    currency = endpoint.currency();
+    if (!options.as_json) fmt::print("{}", endpoint.spending());
   }
-  fmt::print("{} scores; {} explanations with too few windows or answers\n", counts.n_scored,
-             counts.n_without);
+  if (!options.as_json)
+    fmt::print("{} scores; {} explanations with too few windows or answers\n", counts.n_scored,
+               counts.n_without);
+  if (!options.compare) return;
+  const ScorerComparison comparison =
+      compare_scores(simulator_name, config.which, currency, atlas, config.options.seed);
+  fmt::print("{}\n", options.as_json ? to_json(comparison) : comparison_table(comparison));
 }
 
 }  // namespace
@@ -70,6 +80,9 @@ void add_score_command(CLI::App& app, Session& session) {
                    "Windows of each side, firing and silent")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command->add_flag("--compare", options->compare,
+                    "End with how far the scorers agree over the features, and what each cost");
+  command->add_flag("--json", options->as_json, "Print the comparison as JSON");
   add_endpoint_options(*command, options->endpoint);
   command->add_option("--seed", options->score.questions.seed, "Of the windows and the intervals")
       ->capture_default_str();
@@ -78,7 +91,8 @@ void add_score_command(CLI::App& app, Session& session) {
       "Examples:\n"
       "  safesail score --run runs/demo\n"
       "  safesail score --run runs/demo --scorer segment detection --endpoint "
-      "http://127.0.0.1:8080/v1 --llm my-model");
+      "http://127.0.0.1:8080/v1 --llm my-model\n"
+      "  safesail score --run runs/demo --scorer token segment detection fuzzing --compare");
   command->callback(
       [=, &session] { session.action = [=, &session] { run_score(*options, session); }; });
 }

@@ -31,6 +31,7 @@ class EndpointClient {
 
   /// States what is about to be spent; an environment error where that is beyond the budget.
   void announce(const CostEstimate& estimate);
+  const std::string& currency() const { return budget_.price().currency; }
   /// What was spent, a line a purpose.
   std::string spending() const;
 

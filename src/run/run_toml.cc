@@ -1,4 +1,4 @@
-#include "train/run_toml.h"
+#include "run/run_toml.h"
 
 #include <cmath>
 #include <concepts>
@@ -23,11 +23,12 @@ constexpr std::uint64_t kMaxFileBytes = 1 << 20;
 /// A run with the settings that are written otherwise than they are held.
 struct RunFile {
   RunConfig run;
+  Phase2Config phase2;
   std::string model, out, dtype = "bf16";
-  std::vector<std::string> sites;
+  std::vector<std::string> sites, exemplar_corpus, scorers = {"segment", "detection"};
 };
 
-using Target = std::variant<std::string*, bool*, double*, std::int32_t*, std::uint32_t*,
+using Target = std::variant<std::string*, bool*, double*, float*, std::int32_t*, std::uint32_t*,
                             std::int64_t*, std::uint64_t*, std::vector<std::string>*,
                             std::vector<std::int64_t>*, std::vector<double>*>;
 
@@ -43,6 +44,9 @@ std::vector<Key> keys_of(RunFile& file) {
   GridLists& lists = run.lists;
   GridConfig& grid = run.grid;
   TrainerOptions& trainer = lists.trainer;
+  SelectConfig& select = file.phase2.select;
+  CollectConfig& collect = file.phase2.collect;
+  ExemplarConfig& exemplars = collect.exemplars;
   return {
       {"out", "Run folder. Empty: the folder that this file lies in.", &file.out},
       {"seed", "Of weights, shuffling and resampling.", &grid.seed},
@@ -111,6 +115,35 @@ std::vector<Key> keys_of(RunFile& file) {
        &run.evaluation.n_tokens},
       {"evaluation.loss_tokens", "Held-out tokens for the losses.", &run.evaluation.n_loss_tokens},
       {"evaluation.resamples", "Of documents, for the intervals.", &run.evaluation.n_resamples},
+
+      {"select.pairs", "Contrast pairs, .jsonl or a HateCheck .csv. Empty: the run ends here.",
+       &file.phase2.pairs},
+      {"select.min_pairs", "Of a concept that is judged.", &select.min_pairs},
+      {"select.threshold", "A feature fires in a text when its maximum is above this.",
+       &select.firing.threshold},
+      {"select.chat", "Read each text as a user's message in the chat template.",
+       &select.firing.chat},
+      {"select.false_discovery_rate", "False ones allowed among a concept's features, as a share.",
+       &select.metrics.false_discovery_rate},
+      {"select.resamples", "Label swaps for the null, and draws of pairs for the intervals.",
+       &select.metrics.n_resamples},
+
+      {"exemplars.corpus", "Where the features are looked for. Empty: the run's corpus.",
+       &file.exemplar_corpus},
+      {"exemplars.tokens", "Read by the model.", &collect.n_tokens},
+      {"exemplars.max_features", "Of an SAE, the surest first.", &collect.max_features},
+      {"exemplars.window_tokens", "Longest window.", &exemplars.window_tokens},
+      {"exemplars.top", "Strongest windows kept of a feature, for each use of documents.",
+       &exemplars.n_top},
+      {"exemplars.per_level", "Windows drawn at each level.", &exemplars.n_per_level},
+      {"exemplars.silent", "Windows drawn in which it does not fire.", &exemplars.n_silent},
+      {"exemplars.hard", "Windows of each hard kind: its tokens, its companions, yet silent.",
+       &exemplars.n_hard},
+
+      {"score.scorers", "segment, token, detection, fuzzing; by the lexical baseline.",
+       &file.scorers},
+      {"score.windows", "Windows of each side, firing and silent.",
+       &file.phase2.score.questions.max_windows},
   };
 }
 
@@ -123,10 +156,10 @@ constexpr const char* kTypeName = std::same_as<T, std::string> ? "text in quotes
 /// Sets `into` from a TOML value; false when it is of another type or out of range.
 template <class T>
 bool assign(const toml::node& node, T& into) {
-  if constexpr (std::same_as<T, double>) {
+  if constexpr (std::floating_point<T>) {
     const auto value = node.value<double>();  // integers too
     if (!value || !node.is_number() || !std::isfinite(*value)) return false;
-    into = *value;
+    into = static_cast<T>(*value);
   } else if constexpr (std::integral<T> && !std::same_as<T, bool>) {
     const auto value = node.value_exact<std::int64_t>();
     if (!value || !std::in_range<T>(*value)) return false;
@@ -237,7 +270,7 @@ ComputeType compute_type(const std::string& dtype, const std::string& where) {
 
 }  // namespace
 
-RunConfig parse_run_toml(std::string_view text, const std::string& where) {
+RunPlan parse_run_toml(std::string_view text, const std::string& where) {
   RunFile file;
   file.run.grid.n_tokens = 1'000'000;
   Reader(file, where).read(parse(text, where), "");
@@ -251,17 +284,28 @@ RunConfig parse_run_toml(std::string_view text, const std::string& where) {
   run.load.dtype = compute_type(file.dtype, where);
   run.sites = fmt::format("{}", fmt::join(file.sites, ","));
   run.corpus.seed = run.lists.seed = run.evaluation.seed = run.grid.seed;
-  return run;
+
+  Phase2Config& phase2 = file.phase2;
+  phase2.score.scorers.clear();
+  for (const std::string& scorer : file.scorers)
+    phase2.score.scorers.push_back(parse_scorer(scorer));
+  phase2.collect.corpus = run.corpus;
+  if (!file.exemplar_corpus.empty()) phase2.collect.corpus.paths = file.exemplar_corpus;
+  phase2.collect.batch = run.batch;
+  phase2.select.metrics.seed = phase2.collect.exemplars.seed = phase2.score.questions.seed =
+      phase2.score.options.seed = run.grid.seed;
+  return {std::move(run), std::move(phase2)};
 }
 
-RunConfig read_run_toml(const fs::path& path) {
+RunPlan read_run_toml(const fs::path& path) {
   const std::string text = read_file(path, kMaxFileBytes);
-  RunConfig run = parse_run_toml(text, path.string());
+  RunPlan plan = parse_run_toml(text, path.string());
+  RunConfig& run = plan.phase1;
   const fs::path here = path.parent_path().empty() ? fs::path(".") : path.parent_path();
   if (run.out.empty()) run.out = here;
   if (!fs::exists(run.out) || !fs::equivalent(run.out, here))
     write_file(run.out / "safesail.toml", text);
-  return run;
+  return plan;
 }
 
 std::string example_run_toml() {
@@ -271,10 +315,11 @@ std::string example_run_toml() {
   file.run.corpus.paths = {".deps/corpora/wordnet.jsonl"};
   file.run.grid.n_tokens = 1'000'000;
   file.sites = {"mlp_out.7", "mlp_out.15"};
+  file.phase2.pairs = {"data/pairs/en.jsonl"};
   std::string text =
       "# A run of Safesail: `safesail run safesail.toml` does what is missing of it. Every key is "
-      "here,\n# with its default (but for the first five of a run: out, model, corpus, sites, "
-      "tokens).\n# Paths are relative to the working directory.\n";
+      "here,\n# with its default (but for out, model, corpus, sites, tokens and pairs).\n# Paths "
+      "are relative to the working directory.\n";
   std::string section;
   for (const Key& key : keys_of(file)) {
     const std::size_t dot = key.name.find('.');

@@ -9,17 +9,17 @@
 #include <string_view>
 
 #include "base/file.h"
-#include "train/run.h"
+#include "run/run_plan.h"
 
 namespace safesail {
 
 /// `where` names the text in errors. Paths stay as written: they are relative to the working
 /// directory.
-RunConfig parse_run_toml(std::string_view text, const std::string& where);
+RunPlan parse_run_toml(std::string_view text, const std::string& where);
 
 /// Reads a file; without a key `out` the run folder is the one that the file lies in. Otherwise a
 /// copy is left in the run folder.
-RunConfig read_run_toml(const fs::path& path);
+RunPlan read_run_toml(const fs::path& path);
 
 /// A file with every key, its default and what it means; it can be parsed.
 std::string example_run_toml();

@@ -1,4 +1,4 @@
-#include "train/run_toml.h"
+#include "run/run_toml.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,10 +15,15 @@ const char* const kLeast =
     "[\"mlp_out.1\"]\n";
 
 TEST(RunToml, TheExampleSaysTheDefaults) {
-  const RunConfig example = parse_run_toml(example_run_toml(), "example");
+  const RunPlan plan = parse_run_toml(example_run_toml(), "example");
+  const RunConfig& example = plan.phase1;
+  EXPECT_EQ(plan.phase2.pairs, std::vector<std::string>{"data/pairs/en.jsonl"});
+  EXPECT_EQ(plan.phase2.collect.corpus.paths, example.corpus.paths);
   EXPECT_EQ(example.sites, "mlp_out.7,mlp_out.15");
   EXPECT_EQ(example.out, "runs/first");
-  RunConfig least = parse_run_toml(kLeast, "least");
+  const RunPlan least_plan = parse_run_toml(kLeast, "least");
+  EXPECT_TRUE(least_plan.phase2.pairs.empty());
+  RunConfig least = least_plan.phase1;
   least.model = example.model;
   least.sites = example.sites;
   least.corpus.paths = example.corpus.paths;
@@ -28,11 +33,19 @@ TEST(RunToml, TheExampleSaysTheDefaults) {
 }
 
 TEST(RunToml, KeysReachTheirSettings) {
-  const RunConfig run = parse_run_toml(
+  const RunPlan plan = parse_run_toml(
       std::string("seed = 9\n") + kLeast +
           "architectures = [\"jumprelu\", \"gated\"]\nk = [16]\nexpansions = [4, 8.5]\n"
-          "[training]\nlr = 1\ntokens = 5_000\noverlap = false\ndrop_sinks = 10\n",
+          "[training]\nlr = 1\ntokens = 5_000\noverlap = false\ndrop_sinks = 10\n"
+          "[select]\npairs = [\"p.jsonl\"]\nthreshold = 0.5\n[exemplars]\ncorpus = [\"d.jsonl\"]\n"
+          "[score]\nscorers = [\"token\"]\n",
       "t");
+  EXPECT_EQ(plan.phase2.pairs, std::vector<std::string>{"p.jsonl"});
+  EXPECT_EQ(plan.phase2.select.firing.threshold, 0.5F);
+  EXPECT_EQ(plan.phase2.collect.corpus.paths, std::vector<std::string>{"d.jsonl"});
+  EXPECT_EQ(plan.phase2.score.scorers, std::vector<Scorer>{Scorer::token});
+  EXPECT_EQ(plan.phase2.collect.exemplars.seed, 9u);
+  const RunConfig& run = plan.phase1;
   EXPECT_EQ(run.grid.seed, 9u);
   EXPECT_EQ(run.lists.seed, 9u);
   EXPECT_EQ(run.corpus.seed, 9u);
