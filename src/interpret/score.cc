@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <limits>
 #include <numeric>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "interpret/statistics.h"
@@ -61,15 +62,29 @@ Estimate value_of(Scorer scorer, const Judged& judged, const ScoreOptions& optio
              : estimate_balanced_accuracy(judged, options.n_resamples, options.seed);
 }
 
-std::vector<SimulatedWindow> for_display(const QuestionSet& set, std::vector<Answer> answers) {
+/// In the order in which the windows were first asked about.
+std::vector<SimulatedWindow> for_display(const QuestionSet& set,
+                                         const std::vector<Answer>& answers) {
   std::vector<SimulatedWindow> windows;
-  for (std::size_t i = 0; i < answers.size(); ++i)
-    windows.push_back({.exemplar = set.exemplar[i],
-                       .units = set.questions[i].units,
-                       .marked = set.questions[i].marked,
-                       .truth = set.truth[i],
-                       .predicted = std::move(answers[i].values),
-                       .status = answers[i].status});
+  std::unordered_map<std::size_t, std::size_t> place_of;  // by exemplar
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const auto [place, is_new] = place_of.try_emplace(set.exemplar[i], windows.size());
+    if (is_new) windows.push_back({.exemplar = set.exemplar[i], .status = AnswerStatus::ok});
+    SimulatedWindow& window = windows[place->second];
+    // Of two questions the one with the right marks comes first.
+    const bool goes_first = !is_new && set.fires[i];
+    const auto add = [&](auto& to, const auto& more) {
+      to.insert(goes_first ? to.begin() : to.end(), more.begin(), more.end());
+    };
+    const Question& question = set.questions[i];
+    add(window.units, question.units);
+    add(window.truth, set.truth[i]);
+    add(window.predicted, answers[i].values);
+    (set.fires[i] ? window.marked : window.wrongly_marked) = question.marked;
+    if (answers[i].status != AnswerStatus::ok) window.status = answers[i].status;
+  }
+  for (SimulatedWindow& window : windows)
+    if (window.status != AnswerStatus::ok) window.predicted.clear();
   return windows;
 }
 
@@ -109,14 +124,14 @@ ScoreResult score(Simulator& simulator, const QuestionSet& set, const Explanatio
     score.reason = set.insufficient;
     return score;
   }
-  std::vector<Answer> answers = ask(simulator, set, explanation);
+  const std::vector<Answer> answers = ask(simulator, set, explanation);
   const Judged judged = pool(set, answers);
   score.n_asked = answers.size();
   score.n_answers = count(answers);
   score.n_units = judged.size();
   score.n_documents = judged.n_documents();
   const bool is_enough = enough(set, answers);
-  score.windows = for_display(set, std::move(answers));
+  score.windows = for_display(set, answers);
   if (!is_enough) {
     score.status = ScoreStatus::unanswered;
     score.reason = fmt::format(

@@ -32,11 +32,12 @@ enum class ScoreStatus {
 };
 std::string_view to_string(ScoreStatus status);
 
-/// A question and what became of it, for display.
+/// A window and what became of the questions about it, for display; one a window. Fuzzing asks
+/// about a window twice: it has two units, the whole text with `marked` and with `wrongly_marked`.
 struct SimulatedWindow {
   std::size_t exemplar = 0;  ///< index in the record
-  std::vector<TextRange> units, marked;
-  std::vector<float> truth, predicted;  ///< [n_units]; predicted is empty unless answered
+  std::vector<TextRange> units, marked, wrongly_marked;
+  std::vector<float> truth, predicted;  ///< [n_units]; predicted is empty unless all is answered
   AnswerStatus status = AnswerStatus::failed;
 };
 

@@ -77,8 +77,11 @@ TEST(Score, OfAnOracleIsOneAndOfNoiseIsAtChance) {
     EXPECT_EQ(result.n_asked, 80u);
     EXPECT_THAT(result.n_answers, ElementsAre(80, 0, 0, 0));
     EXPECT_EQ(result.n_documents, scorer == Scorer::fuzzing ? 40u : 80u);
-    EXPECT_EQ(result.windows.size(), 80u);
-    EXPECT_EQ(result.windows[7].truth, result.windows[7].predicted);
+    EXPECT_EQ(result.windows.size(), scorer == Scorer::fuzzing ? 40u : 80u);
+    for (const SimulatedWindow& window : result.windows) {
+      ASSERT_EQ(window.predicted, window.truth);
+      ASSERT_EQ(window.units.size(), window.truth.size());
+    }
     EXPECT_EQ(result.simulator, "scripted");
     EXPECT_EQ(result.prompt_hash, std::string(to_string(scorer)) + "#1");
     EXPECT_EQ(result.counted(), result.value.value);
@@ -105,6 +108,30 @@ TEST(Score, CountsUnansweredQuestionsAndRestsOnTheOthers) {
   EXPECT_TRUE(result.windows[4].predicted.empty());
   EXPECT_EQ(result.windows[4].status, AnswerStatus::refused);
   EXPECT_TRUE(std::isnan(result.floor.value));
+}
+
+TEST(Score, ShowsBothQuestionsOfAFuzzedWindowTogether) {
+  const FeatureRecord record = feature();
+  const QuestionSet set = build_questions(record, Scorer::fuzzing);
+  Scripted simulator([&](std::size_t i, const Question&, const ExplanationText&) {
+    if (i == 3) return Answer{.status = AnswerStatus::refused, .values = {}, .detail = {}};
+    return ok({set.fires[i] ? 0.9F : 0.2F});
+  });
+  const ScoreResult result = score(simulator, set, kExplanation);
+  ASSERT_EQ(result.windows.size(), 40u);
+  for (const SimulatedWindow& window : result.windows) {
+    EXPECT_THAT(window.truth, ElementsAre(1, 0));
+    EXPECT_EQ(window.marked.empty(), false);
+    EXPECT_EQ(window.wrongly_marked.empty(), false);
+    const bool answered = window.exemplar != set.exemplar[3];
+    EXPECT_EQ(window.status, answered ? AnswerStatus::ok : AnswerStatus::refused);
+    if (answered)
+      EXPECT_THAT(window.predicted, ElementsAre(0.9F, 0.2F));
+    else
+      EXPECT_TRUE(window.predicted.empty());
+    const std::string_view text = record.exemplars[window.exemplar].window.text;
+    for (const TextRange mark : window.marked) EXPECT_EQ(text[mark.begin], 'w');
+  }
 }
 
 TEST(Score, IsNoneWhereLessThanHalfOfASideIsAnswered) {
