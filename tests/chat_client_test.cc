@@ -85,6 +85,13 @@ TEST_F(ChatClientTest, StopsAtOnceWithoutPermissionOrCredit) {
     EXPECT_EQ(thrown_by([&] { client.ask(questions(1)); }), error) << "it does not begin again";
     EXPECT_EQ(other.n_requests(), 2);
   }
+  {
+    Oracle other;
+    ChatClient client = client_for(settings_for(other));
+    other.misbehave({Oracle::body(R"({"error": {"message": "pay", "code": 402}})")});
+    EXPECT_THAT(thrown_by([&] { client.ask(questions(5)); }), HasSubstr("HTTP 402: pay"));
+    EXPECT_EQ(other.n_requests(), 1) << "a gateway's 402 under 200";
+  }
   ChatClient client = client_for(settings_for(oracle));
   oracle.misbehave(
       {Oracle::status(429, R"({"error": {"message": "pay", "code": "insufficient_quota"}})")});

@@ -174,6 +174,17 @@ bool opens_as_refusal(std::string_view content) {
          std::any_of(kOpeningsToo.begin(), kOpeningsToo.end(), opens);
 }
 
+int error_status(std::string_view body) {
+  try {
+    const Json json = parse_json(body, "error", kLimits);
+    const Json& code = member(member(json, "error"), "code");
+    const std::uint64_t status = count_of(code);
+    return status >= 400 && status < 600 ? static_cast<int>(status) : 0;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
 std::string error_text(std::string_view body) {
   constexpr std::size_t kMaxShown = 300;
   std::string text(body.substr(0, kMaxShown));

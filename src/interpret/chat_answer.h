@@ -42,6 +42,10 @@ AnswerStatus status_of(const ChatAnswer& answer);
 /// parse. The list is in docs/explaining.md.
 bool opens_as_refusal(std::string_view content);
 
+/// The HTTP status that an error object in the body names ({"error": {"code": 402}}), as gateways
+/// send it under 200; 0 where there is none.
+int error_status(std::string_view body);
+
 /// What the endpoint said was wrong, for people: message and code, cut at 300 bytes, printable.
 std::string error_text(std::string_view body);
 

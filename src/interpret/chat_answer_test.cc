@@ -120,5 +120,12 @@ TEST(ErrorText, ShowsWhatTheEndpointSaid) {
   EXPECT_LE(error_text(std::string(5000, 'x')).size(), 300U);
 }
 
+TEST(ErrorText, FindsTheStatusThatA200Hides) {
+  EXPECT_EQ(error_status(R"({"error": {"message": "pay", "code": 402}})"), 402);
+  for (const char* body : {"", "{}", R"({"error": {"code": 200}})", R"({"error": {"code": "402"}})",
+                           R"({"error": 402})", R"({"error": {"code": 1e300}})"})
+    EXPECT_EQ(error_status(body), 0) << body;
+}
+
 }  // namespace
 }  // namespace safesail

@@ -29,7 +29,8 @@ using Milliseconds = std::chrono::milliseconds;
 TokenUsage most_of(const ChatRequest& request, const EndpointSettings& settings) {
   TokenUsage most;
   for (const ChatMessage& message : request.messages) most.prompt += message.content.size() + 16;
-  most.completion = static_cast<std::uint64_t>(request.max_tokens + settings.thinking_tokens);
+  most.completion = static_cast<std::uint64_t>(request.max_tokens) +
+                    static_cast<std::uint64_t>(settings.thinking_tokens);
   return most;
 }
 
@@ -194,7 +195,7 @@ ChatResult ChatClient::Impl::send_until_settled(const ChatRequest& request, cons
       spoken = dialect;
     }
     post.body = chat_body(request, settings, spoken);
-    const HttpReply reply = pool.post(post, stop);
+    HttpReply reply = pool.post(post, stop);
     ++result.n_requests;
     ChatVerdict verdict = judge(reply);
     verdict.detail = key.without_key(std::move(verdict.detail));
@@ -209,6 +210,11 @@ ChatResult ChatClient::Impl::send_until_settled(const ChatRequest& request, cons
         return result;
       } catch (const Error& error) {
         verdict = {Kind::again, error.problem()};
+        if (const int status = error_status(text); status != 0) {
+          reply.status = status;
+          verdict = judge(reply);
+          verdict.detail = key.without_key(std::move(verdict.detail));
+        }
       }
     }
     if (verdict.kind == Kind::end)

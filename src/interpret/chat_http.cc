@@ -21,10 +21,9 @@ struct FreeList {
 using Headers = std::unique_ptr<curl_slist, FreeList>;
 
 void add(Headers& headers, const std::string& line) {
-  curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
-  if (longer == nullptr) throw std::bad_alloc();
-  headers.release();
-  headers.reset(longer);
+  curl_slist* const list = curl_slist_append(headers.get(), line.c_str());
+  if (list == nullptr) throw std::bad_alloc();
+  if (!headers) headers.reset(list);  // else it is the same list, longer
 }
 
 /// What the callbacks of one transfer share.

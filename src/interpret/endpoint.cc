@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kMaxKeyBytes = 16 << 10;
 constexpr std::size_t kMinSecretBytes = 8;
+constexpr int kMaxThinkingTokens = 1'000'000;
 
 }  // namespace
 
@@ -36,7 +37,12 @@ void check_endpoint(const EndpointSettings& settings) {
     bad_input("endpoint",
               fmt::format("expected a temperature of 0..2, got {}", settings.temperature),
               "correct the temperature");
-  if (settings.timeout.count() < 1 || settings.max_attempts < 1 || settings.thinking_tokens < 0 ||
+  if (settings.thinking_tokens < 0 || settings.thinking_tokens > kMaxThinkingTokens)
+    bad_input("endpoint",
+              fmt::format("expected 0..{} tokens for thinking, got {}", kMaxThinkingTokens,
+                          settings.thinking_tokens),
+              "correct --thinking-tokens");
+  if (settings.timeout.count() < 1 || settings.max_attempts < 1 ||
       settings.first_pause.count() < 0 || settings.longest_pause < settings.first_pause)
     bad_input("endpoint", "expected a time-out, at least one attempt, and pauses of at least 0",
               "correct the settings of the endpoint");

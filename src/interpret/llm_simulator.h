@@ -15,7 +15,7 @@
 namespace safesail {
 
 struct LlmSimulatorSettings {
-  std::array<int, 4> questions_per_request{5, 3, 8, 8};  ///< by Scorer
+  std::array<int, 4> questions_per_request{8, 3, 8, 8};  ///< by Scorer
 };
 
 class LlmSimulator final : public Simulator {
