@@ -1,8 +1,11 @@
 // Kill it anywhere, run it again: the result is the same, bit for bit.
+#include <ATen/Parallel.h>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <signal.h>
 #include <sstream>
@@ -26,10 +29,29 @@ constexpr const char* kArguments =
     "--shuffle-buffer "
     "2000 --sample 1000 --held-out 0 --checkpoint-minutes 0 --quiet";
 
-class ResumeTest : public WorkspaceTest {
+/// Steps as small as these would mostly wait for each other's threads, here and in the program; the
+/// bits are the same for any number.
+class OneThreadTest : public WorkspaceTest {
  protected:
   void SetUp() override {
     WorkspaceTest::SetUp();
+    at::set_num_threads(1);
+    ::setenv("OMP_NUM_THREADS", "1", 1);
+  }
+  void TearDown() override {
+    ::unsetenv("OMP_NUM_THREADS");
+    at::set_num_threads(n_threads_);
+    WorkspaceTest::TearDown();
+  }
+
+ private:
+  const int n_threads_ = at::get_num_threads();
+};
+
+class ResumeTest : public OneThreadTest {
+ protected:
+  void SetUp() override {
+    OneThreadTest::SetUp();
     std::vector<float> x(static_cast<std::size_t>(kRows * kWidth));
     Rng rng(11, "activations");
     for (float& value : x) value = static_cast<float>(rng.normal());
@@ -92,7 +114,54 @@ TEST_F(ResumeTest, StoppedAndContinuedEqualsUninterrupted) {
   }
 }
 
-// A real process, killed at random moments: while it starts, trains, writes a checkpoint or an SAE.
+/// The program, running on its own.
+class Child {
+ public:
+  explicit Child(const std::string& arguments) {
+    std::vector<std::string> words = {"safesail"};
+    std::istringstream split(arguments);
+    for (std::string word; split >> word;) words.push_back(word);
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::execv(SAFESAIL_PROGRAM, argv.data());
+      ::_exit(127);
+    }
+  }
+  void signal(int number) const { ::kill(pid_, number); }
+  /// As waitpid() tells it.
+  int wait() const {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    return status;
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+/// Kills the program at random moments: while it starts, trains, writes a checkpoint or an SAE.
+/// It may be faster; that is fine, what it leaves must be the same.
+void kill_at_random(const std::string& arguments, int rounds, unsigned most_milliseconds) {
+  std::mt19937 random(std::random_device{}());
+  for (int round = 0; round < rounds; ++round) {
+    const Child child(arguments);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % most_milliseconds));
+    child.signal(SIGKILL);
+    if (WIFEXITED(child.wait())) break;
+  }
+}
+
+/// Each tensor of each SAE; provenance may differ.
+void expect_same_tensors(const fs::path& a, const fs::path& b) {
+  const SafetensorsFile left(a), right(b);
+  ASSERT_EQ(left.tensors().size(), right.tensors().size());
+  for (const auto& [name, tensor] : right.tensors())
+    EXPECT_TRUE(std::ranges::equal(left.at(name).bytes, tensor.bytes)) << name << " of " << a;
+}
+
 TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
   SilentReporter silent;
   train(dir_ / "whole", {}, silent);
@@ -100,38 +169,92 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
   const std::string arguments =
       fmt::format("train --activations {}{} --out {}", (dir_ / "x.safetensors").string(),
                   kArguments, run.string());
-  std::vector<std::string> words = {"safesail"};
-  std::istringstream split(arguments);
-  for (std::string word; split >> word;) words.push_back(word);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-
-  std::mt19937 random(std::random_device{}());
-  for (int round = 0; round < 8; ++round) {
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      ::execv(SAFESAIL_PROGRAM, argv.data());
-      ::_exit(127);
-    }
-    const unsigned milliseconds = 50 + random() % 600;
-    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-    ::kill(child, SIGKILL);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    if (WIFEXITED(status)) break;  // it was faster; that is fine, the comparison below still holds
-  }
+  kill_at_random(arguments, 8, 250);
   const Outcome outcome = run_safesail(arguments);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  // The provenance differs (the program writes its config hash), the weights and metrics may not.
-  for (const GridCell& cell : config().cells) {
-    const SafetensorsFile a(cell.file(run)), b(cell.file(dir_ / "whole"));
-    for (const auto& [name, tensor] : b.tensors())
-      EXPECT_TRUE(std::ranges::equal(a.at(name).bytes, tensor.bytes))
-          << name << " of " << cell.folder;
-  }
+  for (const GridCell& cell : config().cells)
+    expect_same_tensors(cell.file(run), cell.file(dir_ / "whole"));
   EXPECT_EQ(bytes_of(run / "metrics.jsonl"), bytes_of(dir_ / "whole" / "metrics.jsonl"));
+}
+
+/// The tiny Llama of the model tests with a tokenizer of its own, and a corpus of random words; the
+/// model computes ahead while the SAEs train.
+class ResumeWithModelTest : public OneThreadTest {
+ protected:
+  static constexpr int kWords = 150;  ///< below the 199 that the model knows
+
+  void SetUp() override {
+    OneThreadTest::SetUp();
+    const fs::path golden = fs::path(SAFESAIL_SOURCE_DIR) / "tests/data/model/llama";
+    fs::create_directories(dir_ / "model");
+    for (const char* name : {"config.json", "model.safetensors"})
+      fs::copy(golden / name, dir_ / "model" / name);
+    nlohmann::json vocabulary;
+    for (int word = 0; word < kWords; ++word) vocabulary[fmt::format("w{}", word)] = word;
+    const nlohmann::json tokenizer = {
+        {"version", "1.0"},
+        {"truncation", nullptr},
+        {"padding", nullptr},
+        {"added_tokens", nlohmann::json::array()},
+        {"normalizer", nullptr},
+        {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
+        {"post_processor", nullptr},
+        {"decoder", nullptr},
+        {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "w0"}}}};
+    write_file(dir_ / "model" / "tokenizer.json", tokenizer.dump());
+    Rng rng(12, "words");
+    std::string corpus;
+    for (int document = 0; document < 1000; ++document) {
+      for (int word = 0; word < 20; ++word) corpus += fmt::format("w{} ", rng.below(kWords));
+      corpus += "\n";
+    }
+    write_file(dir_ / "corpus.txt", corpus);
+  }
+  std::string arguments(const char* run) const {
+    return fmt::format(
+        "train --model {} --corpus {} --sites mlp_out.0,resid_post.1 --arch topk,jumprelu -k 4 "
+        "--features 96 --tokens 15000 --batch 256 --block 500 --shuffle-buffer 1500 --sample 500 "
+        "--max-sequence 100 --batch-tokens 500 --checkpoint-minutes 0 --quiet --out {}",
+        (dir_ / "model").string(), (dir_ / "corpus.txt").string(), (dir_ / run).string());
+  }
+  void expect_same_runs(const char* a, const char* b) const {
+    for (const char* sae : {"mlp_out.0/topk-k4", "mlp_out.0/jumprelu-k4", "resid_post.1/topk-k4",
+                            "resid_post.1/jumprelu-k4"})
+      expect_same_tensors(dir_ / a / "sae" / sae / "sae.safetensors",
+                          dir_ / b / "sae" / sae / "sae.safetensors");
+    EXPECT_EQ(read_file(dir_ / a / "metrics.jsonl", 1 << 24),
+              read_file(dir_ / b / "metrics.jsonl", 1 << 24));
+  }
+  void run_to_the_end(const char* run) const {
+    const Outcome outcome = run_safesail(arguments(run));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  }
+};
+
+TEST_F(ResumeWithModelTest, KilledAtAnyMomentEqualsUninterrupted) {
+  run_to_the_end("whole");
+  kill_at_random(arguments("killed"), 6, 300);
+  run_to_the_end("killed");
+  expect_same_runs("killed", "whole");
+}
+
+TEST_F(ResumeWithModelTest, AnInterruptSavesAndGoesOn) {
+  run_to_the_end("whole");
+  const Child child(arguments("run"));
+  // As soon as it trains: most of its thirty blocks are still to come.
+  for (int i = 0; i < 60'000 && !fs::exists(dir_ / "run" / "checkpoints"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  child.signal(SIGINT);
+  const int status = child.wait();
+  ASSERT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_FALSE(fs::exists(dir_ / "run" / "sae"));
+  bool saved = false;
+  for (const auto& entry : fs::directory_iterator(dir_ / "run" / "checkpoints"))
+    saved |= fs::exists(entry.path() / "state.json") && entry.path().extension().empty();
+  EXPECT_TRUE(saved);
+  run_to_the_end("run");
+  expect_same_runs("run", "whole");
 }
 
 // One SAE of the grid breaks (its optimiser makes every weight NaN): it is stopped with its

@@ -188,6 +188,7 @@ void candidates_top_k(const EncoderWeights& encoder, const PreparedTokens& token
                                      best[std::size_t(t)].offer(pre, encoder.bias + f,
                                                                 std::int32_t(f));
                                    });
+                  found.indices.reserve(std::size_t(n * n_kept));
                   for (RunningTopK& token : best) append_token(token.best(), found);
                 });
   refine(encoder, tokens, scratch, pairs);
@@ -221,6 +222,9 @@ void candidates_above(const EncoderWeights& encoder, const PreparedTokens& token
                                      tokens.slack[std::size_t(first + t)], std::int32_t(f),
                                      above[std::size_t(t)]);
                       });
+                  std::size_t n_found = 0;
+                  for (const std::vector<std::int32_t>& token : above) n_found += token.size();
+                  found.indices.reserve(n_found);
                   for (const std::vector<std::int32_t>& token : above) append_token(token, found);
                 });
   refine(encoder, tokens, scratch, pairs);
