@@ -131,6 +131,11 @@ def llm_answers() -> None:
     put("fuzz_llm_answer", "answer", json.dumps({"choices": [choice], "usage": usage}).encode())
     put("fuzz_llm_answer", "values", (begin + "1]" + end).encode())
     put("fuzz_llm_answer", "error", b'{"error": {"message": "no", "code": "bad"}}')
+    request = {"model": "m", "max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "seed": 3, "stop": ["a", "b"],
+               "stream": False, "logprobs": True, "top_logprobs": 4, "response_format": {"type": "text"}, "n": 1,
+               "answer_form": {"text": "[_]", "slot": "_", "choices": ["0", "1"]},
+               "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}
+    put("fuzz_completion_request", "full", json.dumps(request).encode())
 
 
 def main() -> None:

@@ -252,6 +252,8 @@ OpenAiServer::OpenAiServer(const TextModel& model, const OpenAiServerOptions& op
     failed(fmt::format("{}:{}", options.host, options.port),
            "expected an address that is free, got one that is not",
            "choose another --port or --host");
+  if (!is_loopback(options.host) && options.key.empty())
+    reporter.warn("whoever reaches this port can use the model: there is no key");
 }
 
 OpenAiServer::~OpenAiServer() = default;
