@@ -9,10 +9,13 @@
 namespace safesail {
 namespace {
 
-constexpr std::size_t kTextCharacters = 40;
+constexpr std::size_t kTextCharacters = 52;
 
-/// The beginning of a text, cut between characters; nothing that a terminal would obey.
+/// The beginning of a text, cut between characters; nothing that a terminal would obey. What most
+/// explanations begin with is left out.
 std::string shortened(std::string_view text) {
+  constexpr std::string_view kUsual = "Fires on ";
+  if (text.starts_with(kUsual)) text.remove_prefix(kUsual.size());
   std::string line;
   std::size_t n_characters = 0;
   for (const char c : text) {
@@ -97,7 +100,7 @@ std::string best_features(Atlas& atlas, std::size_t n) {
         ranked.push_back({&lines[i], &entries[i], metrics});
     std::ranges::stable_sort(ranked, {}, [](const Ranked& one) { return one.metrics->p; });
     text += fmt::format("\n{}\n  {:<16} {:<27} {:>5} {:>13} {:>5}  {}\n", domain, "feature",
-                        "fires with : without", "score", "interval", "floor", "explanation");
+                        "fires with : without", "score", "interval", "floor", "fires on");
     for (std::size_t i = 0; i < std::min(n, ranked.size()); ++i) text += row(ranked[i], domain);
   }
   return text;

@@ -72,6 +72,11 @@ void add_score_command(CLI::App& app, Session& session) {
       ->capture_default_str();
   command->add_option("--explainer", options->score.which.explainer,
                       "Only explanations by this one: lexical or llm");
+  command
+      ->add_option("--language", options->score.which.language,
+                   "Only explanations in this language; the scores of translations say more of the "
+                   "simulator than of the feature")
+      ->capture_default_str();
   command->add_option("--sae", options->score.which.sae,
                       "Only of this SAE, as in mlp_out.15/topk-k32");
   command->add_option("-n,--most", options->score.n_most, "At most so many of each scorer; 0: all");

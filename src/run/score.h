@@ -18,7 +18,7 @@ struct ScoreConfig {
   std::vector<Scorer> scorers = {Scorer::segment, Scorer::detection};
   QuestionOptions questions;
   ScoreOptions options;
-  ExplanationFilter which;
+  ExplanationFilter which = {.language = "en"};
   std::size_t n_most = 0;  ///< explanations a scorer; 0: all
 };
 
