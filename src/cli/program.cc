@@ -90,6 +90,7 @@ int run_program(int argc, char** argv) {
   add_sae_commands(app, session);
   add_atlas_commands(app, session);
   add_select_command(app, session);
+  add_exemplars_command(app, session);
   add_explain_command(app, session);
   add_score_command(app, session);
   add_serve_command(app, session);

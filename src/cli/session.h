@@ -34,6 +34,7 @@ void add_run_command(CLI::App& app, Session& session);
 void add_train_command(CLI::App& app, Session& session);
 void add_evaluate_command(CLI::App& app, Session& session);
 void add_select_command(CLI::App& app, Session& session);
+void add_exemplars_command(CLI::App& app, Session& session);
 void add_explain_command(CLI::App& app, Session& session);
 void add_score_command(CLI::App& app, Session& session);
 void add_serve_command(CLI::App& app, Session& session);

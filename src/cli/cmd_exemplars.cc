@@ -1,0 +1,80 @@
+// `safesail exemplars`: looks for the selected features in a corpus and begins the atlas with what
+// it finds.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <memory>
+
+#include "base/error.h"
+#include "base/version.h"
+#include "cli/corpus_options.h"
+#include "cli/model_options.h"
+#include "cli/session.h"
+#include "run/collect.h"
+
+namespace safesail {
+namespace {
+
+struct ExemplarOptions {
+  ModelOptions model;
+  CorpusOptions corpus;
+  CollectConfig collect;
+  std::string run;
+};
+
+void run_exemplars(const ExemplarOptions& options, Session& session) {
+  const fs::path run = options.run;
+  const SelectionResult selection = read_selection(run / "select");
+  const TextModel model =
+      load_text_model(options.model.path, options.model.load_options(), *session.reporter);
+  const std::vector<EvaluationCell> cells =
+      load_cells(run, static_cast<int>(model.model.spec().n_layers));
+  CollectConfig config = options.collect;
+  config.corpus = options.corpus.corpus_config();
+  config.batch = options.corpus.batch_config();
+  Atlas atlas(run / "atlas.sqlite");
+  atlas.begin_run({.version = kVersion, .seed = config.exemplars.seed, .config = {}});
+  const Collected collected =
+      collect_features(model, fs::path(options.model.path).filename().string(),
+                       chosen_cells(cells, selection.chosen), selection, config, atlas,
+                       *session.reporter, session.stop);
+  fmt::print(
+      "{} features in {}, {} of them with too few examples; next: safesail explain --run {}\n",
+      collected.n_features, (run / "atlas.sqlite").string(), collected.n_insufficient, options.run);
+}
+
+}  // namespace
+
+void add_exemplars_command(CLI::App& app, Session& session) {
+  auto options = std::make_shared<ExemplarOptions>();
+  CLI::App* command = app.add_subcommand(
+      "exemplars", "Find windows in which the selected features fire, or might have");
+  add_model_options(*command, options->model, "bf16");
+  add_corpus_options(*command, options->corpus);
+  command->add_option("-r,--run", options->run, "Run folder with its select/")->required();
+  command->add_option("--tokens", options->collect.n_tokens, "Tokens to read")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--max-features", options->collect.max_features, "Of an SAE, the surest first")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  ExemplarConfig& exemplars = options->collect.exemplars;
+  command->add_option("--window-tokens", exemplars.window_tokens, "Longest window")
+      ->check(CLI::Range(4, 512))
+      ->capture_default_str();
+  command->add_option("--top", exemplars.n_top, "Strongest windows kept, for each use of documents")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--per-level", exemplars.n_per_level, "Windows drawn at each level")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--seed", exemplars.seed, "Of what is drawn")->capture_default_str();
+  command->footer(
+      "Example:\n"
+      "  safesail exemplars --model model.gguf --run runs/first --corpus corpus.jsonl.zst "
+      "--tokens 5000000");
+  command->callback(
+      [=, &session] { session.action = [=, &session] { run_exemplars(*options, session); }; });
+}
+
+}  // namespace safesail
