@@ -255,9 +255,7 @@ std::vector<Score> Atlas::scores(std::int64_t explanation) {
   while (row.next()) {
     Score& score = result.emplace_back(score_of(row));
     Query simulated = database_.query(
-        "SELECT x.place, s.simulated FROM simulations s JOIN exemplars x ON x.id = s.exemplar_id "
-        "WHERE s.score_id = ? ORDER BY x.place",
-        score.id);
+        "SELECT place, simulated FROM simulations WHERE score_id = ? ORDER BY place", score.id);
     while (simulated.next())
       score.simulations.push_back({static_cast<std::size_t>(simulated.integer(0)),
                                    unpack_floats(simulated.blob(1), path().string())});

@@ -262,8 +262,8 @@ TEST_F(AtlasTest, NamesDamage) {
   const std::int64_t id = atlas.put_feature(atlas.put_sae(make_sae()), make_record(1));
   Database& database = atlas.database();
   for (const char* damage :
-       {"UPDATE exemplars SET starts = x'00FF'", "UPDATE exemplars SET starts = x'007F7F7F'",
-        "UPDATE exemplars SET ids = x''", "UPDATE exemplars SET activation = x'7F01020304'",
+       {"UPDATE windows SET starts = x'00FF'", "UPDATE windows SET starts = x'007F7F7F'",
+        "UPDATE windows SET ids = x''", "UPDATE exemplars SET activation = x'7F01020304'",
         "UPDATE exemplars SET use = 'nothing'", "UPDATE feature_details SET promoted = '[[1,2]]'",
         "UPDATE feature_details SET nearest = '{'",
         "UPDATE feature_details SET histogram = x'FF'"}) {

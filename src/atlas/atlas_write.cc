@@ -140,11 +140,8 @@ std::int64_t Atlas::put_score(std::int64_t explanation, const Score& score) {
   const std::int64_t feature = feature_of_explanation(explanation);
   database_.run("DELETE FROM simulations WHERE score_id = ?", id);
   for (const Simulation& simulation : score.simulations)
-    database_.run(
-        "INSERT INTO simulations (score_id, exemplar_id, simulated) VALUES "
-        "(?, (SELECT id FROM exemplars WHERE feature_id = ? AND place = ?), ?)",
-        id, feature, simulation.exemplar,
-        std::span<const std::byte>(pack_floats(simulation.values)));
+    database_.run("INSERT INTO simulations VALUES (?, ?, ?)", id, simulation.exemplar,
+                  std::span<const std::byte>(pack_floats(simulation.values)));
   refresh_score(feature);
   transaction.commit();
   return id;

@@ -140,7 +140,8 @@ Json rows_of(const Score& score, const FeatureRecord& record, const Json& kept) 
   Json rows = Json::array();
   for (std::size_t i = 0; i < score.simulations.size(); ++i) {
     const Simulation& simulation = score.simulations[i];
-    const Window& window = record.exemplars.at(simulation.exemplar).window;
+    if (simulation.exemplar >= record.exemplars.size()) continue;
+    const Window& window = record.exemplars[simulation.exemplar].window;
     Json rest;
     if (kept.is_array() && kept.size() == score.simulations.size()) {
       rest = kept[i];

@@ -76,6 +76,20 @@ Exemplar exemplar_of(const Query& row, const std::string& where) {
   return exemplar;
 }
 
+/// The window that is alike, or a new one.
+std::int64_t window_id(Database& database, const Window& window) {
+  const Blob ids = pack_ids(window.ids), starts = pack_offsets(window.starts);
+  const std::span<const std::byte> ids_bytes = ids, starts_bytes = starts;
+  const std::optional<std::int64_t> known = database.find_integer(
+      "SELECT id FROM windows WHERE document = ? AND position = ? AND text = ? AND ids = ? AND "
+      "starts = ?",
+      window.document, window.position, window.text, ids_bytes, starts_bytes);
+  if (known) return *known;
+  database.run("INSERT INTO windows (document, position, text, ids, starts) VALUES (?, ?, ?, ?, ?)",
+               window.document, window.position, window.text, ids_bytes, starts_bytes);
+  return database.last_id();
+}
+
 }  // namespace
 
 void write_exemplar(Database& database, std::int64_t feature, std::size_t place,
@@ -83,14 +97,9 @@ void write_exemplar(Database& database, std::int64_t feature, std::size_t place,
   const Window& window = exemplar.window;
   SAFESAIL_CHECK(window.starts.size() == window.n_tokens() + 1 &&
                  window.activation.size() == window.n_tokens());
-  database.run(
-      "INSERT INTO exemplars (feature_id, place, use, kind, level, document, position, text, ids, "
-      "starts, activation, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      feature, place, to_string(exemplar.use), to_string(exemplar.kind), exemplar.level,
-      window.document, window.position, window.text,
-      std::span<const std::byte>(pack_ids(window.ids)),
-      std::span<const std::byte>(pack_offsets(window.starts)),
-      std::span<const std::byte>(pack_sparse(window.activation)), extra);
+  database.run("INSERT INTO exemplars VALUES (?, ?, ?, ?, ?, ?, ?, ?)", feature, place,
+               window_id(database, window), to_string(exemplar.use), to_string(exemplar.kind),
+               exemplar.level, std::span<const std::byte>(pack_sparse(window.activation)), extra);
 }
 
 void write_record(Database& database, std::int64_t feature, const FeatureRecord& record,
@@ -103,6 +112,11 @@ void write_record(Database& database, std::int64_t feature, const FeatureRecord&
                std::span<const std::byte>(pack_counts(record.histogram)), json_of(record.fires_on),
                json_of(record.promoted), json_of(record.suppressed), json_of(record.nearest),
                extra);
+  // Simulations were of the exemplars that go.
+  database.run(
+      "DELETE FROM simulations WHERE score_id IN (SELECT c.id FROM scores c JOIN explanations e ON "
+      "e.id = c.explanation_id WHERE e.feature_id = ?)",
+      feature);
   database.run("DELETE FROM exemplars WHERE feature_id = ?", feature);
   for (std::size_t place = 0; place < record.exemplars.size(); ++place)
     write_exemplar(database, feature, place, record.exemplars[place]);
@@ -139,8 +153,9 @@ FeatureRecord read_record(Database& database, std::int64_t feature) {
     record.nearest = near_of(details.text(8), where);
   }
   Query exemplars = database.query(
-      "SELECT use, kind, level, document, position, text, ids, starts, activation "
-      "FROM exemplars WHERE feature_id = ? ORDER BY place",
+      "SELECT e.use, e.kind, e.level, w.document, w.position, w.text, w.ids, w.starts, "
+      "e.activation "
+      "FROM exemplars e JOIN windows w ON w.id = e.window_id WHERE e.feature_id = ? ORDER BY place",
       feature);
   while (exemplars.next()) record.exemplars.push_back(exemplar_of(exemplars, where));
   return record;

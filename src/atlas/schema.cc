@@ -194,6 +194,50 @@ CREATE VIRTUAL TABLE search USING fts5 (
   text, tokenize = "unicode61 remove_diacritics 0 categories 'L* N* Co M*'"
 );
 )sql",
+    // A window is kept once, however many features it is an exemplar of (eleven on average in the
+    // demo).
+    R"sql(
+CREATE TABLE windows (
+  id INTEGER PRIMARY KEY,
+  document INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  ids BLOB NOT NULL,
+  starts BLOB NOT NULL,
+  UNIQUE (document, position, text, ids, starts)
+) STRICT;
+INSERT INTO windows (document, position, text, ids, starts)
+  SELECT DISTINCT document, position, text, ids, starts FROM exemplars ORDER BY id;
+
+CREATE TABLE new_exemplars (
+  feature_id INTEGER NOT NULL REFERENCES features ON DELETE CASCADE,
+  place INTEGER NOT NULL,
+  window_id INTEGER NOT NULL REFERENCES windows,
+  use TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  level INTEGER NOT NULL,
+  activation BLOB NOT NULL,
+  extra TEXT NOT NULL,
+  PRIMARY KEY (feature_id, place)
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_exemplars
+  SELECT e.feature_id, e.place, w.id, e.use, e.kind, e.level, e.activation, e.extra
+  FROM exemplars e JOIN windows w USING (document, position, text, ids, starts);
+
+CREATE TABLE new_simulations (
+  score_id INTEGER NOT NULL REFERENCES scores ON DELETE CASCADE,
+  place INTEGER NOT NULL,
+  simulated BLOB NOT NULL,
+  PRIMARY KEY (score_id, place)
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_simulations
+  SELECT s.score_id, e.place, s.simulated FROM simulations s JOIN exemplars e ON e.id = s.exemplar_id;
+
+DROP TABLE simulations;
+DROP TABLE exemplars;
+ALTER TABLE new_exemplars RENAME TO exemplars;
+ALTER TABLE new_simulations RENAME TO simulations;
+)sql",
 };
 
 std::int64_t pragma(Database& database, std::string_view sql) {
@@ -202,12 +246,13 @@ std::int64_t pragma(Database& database, std::string_view sql) {
 
 }  // namespace
 
-std::int64_t atlas_schema_version() {
-  return kMigrations.size();
+std::span<const char* const> atlas_migrations() {
+  return kMigrations;
 }
 
 void prepare_schema(Database& database) {
   const std::string where = database.path().string();
+  const auto newest = static_cast<std::int64_t>(kMigrations.size());
   const auto stored_version = [&] { return pragma(database, "PRAGMA user_version"); };
   const auto is_empty = [&] {
     return pragma(database, "SELECT count(*) FROM sqlite_schema") == 0 && stored_version() == 0;
@@ -216,24 +261,24 @@ void prepare_schema(Database& database) {
   if (!ours && (database.read_only() || !is_empty()))
     bad_input(where, "expected a database of Safesail, got one of another program",
               "give the path of an atlas.sqlite");
-  if (stored_version() > atlas_schema_version())
+  if (stored_version() > newest)
     bad_input(where,
-              fmt::format("expected a database of version {} or older, got version {}",
-                          atlas_schema_version(), stored_version()),
+              fmt::format("expected a database of version {} or older, got version {}", newest,
+                          stored_version()),
               "use a newer Safesail");
   if (database.read_only()) {
-    if (stored_version() < atlas_schema_version())
-      bad_input(where, fmt::format("the database is of the older version {}", stored_version()),
-                "bring it up to date with any command that writes to it");
+    if (stored_version() == newest) return;
+    Database writable(database.path(), Database::Mode::write);
+    prepare_schema(writable);
     return;
   }
   // Kept in the file; readers then never wait for the writer. A kill loses nothing that was
   // committed.
   database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
-  while (stored_version() < atlas_schema_version()) {
+  while (stored_version() < newest) {
     Transaction transaction(database);
     const std::int64_t from = stored_version();  // again, now that nobody else can migrate
-    if (from >= atlas_schema_version()) break;
+    if (from >= newest) break;
     database.execute(kMigrations[static_cast<std::size_t>(from)]);
     database.execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}",
                                  kAtlasApplicationId, from + 1));
