@@ -7,6 +7,18 @@
 
 namespace safesail {
 
+/// Gives `values` n elements; what they were is lost. Grows with an eighth to spare (memory that is
+/// not touched costs nothing) once the old memory is given back: the number of pairs differs a
+/// little from batch to batch, and outgrown arrays would stay in the heap.
+template <class T>
+void resize_anew(std::vector<T>& values, std::size_t n) {
+  if (n > values.capacity()) {
+    values = {};
+    values.reserve(n + n / 8);
+  }
+  values.resize(n);
+}
+
 /// Numbers of pairs, for loops: first, first + 1, ... last - 1.
 struct PairRange {
   struct Iterator {

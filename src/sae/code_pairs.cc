@@ -16,8 +16,8 @@ void sort_by_feature(std::span<const SparseCodes> parts, std::int64_t n_features
   for (const SparseCodes& codes : parts)
     for (const std::int32_t feature : codes.indices) ++offsets[std::size_t(feature) + 1];
   for (std::size_t f = 0; f < std::size_t(n_features); ++f) offsets[f + 1] += offsets[f];
-  out.by_feature.tokens.resize(std::size_t(offsets.back()));
-  out.pre.resize(out.by_feature.tokens.size());
+  resize_anew(out.by_feature.tokens, std::size_t(offsets.back()));
+  resize_anew(out.pre, out.by_feature.tokens.size());
   // offsets[f] serves as the write position of f and ends at the start of f + 1; shifted back
   // below.
   std::int32_t token = 0;
@@ -32,7 +32,7 @@ void sort_by_feature(std::span<const SparseCodes> parts, std::int64_t n_features
   }
   std::copy_backward(offsets.begin(), offsets.end() - 1, offsets.end());
   offsets[0] = 0;
-  out.activated = {};
+  out.activated.clear();
 }
 
 SparseCodes codes_of(const CodePairs& pairs, std::int64_t n_tokens) {

@@ -101,8 +101,6 @@ void for_each_tile(const EncoderWeights& encoder, const PreparedTokens& tokens, 
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t first = i * tile, n = std::min(tile, n_tokens - first);
       SparseCodes& found = tiles[std::size_t(i)];
-      found.offsets.assign(1, 0);
-      found.indices.clear();
       if (selection == Selection::bf16) {
         find(tokens.rows_bf16.data(), encoder.w_bf16, at::kBFloat16, first, n, found);
       } else {
@@ -112,9 +110,15 @@ void for_each_tile(const EncoderWeights& encoder, const PreparedTokens& tokens, 
   });
 }
 
-void append_token(std::span<const std::int32_t> features, SparseCodes& codes) {
-  codes.indices.insert(codes.indices.end(), features.begin(), features.end());
-  codes.offsets.push_back(std::int64_t(codes.indices.size()));
+// features_of(t): what token t of the tile found.
+template <class FeaturesOf>
+void gather_tile(std::int64_t n_tokens, FeaturesOf features_of, SparseCodes& found) {
+  found.offsets.assign(1, 0);
+  for (std::int64_t t = 0; t < n_tokens; ++t)
+    found.offsets.push_back(found.n_active() + std::int64_t(features_of(std::size_t(t)).size()));
+  resize_anew(found.indices, std::size_t(found.n_active()));
+  for (std::size_t t = 0; t < std::size_t(n_tokens); ++t)
+    std::ranges::copy(features_of(t), found.indices.begin() + found.offsets[t]);
 }
 
 // The candidates as pairs with their pre-activations in f32: step 2.
@@ -122,7 +126,6 @@ void refine(const EncoderWeights& encoder, const PreparedTokens& tokens, EncodeS
             CodePairs& pairs) {
   const PhaseTimer timer(scratch.refine_seconds);
   sort_by_feature(scratch.candidates, encoder.n_features, pairs);
-  scratch.candidates.clear();  // what follows in a step may take their memory
   const ByFeature& by_feature = pairs.by_feature;
   const std::vector<std::int64_t> borders =
       by_feature.split(0, encoder.n_features, at::get_num_threads());
@@ -188,8 +191,8 @@ void candidates_top_k(const EncoderWeights& encoder, const PreparedTokens& token
                                      best[std::size_t(t)].offer(pre, encoder.bias + f,
                                                                 std::int32_t(f));
                                    });
-                  found.indices.reserve(std::size_t(n * n_kept));
-                  for (RunningTopK& token : best) append_token(token.best(), found);
+                  gather_tile(
+                      n, [&](std::size_t t) { return best[t].best(); }, found);
                 });
   refine(encoder, tokens, scratch, pairs);
 }
@@ -222,10 +225,8 @@ void candidates_above(const EncoderWeights& encoder, const PreparedTokens& token
                                      tokens.slack[std::size_t(first + t)], std::int32_t(f),
                                      above[std::size_t(t)]);
                       });
-                  std::size_t n_found = 0;
-                  for (const std::vector<std::int32_t>& token : above) n_found += token.size();
-                  found.indices.reserve(n_found);
-                  for (const std::vector<std::int32_t>& token : above) append_token(token, found);
+                  gather_tile(
+                      n, [&](std::size_t t) { return std::span(above[t]); }, found);
                 });
   refine(encoder, tokens, scratch, pairs);
 }

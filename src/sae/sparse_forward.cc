@@ -82,7 +82,7 @@ double SparseStep::reconstruct_from_pre(const TrainerState& state) {
       errors[std::size_t(b)] = sum_residual(target(), b, residual_, sums.data()).squared_error;
     }
   });
-  gate_gradients_.resize(pairs_.pre.size());
+  resize_anew(gate_gradients_, pairs_.pre.size());
   const std::vector<std::int64_t> borders = by_feature.split(0, n_features, at::get_num_threads());
   at::parallel_for(0, std::int64_t(borders.size()) - 1, 1, [&](std::int64_t b, std::int64_t e) {
     const std::int64_t first = borders[std::size_t(b)], last = borders[std::size_t(e)];

@@ -83,7 +83,7 @@ void SparseStep::gradients(const TrainerState& state, std::int64_t first, std::i
   out.b_enc.resize(std::size_t(sae.spec().n_features));
   out.own.resize(state.architecture->own_parameters().size());
   for (std::vector<float>& gradient : out.own) gradient.resize(out.b_enc.size());
-  pair_gradients_.resize(by_feature.of(first, last).size());
+  resize_anew(pair_gradients_, by_feature.of(first, last).size());
 
   const std::vector<std::int64_t> borders =
       by_feature.split(first, last, at::get_num_threads(), kGroup);
@@ -265,9 +265,6 @@ StepReport SparseStep::run(TrainerState& state, const at::Tensor& z, const at::T
     const PhaseTimer phase(report.seconds.adam);
     update_small(state, adam, gradients_);
     count_fired(state);
-    // Not kept for the next step, whose candidates are the most that is held.
-    gate_gradients_ = {};
-    pairs_.activated = {};
     ++state.n_steps;
     state.n_tokens += z.size(0);
     state.architecture->after_step(state, options_, {l0_, lowest_value_, z.size(0)});

@@ -46,7 +46,7 @@ class Gated final : public Architecture {
   }
 
   void activate(const TrainerState& state, CodePairs& pairs) const override {
-    pairs.activated.resize(pairs.pre.size());
+    resize_anew(pairs.activated, pairs.pre.size());
     for (std::int64_t f = 0; f < pairs.by_feature.n_features(); ++f) {
       const float growth = std::exp(state.own(kRMag)[std::size_t(f)]);
       const float bias = state.own(kBMag)[std::size_t(f)];
