@@ -28,9 +28,17 @@ class Cli : public WorkspaceTest {
 };
 
 TEST_F(Cli, EveryCommandHasHelpWithAnExample) {
-  for (const char* command : {"demo", "doctor", "model info", "model tokenize", "model logits",
-                              "model activations", "model generate", "harvest", "train", "run",
-                              "evaluate", "sae info", "sae encode", "sae convert", "sae verify"}) {
+  for (const char* command : {"demo",           "doctor",
+                              "model info",     "model tokenize",
+                              "model logits",   "model activations",
+                              "model generate", "harvest",
+                              "train",          "run",
+                              "evaluate",       "sae info",
+                              "sae encode",     "sae convert",
+                              "sae verify",     "select",
+                              "exemplars",      "explain",
+                              "score",          "serve",
+                              "atlas search"}) {
     const Outcome outcome = run_safesail(std::string(command) + " --help");
     EXPECT_EQ(outcome.exit_code, 0) << command;
     EXPECT_THAT(outcome.output, HasSubstr("Example")) << command;

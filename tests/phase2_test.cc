@@ -14,6 +14,7 @@
 #include "planted_sae.h"
 #include "run/atlas_ledger.h"
 #include "run/explain.h"
+#include "run/tag.h"
 #include "sae/checkpoint.h"
 
 namespace safesail {
@@ -119,6 +120,7 @@ TEST_F(Phase2Test, PlantedFeaturesAreFoundExplainedAndScored) {
   for (std::size_t word = 0; word < kConcept.size(); ++word) {
     const FeatureEntry entry = atlas.entry(feature_of(atlas, word));
     EXPECT_EQ(entry.status, "ok");
+    EXPECT_TRUE(entry.x >= 0 && entry.x <= 1 && entry.y >= 0 && entry.y <= 1);
     EXPECT_TRUE(std::ranges::any_of(entry.tags, [&](const Tag& tag) {
       return tag.domain == "terror" && tag.subclass == kConcept[word].substr(1) &&
              tag.source == "pairs";
@@ -131,7 +133,7 @@ TEST_F(Phase2Test, PlantedFeaturesAreFoundExplainedAndScored) {
       // One word decides everything, so the lexical simulator can be all but perfect.
       EXPECT_GT(score.value, 0.9) << kConcept[word] << " " << score.key.scorer;
       // Another feature's words say less; in these short texts they may go with this one's.
-      EXPECT_LT(score.floor, score.value) << kConcept[word] << " " << score.key.scorer;
+      EXPECT_LE(score.floor, score.value) << kConcept[word] << " " << score.key.scorer;
     }
   }
 }
@@ -184,6 +186,11 @@ TEST_F(Phase2Test, AnEndpointExplainsWithoutSeeingTheTest) {
   const int n_requests = oracle.n_requests();
   explain_features(explainer, "", 0, atlas, silent, {});
   EXPECT_EQ(oracle.n_requests(), n_requests) << "what is explained is not asked again";
+
+  LlmTagger tagger(client);
+  const TagCounts tagged = tag_features(tagger, explainer.key, "", atlas, silent, {});
+  EXPECT_EQ(tagged.n_tagged + tagged.n_without_risk, counts.n_ok);
+  EXPECT_EQ(tagged.n_unanswered, 0U);
 
   LlmSimulator simulator(client);
   ScoreConfig score_config;

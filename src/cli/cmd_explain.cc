@@ -8,6 +8,7 @@
 #include "cli/endpoint_options.h"
 #include "cli/session.h"
 #include "run/explain.h"
+#include "run/tag.h"
 
 namespace safesail {
 namespace {
@@ -17,6 +18,7 @@ struct ExplainOptions {
   EndpointOptions endpoint;
   LlmExplainerSettings llm;
   std::size_t n_most = 0;
+  bool tag = false;
 };
 
 fs::path atlas_of(const std::string& run) {
@@ -36,6 +38,9 @@ void run_explain(const ExplainOptions& options, Session& session) {
   Atlas atlas(atlas_of(options.run), Atlas::Mode::write);
   atlas.begin_run({.version = kVersion, .seed = options.endpoint.settings.seed, .config = {}});
   if (!options.endpoint.given()) {
+    if (options.tag)
+      bad_input("--tag", "expected an endpoint that files the features",
+                "give --endpoint; without one, the pairs that selected a feature are its tags");
     print_counts(explain_features(lexical_explainer(), options.sae, options.n_most, atlas,
                                   *session.reporter, session.stop));
     return;
@@ -46,6 +51,13 @@ void run_explain(const ExplainOptions& options, Session& session) {
   endpoint.announce(estimate_explaining(llm, explainer, options.sae, options.n_most, atlas));
   print_counts(explain_features(explainer, options.sae, options.n_most, atlas, *session.reporter,
                                 session.stop));
+  if (options.tag) {
+    LlmTagger tagger(endpoint.client());
+    const TagCounts tagged =
+        tag_features(tagger, explainer.key, options.sae, atlas, *session.reporter, session.stop);
+    fmt::print("{} tagged, {} without a safety risk, {} not answered\n", tagged.n_tagged,
+               tagged.n_without_risk, tagged.n_unanswered);
+  }
   fmt::print("{}", endpoint.spending());
 }
 
@@ -59,6 +71,8 @@ void add_explain_command(CLI::App& app, Session& session) {
   command->add_option("--sae", options->sae, "Only of this SAE, as in mlp_out.15/topk-k32");
   command->add_option("-n,--most", options->n_most, "At most so many features; 0: all");
   add_endpoint_options(*command, options->endpoint);
+  command->add_flag("--tag", options->tag,
+                    "File the explained features under the 4 domains and 17 subclasses");
   command->add_option("--second-language", options->llm.second_language,
                       "Ask for the text in this language too, as in Chinese");
   command->add_option("--seed", options->endpoint.settings.seed, "Of the excerpts and the endpoint")

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "atlas/landscape.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/units.h"
@@ -142,6 +143,7 @@ Collected collect_features(const TextModel& model, const std::string& model_name
 
   Transaction transaction = atlas.transaction();
   atlas.put_model({.name = model_name});
+  std::vector<std::int64_t> saes;
   std::size_t first = 0;
   for (std::size_t c = 0; c < cells.size(); ++c) {
     const EvaluationCell& cell = *cells[c];
@@ -150,14 +152,15 @@ Collected collect_features(const TextModel& model, const std::string& model_name
     first += own.size();
     add_logit_lens(model.model, model.tokenizer, cell.output, cell.sae, own);
     add_nearest(cell.sae, own);
-    const std::int64_t sae = atlas.put_sae(
+    const std::int64_t sae = saes.emplace_back(atlas.put_sae(
         {.model = model_name,
          .name = wanted[c].sae,
          .site = cell.id.site,
          .layer = cell.input.layer,
          .architecture = cell.id.architecture,
          .n_features = cell.id.n_features,
-         .details = json{{"path", cell.id.path}, {"k", cell.id.k}, {"seed", cell.id.seed}}.dump()});
+         .details =
+             json{{"path", cell.id.path}, {"k", cell.id.k}, {"seed", cell.id.seed}}.dump()}));
     for (const FeatureRecord& record : own) {
       const std::string status = status_of(record, config);
       const std::int64_t id = atlas.put_feature(sae, record, status);
@@ -167,6 +170,9 @@ Collected collect_features(const TextModel& model, const std::string& model_name
     }
   }
   transaction.commit();
+  for (std::size_t c = 0; c < cells.size(); ++c)
+    lay_out_features(atlas, saes[c], cells[c]->sae.w_dec(),
+                     static_cast<std::size_t>(cells[c]->sae.spec().d_out), config.exemplars.seed);
   return collected;
 }
 
