@@ -13,7 +13,7 @@ model=.deps/models/smollm2-135m-instruct-q4_1.gguf
 corpus=.deps/corpora/wordnet.jsonl
 shapes=(576,4608,32,1024 2048,20480,200,4096)
 
-cmake --build "$build" --target bench_prefill bench_sae_step bench_grid bench_tokenize bench_roofline >"$build/bench.log" ||
+cmake --build "$build" --target bench_prefill bench_sae_step bench_grid bench_tokenize bench_roofline bench_atlas >"$build/bench.log" ||
   { cat "$build/bench.log" >&2; exit 1; }
 
 scripts/machine.sh
@@ -28,3 +28,5 @@ bin=$build/bin
   "$bin/bench_grid" "$model" "$corpus"
 } >"$lines"
 python3 scripts/bench_table.py "$lines"
+echo
+"$bin/bench_atlas" "$build/bench_atlas.sqlite"  # makes a million features, the first time
