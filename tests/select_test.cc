@@ -3,12 +3,15 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "harvest/coded_stream.h"
 #include "harvest/decoder_views.h"
 #include "planted_sae.h"
+#include "select/pair_import.h"
 #include "select/selection.h"
+#include "train/run.h"
 
 namespace safesail {
 namespace {
@@ -155,6 +158,49 @@ TEST_F(SelectTest, WeightsSayWhatAFeaturePromotes) {
   ASSERT_EQ(records[0].nearest.size(), static_cast<std::size_t>(kNearestFeatures));
   EXPECT_EQ(records[0].nearest.front().feature, 2);
   EXPECT_NEAR(records[0].nearest.front().cosine, 1, 1e-5);
+}
+
+// On real contrasts: hateful sentences against sentences made alike that are not. An SAE trained on
+// a few thousand tokens finds features; with the labels of the pairs exchanged at random, next to
+// none.
+TEST_F(SelectTest, HateCheckIsSignificantAgainstLabelSwaps) {
+  const fs::path csv = fs::path(SAFESAIL_SOURCE_DIR) / "../shared/data/hatecheck/english.csv";
+  if (!fs::exists(csv)) GTEST_SKIP() << csv << " is not here";
+  std::vector<ContrastPair> pairs;
+  const std::vector<ContrastPair> all = read_hatecheck(csv);
+  for (std::size_t i = 0; i < all.size(); i += 2) pairs.push_back(all[i]);  // half of them will do
+  std::string lines;
+  for (const ContrastPair& pair : pairs)
+    for (const std::string& text : {pair.text, pair.counterpart})
+      lines += nlohmann::json{{"text", text}}.dump() + "\n";
+  write_file(dir_ / "corpus.jsonl", lines);
+  RunConfig config;
+  config.model = packaged_model();
+  config.corpus.paths = {(dir_ / "corpus.jsonl").string()};
+  config.batch = {.max_sequence = 128, .batch_tokens = 1024};
+  config.sites = "mlp_out.15";
+  config.lists.ks = {16};
+  config.lists.expansions = {2};
+  config.grid.n_tokens = 6'000;
+  config.grid.batch_tokens = 256;
+  config.evaluation = {.n_tokens = 200, .n_loss_tokens = 100, .n_resamples = 10};
+  config.out = dir_ / "run";
+  SilentReporter silent;
+  run_stages(config, {}, silent, {});
+
+  const std::vector<EvaluationCell> cells =
+      load_cells(config.out, static_cast<int>(model_->model.spec().n_layers));
+  const auto n_found = [&] {
+    const FeatureSelection selection =
+        select_features(model_->model, model_->tokenizer, cells, pairs, {}, silent, {});
+    return selection.saes[0].concepts.back().candidates.size();  // of the whole domain
+  };
+  const std::size_t n_true = n_found();
+  EXPECT_GE(n_true, 5U);
+  Rng rng(4, "labels");
+  for (ContrastPair& pair : pairs)
+    if (rng.below(2) == 0) std::swap(pair.text, pair.counterpart);
+  EXPECT_LE(10 * n_found(), n_true);
 }
 
 }  // namespace
