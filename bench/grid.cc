@@ -7,6 +7,8 @@
 // are the content tokens that came out of the model: those of the budget once, however many SAEs
 // there are. Seconds of model and SAEs are their own clocks; at the same time they share the cores,
 // so that the sum that wall time must stay below is that of the run in turns.
+#include "train/grid.h"
+
 #include <ATen/ATen.h>
 #include <chrono>
 #include <cstdio>
@@ -15,7 +17,6 @@
 
 #include "harvest/harvester.h"
 #include "model/text_model.h"
-#include "train/grid.h"
 
 namespace {
 

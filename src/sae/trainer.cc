@@ -1,3 +1,5 @@
+#include "sae/trainer.h"
+
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <cmath>
@@ -6,7 +8,6 @@
 #include "base/error.h"
 #include "sae/aten_step.h"
 #include "sae/sparse_step.h"
-#include "sae/trainer.h"
 #include "sae/trainer_state.h"
 
 namespace safesail {

@@ -1,3 +1,5 @@
+#include "sae/trainer_state.h"
+
 #include <ATen/Parallel.h>
 #include <algorithm>
 #include <atomic>
@@ -7,7 +9,6 @@
 
 #include "base/error.h"
 #include "sae/sae_file.h"
-#include "sae/trainer_state.h"
 
 namespace safesail {
 namespace {

@@ -1,3 +1,5 @@
+#include "train/checkpoints.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -9,7 +11,6 @@
 
 #include "base/error.h"
 #include "formats/json.h"
-#include "train/checkpoints.h"
 
 namespace safesail {
 namespace {

@@ -1,3 +1,5 @@
+#include "train/grid_training.h"
+
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <chrono>
@@ -10,7 +12,6 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "harvest/peek.h"
-#include "train/grid_training.h"
 
 namespace safesail {
 namespace {
