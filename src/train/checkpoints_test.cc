@@ -19,6 +19,9 @@ class Warnings final : public Reporter {
 };
 
 class CheckpointsTest : public testing::Test {
+ public:
+  ~CheckpointsTest() override { fs::remove_all(run_); }
+
  protected:
   CheckpointsTest()
       : run_(fs::temp_directory_path() /
@@ -28,7 +31,6 @@ class CheckpointsTest : public testing::Test {
         {.sites = {"x"}, .architectures = {"topk", "jumprelu"}, .ks = {4}, .n_features = {16}},
         {{"x", 8}});
   }
-  ~CheckpointsTest() override { fs::remove_all(run_); }
 
   struct Quality {
     double fvu, l0;
