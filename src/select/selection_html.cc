@@ -74,7 +74,7 @@ std::string site_section(const std::vector<SaeSelection>& saes, const std::strin
                                 "L(0, .2) beyond chance", excess_point);
   std::string body =
       "<h2>" + html::escape(site) + "</h2>\n" + svg::legend(excess.series) +
-      "<div class=\"plots\">" + svg::draw(excess) +
+      "<div class=\"row three\">" + svg::draw(excess) +
       svg::draw(plot(saes, site, "Expected distinguishing frequency", "I_CDF", i_cdf_point)) +
       svg::draw(plot(saes, site, "Reconstruction", "FVU", fvu_point)) + "</div>\n";
   std::vector<std::vector<std::string>> rows = {{"SAE", "L0", "FVU", "L(0, .2)", "by chance",
