@@ -105,7 +105,8 @@ std::uint64_t ExemplarCollector::bytes_at_most() const {
   const ExemplarConfig& config = impl_->config;
   // A token: its id, its place, its activation and some six bytes of text.
   const auto window = static_cast<std::uint64_t>(config.window_tokens) * 18 + 200;
-  const auto kept = static_cast<std::uint64_t>(config.n_top + 11 * config.n_per_level);
+  const auto kept = static_cast<std::uint64_t>(config.n_top) +
+                    11 * static_cast<std::uint64_t>(config.n_per_level);
   return impl_->collected.size() * (3 * kept * window + 40'000) +
          3 * config.pool_windows * (window + 2'000) + impl_->recent.size() * sizeof(std::uint64_t);
 }
