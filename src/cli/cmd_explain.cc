@@ -49,12 +49,14 @@ void run_explain(const ExplainOptions& options, Session& session) {
   LlmExplainer llm(endpoint.client(), options.llm);
   const Explainer explainer = llm_explainer(llm, options.llm, endpoint.settings());
   endpoint.announce(estimate_explaining(llm, explainer, options.sae, options.n_most, atlas));
-  print_counts(explain_features(explainer, options.sae, options.n_most, atlas, *session.reporter,
-                                session.stop));
+  // The client reports its requests; a second line of progress would only flicker.
+  SilentReporter silent;
+  print_counts(
+      explain_features(explainer, options.sae, options.n_most, atlas, silent, session.stop));
   if (options.tag) {
     LlmTagger tagger(endpoint.client());
     const TagCounts tagged =
-        tag_features(tagger, explainer.key, options.sae, atlas, *session.reporter, session.stop);
+        tag_features(tagger, explainer.key, options.sae, atlas, silent, session.stop);
     fmt::print("{} tagged, {} without a safety risk, {} not answered\n", tagged.n_tagged,
                tagged.n_without_risk, tagged.n_unanswered);
   }

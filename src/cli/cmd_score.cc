@@ -47,7 +47,9 @@ void run_score(const ScoreOptionsOfCommand& options, Session& session) {
     EndpointClient endpoint(endpoint_options, atlas, session);
     LlmSimulator simulator(endpoint.client());
     endpoint.announce(estimate_scoring(simulator, config, atlas));
-    counts = score_explanations(simulator, config, atlas, *session.reporter, session.stop);
+    // The client reports its requests; a second line of progress would only flicker.
+    SilentReporter silent;
+    counts = score_explanations(simulator, config, atlas, silent, session.stop);
     simulator_name = simulator.name();
     currency = endpoint.currency();
     if (!options.as_json) fmt::print("{}", endpoint.spending());
