@@ -47,7 +47,7 @@ Discordance discordance(const PairFiring& firing, const Concept& one) {
       if ((a > 0) != (b > 0)) features.push_back(feature);
     });
   std::ranges::sort(features);
-  features.erase(std::ranges::unique(features).begin(), features.end());
+  features.erase(std::unique(features.begin(), features.end()), features.end());
   const auto place = [&](std::int32_t feature) {
     return static_cast<std::int32_t>(std::ranges::lower_bound(features, feature) -
                                      features.begin());
