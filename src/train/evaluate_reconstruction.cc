@@ -90,7 +90,7 @@ std::vector<CellResult> evaluate_reconstruction(BlockSource& source, std::vector
   std::optional<ReconstructionPass> pass;
   while (std::optional<ActivationBlock> block = source.next()) {
     for (at::Tensor& value : block->values) value = value.cpu();
-    if (!pass) pass.emplace(std::move(routes), block->values.size());
+    if (!pass) pass.emplace(std::exchange(routes, {}), block->values.size());
     pass->add(block->values, block->document);
   }
   if (pass) pass->fill(config, results);
