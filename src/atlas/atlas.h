@@ -23,6 +23,9 @@ namespace safesail {
 
 class FeatureTable;
 
+/// A run's folder stands for the atlas in it, `atlas.sqlite`; any other path is the file itself.
+fs::path atlas_path(const fs::path& run_or_file);
+
 class Atlas {
  public:
   using Mode = Database::Mode;
@@ -77,6 +80,8 @@ class Atlas {
   /// Explanations with text, of such features and as `which` wants them, that lack this score.
   std::vector<std::int64_t> explanations_lacking(const ScoreKey& key,
                                                  const ExplanationFilter& which = {});
+  /// All of them, scored or not.
+  std::vector<std::int64_t> explanations(const ExplanationFilter& which);
 
   // --- Reading.
 

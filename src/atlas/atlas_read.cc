@@ -73,6 +73,15 @@ std::optional<FeatureName> parse_feature_name(std::string_view name) {
 
 }  // namespace
 
+fs::path atlas_path(const fs::path& run_or_file) {
+  return fs::is_directory(run_or_file) ? run_or_file / "atlas.sqlite" : run_or_file;
+}
+
+std::vector<std::int64_t> Atlas::explanations(const ExplanationFilter& which) {
+  // No score has a scorer without a name, so every explanation lacks that one.
+  return explanations_lacking(ScoreKey{}, which);
+}
+
 std::vector<Spending> Atlas::spending() {
   std::vector<Spending> result;
   Query row = database_.query(

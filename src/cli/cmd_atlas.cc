@@ -16,20 +16,12 @@
 namespace safesail {
 namespace {
 
-constexpr const char* kFileName = "atlas.sqlite";
-
 struct Options {
   std::string atlas, folder, format, sae, weights, feature, text, order = "score";
   std::uint64_t seed = 0;
   FeatureQuery query;
   bool as_json = false;
 };
-
-/// A run's folder stands for the atlas in it.
-fs::path atlas_path(const Options& options) {
-  const fs::path path = options.atlas;
-  return fs::is_directory(path) ? path / kFileName : path;
-}
 
 std::string number(double value, int digits) {
   return std::isnan(value) ? "" : fmt::format("{:.{}f}", value, digits);
@@ -71,7 +63,7 @@ std::string joined(const std::vector<std::string>& words) {
 void import_command(const Options& options) {
   const AtlasFormat& format =
       options.format.empty() ? format_of_folder(options.folder) : atlas_format(options.format);
-  const fs::path path = atlas_path(options);
+  const fs::path path = atlas_path(options.atlas);
   const ImportReport report = import_folder(format, options.folder, path);
   if (options.as_json) {
     print_json(nlohmann::json{{"format", format.name},
@@ -91,7 +83,7 @@ void import_command(const Options& options) {
 }
 
 void export_command(const Options& options) {
-  Atlas atlas(atlas_path(options), Atlas::Mode::read);
+  Atlas atlas(atlas_path(options.atlas), Atlas::Mode::read);
   const Snapshot snapshot(atlas.database());
   const std::vector<fs::path> written =
       atlas_format(options.format).write(atlas, options.folder, options.sae);
@@ -129,7 +121,7 @@ void validate_command(const Options& options) {
 }
 
 void list_command(const Options& options) {
-  Atlas atlas(atlas_path(options), Atlas::Mode::read);
+  Atlas atlas(atlas_path(options.atlas), Atlas::Mode::read);
   FeatureQuery query = options.query;
   query.text = options.text;
   query.sae = options.sae;
@@ -150,7 +142,7 @@ void list_command(const Options& options) {
 }
 
 void stats_command(const Options& options) {
-  Atlas atlas(atlas_path(options), Atlas::Mode::read);
+  Atlas atlas(atlas_path(options.atlas), Atlas::Mode::read);
   const FeatureCounts counts = atlas.counts(options.query);
   const std::vector<Spending> spending = atlas.spending();
   if (options.as_json) {
@@ -203,7 +195,7 @@ void print_explanation(const ExplanationWithScores& item) {
 }
 
 void show_command(const Options& options) {
-  Atlas atlas(atlas_path(options), Atlas::Mode::read);
+  Atlas atlas(atlas_path(options.atlas), Atlas::Mode::read);
   const std::int64_t id = atlas.feature_named(options.feature, options.sae);
   const FeatureEntry entry = atlas.entry(id);
   const std::vector<Neighbour> neighbours = atlas.neighbours(id);
@@ -242,7 +234,7 @@ void show_command(const Options& options) {
 }
 
 void landscape_command(const Options& options) {
-  Atlas atlas(atlas_path(options), Atlas::Mode::write);
+  Atlas atlas(atlas_path(options.atlas), Atlas::Mode::write);
   std::vector<SaeRow> saes = atlas.saes();
   std::erase_if(saes,
                 [&](const SaeRow& sae) { return !options.sae.empty() && sae.name != options.sae; });

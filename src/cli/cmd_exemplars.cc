@@ -31,7 +31,7 @@ void run_exemplars(const ExemplarOptions& options, Session& session) {
   CollectConfig config = options.collect;
   config.corpus = options.corpus.corpus_config();
   config.batch = options.corpus.batch_config();
-  Atlas atlas(run / "atlas.sqlite");
+  Atlas atlas(atlas_path(run));
   atlas.begin_run({.version = kVersion, .seed = config.exemplars.seed, .config = {}});
   const Collected collected =
       collect_features(model, fs::path(options.model.path).filename().string(),
@@ -39,7 +39,7 @@ void run_exemplars(const ExemplarOptions& options, Session& session) {
                        *session.reporter, session.stop);
   fmt::print(
       "{} features in {}, {} of them with too few examples; next: safesail explain --run {}\n",
-      collected.n_features, (run / "atlas.sqlite").string(), collected.n_insufficient, options.run);
+      collected.n_features, (atlas_path(run)).string(), collected.n_insufficient, options.run);
 }
 
 }  // namespace

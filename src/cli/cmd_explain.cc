@@ -21,11 +21,6 @@ struct ExplainOptions {
   bool tag = false;
 };
 
-fs::path atlas_of(const std::string& run) {
-  const fs::path path = run;
-  return fs::is_directory(path) ? path / "atlas.sqlite" : path;
-}
-
 void print_counts(const ExplainCounts& counts) {
   fmt::print("{} explained", counts.n_ok);
   if (counts.n_refused + counts.n_unparsable + counts.n_failed > 0)
@@ -35,7 +30,7 @@ void print_counts(const ExplainCounts& counts) {
 }
 
 void run_explain(const ExplainOptions& options, Session& session) {
-  Atlas atlas(atlas_of(options.run), Atlas::Mode::write);
+  Atlas atlas(atlas_path(options.run), Atlas::Mode::write);
   atlas.begin_run({.version = kVersion, .seed = options.endpoint.settings.seed, .config = {}});
   if (!options.endpoint.given()) {
     if (options.tag)

@@ -24,17 +24,12 @@ struct ScoreOptionsOfCommand {
   bool compare = false, as_json = false;
 };
 
-fs::path atlas_of(const std::string& run) {
-  const fs::path path = run;
-  return fs::is_directory(path) ? path / "atlas.sqlite" : path;
-}
-
 void run_score(const ScoreOptionsOfCommand& options, Session& session) {
   ScoreConfig config = options.score;
   config.scorers.clear();
   for (const std::string& scorer : options.scorers) config.scorers.push_back(parse_scorer(scorer));
   config.options.seed = config.questions.seed;
-  Atlas atlas(atlas_of(options.run), Atlas::Mode::write);
+  Atlas atlas(atlas_path(options.run), Atlas::Mode::write);
   atlas.begin_run({.version = kVersion, .seed = config.options.seed, .config = {}});
   ScoreCounts counts;
   std::string simulator_name = "lexical", currency;

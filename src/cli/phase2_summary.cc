@@ -11,7 +11,7 @@ std::string phase2_summary(const Phase2Result& result, const fs::path& run) {
   std::string text;
   if (result.selection) text += selection_table(*result.selection) + "\n";
   text += "Recommended: " + result.selected.reason + "\n";
-  Atlas atlas(run / "atlas.sqlite", Atlas::Mode::read);
+  Atlas atlas(atlas_path(run), Atlas::Mode::read);
   text += best_features(atlas, 10);
   text += fmt::format(
       "\nEverything is in {0}/: open report.html and select/report.html, or try\n"

@@ -18,14 +18,9 @@ namespace {
 
 using nlohmann::json;
 
-std::string sae_name(const EvaluationCell& cell) {
-  const fs::path folder = fs::path(cell.id.path).parent_path();
-  return (folder.parent_path().filename() / folder.filename()).string();
-}
-
 WantedFeatures wanted_of(const EvaluationCell& cell, const SelectionResult& selection,
                          std::size_t max_features) {
-  WantedFeatures wanted{.sae = sae_name(cell),
+  WantedFeatures wanted{.sae = sae_name(cell.id),
                         .site = cell.id.site,
                         .n_features = cell.sae.spec().n_features,
                         .features = {}};

@@ -36,8 +36,7 @@ std::array<ScorerCost, 4> costs_of(const std::string& simulator, Atlas& atlas) {
 ScorerComparison compare_scores(const std::string& simulator, const ExplanationFilter& which,
                                 const std::string& currency, Atlas& atlas, std::uint64_t seed) {
   std::vector<ScoredFeature> features;
-  // All explanations: none has a score by a scorer without a name.
-  for (const std::int64_t id : atlas.explanations_lacking({}, which)) {
+  for (const std::int64_t id : atlas.explanations(which)) {
     ScoredFeature scored;
     for (const Score& score : atlas.scores(id))
       for (const Scorer scorer : kComparedScorers)

@@ -35,7 +35,7 @@ struct Phase2 {
       loaded_cells = load_cells(config.out, static_cast<int>(model().model.spec().n_layers));
     return loaded_cells;
   }
-  fs::path atlas() const { return config.out / "atlas.sqlite"; }
+  fs::path atlas() const { return atlas_path(config.out); }
 };
 
 json select_settings(const Phase2Config& config) {

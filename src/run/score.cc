@@ -25,8 +25,7 @@ ExplanationText text_of(const Explanation& explanation) {
 
 std::map<std::int64_t, Target> targets_of(Atlas& atlas, const ExplanationFilter& which) {
   std::map<std::int64_t, Target> targets;
-  // All of them: no explanation has a score by a scorer without a name.
-  for (const std::int64_t id : atlas.explanations_lacking({}, which)) {
+  for (const std::int64_t id : atlas.explanations(which)) {
     const std::int64_t feature = atlas.feature_of_explanation(id);
     targets[id] = {feature, atlas.record(feature).density(), text_of(atlas.explanation(id))};
   }

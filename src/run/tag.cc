@@ -47,8 +47,7 @@ TagCounts tag_features(LlmTagger& tagger, const ExplanationKey& explained, const
                                 .prompt_hash = explained.prompt_hash,
                                 .seed = explained.seed,
                                 .sae = sae};
-  // All of them: no explanation has a score by a scorer without a name.
-  const std::vector<std::int64_t> explanations = atlas.explanations_lacking({}, which);
+  const std::vector<std::int64_t> explanations = atlas.explanations(which);
   TagCounts counts;
   for (std::size_t first = 0; first < explanations.size(); first += kFeaturesAtOnce) {
     if (stop.stop_requested())

@@ -9,12 +9,6 @@
 namespace safesail {
 namespace {
 
-/// "mlp_out.15/topk-k32" of ".../sae/mlp_out.15/topk-k32/sae.safetensors".
-std::string name_of(const SaeIdentity& id) {
-  const fs::path folder = fs::path(id.path).parent_path();
-  return id.path.empty() ? id.site : (folder.parent_path().filename() / folder.filename()).string();
-}
-
 /// The mean over subclasses, with the resamples of each.
 AgainstNull mean_over_subclasses(const std::vector<Concept>& concepts,
                                  const std::vector<ConceptMetrics>& metrics, std::size_t number) {
@@ -38,6 +32,11 @@ AgainstNull mean_over_subclasses(const std::vector<Concept>& concepts,
 }
 
 }  // namespace
+
+std::string sae_name(const SaeIdentity& id) {
+  const fs::path folder = fs::path(id.path).parent_path();
+  return id.path.empty() ? id.site : (folder.parent_path().filename() / folder.filename()).string();
+}
 
 std::string to_string(const Configuration& configuration) {
   return short_name({.site = {},
@@ -68,7 +67,7 @@ FeatureSelection select_features(const LanguageModel& model, const Tokenizer& to
   for (std::size_t i = 0; i < cells.size(); ++i) {
     SaeSelection& sae = selection.saes.emplace_back();
     sae.id = cells[i].id;
-    sae.name = name_of(sae.id);
+    sae.name = sae_name(sae.id);
     for (const Concept& one : selection.concepts)
       sae.concepts.push_back(concept_metrics(firing[i], one, config.metrics));
     sae.i_cdf = mean_over_subclasses(selection.concepts, sae.concepts, 0);

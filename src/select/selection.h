@@ -70,6 +70,10 @@ struct FeatureSelection {
   Recommendation recommendation;
 };
 
+/// The name of an SAE in its run: "mlp_out.15/topk-k32" of ".../sae/mlp_out.15/topk-k32/
+/// sae.safetensors"; its site where it is not from a file.
+std::string sae_name(const SaeIdentity& id);
+
 FeatureSelection select_features(const LanguageModel& model, const Tokenizer& tokenizer,
                                  const std::vector<EvaluationCell>& cells,
                                  const std::vector<ContrastPair>& pairs, const SelectConfig& config,
