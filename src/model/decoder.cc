@@ -65,6 +65,23 @@ void check_request(const ModelSpec& spec, const ForwardRequest& request) {
               "start at the lowest layer that is read or edited");
 }
 
+void check_positions(const ModelSpec& spec, const ForwardRequest& request) {
+  if (request.positions.empty()) return;
+  bool fits = request.cache == nullptr && request.positions.size() == request.ids.size();
+  for (std::size_t s = 0; fits && s + 1 < request.starts.size(); ++s) {
+    std::int64_t last = -1;
+    for (auto t = static_cast<std::size_t>(request.starts[s]);
+         t < static_cast<std::size_t>(request.starts[s + 1]); ++t) {
+      fits = fits && request.positions[t] > last;
+      last = request.positions[t];
+    }
+    fits = fits && (!spec.learned_positions || last < spec.max_positions);
+  }
+  if (!fits)
+    bad_input("forward", "expected a position for each token, rising in a sequence, and no cache",
+              "number the tokens as in the text that they are from");
+}
+
 class Pass {
  public:
   Pass(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request, bool whole)
@@ -100,7 +117,10 @@ class Pass {
       const std::int64_t first = request_.starts[s], length = request_.starts[s + 1] - first;
       const std::int64_t past =
           request_.cache == nullptr ? 0 : request_.cache->length(static_cast<std::int64_t>(s));
-      for (std::int64_t i = 0; i < length; ++i) positions.push_back(past + i);
+      for (std::int64_t i = 0; i < length; ++i)
+        positions.push_back(request_.positions.empty()
+                                ? past + i
+                                : request_.positions[static_cast<std::size_t>(first + i)]);
       spans_.push_back({first, length, length, nullptr, nullptr, spec_.qkv_dim()});
     }
     const at::Tensor& table = weights_.embedding;
@@ -239,6 +259,7 @@ std::uint64_t pass_bytes(const ModelSpec& spec, std::int64_t bytes_per_value, st
 DecoderOutput decode(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request,
                      bool whole) {
   check_request(spec, request);
+  check_positions(spec, request);
   return Pass(spec, weights, request, whole).run();
 }
 

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "model/generator.h"
 #include "model/language_model.h"
 #include "model/sampler.h"
 
@@ -28,7 +29,7 @@ struct GenerateConfig {
 };
 
 struct Generated {
-  enum class End { stop_token, length, cancelled };
+  using End = SequenceEnd;
   std::vector<std::int32_t> ids;  ///< the new tokens, without the stop token
   End end = End::length;
 };

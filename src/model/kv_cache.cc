@@ -10,21 +10,41 @@
 
 namespace safesail {
 
-KvCache::KvCache(const LanguageModel& model, std::int64_t n_sequences, std::int64_t capacity)
-    : lengths_(static_cast<std::size_t>(n_sequences), 0),
-      capacity_(std::max<std::int64_t>(capacity, 1)) {
+KvCache::KvCache(const LanguageModel& model) {
   const c10::InferenceMode inference;
   const ModelSpec& spec = model.spec();
   const auto options =
       at::dtype(model.options().dtype == ComputeType::bf16 ? at::kBFloat16 : at::kFloat)
           .device(model.options().device);
   for (std::int64_t layer = 0; layer < spec.n_layers; ++layer)
-    layers_.push_back(at::empty({n_sequences, capacity_, 2 * spec.kv_dim()}, options));
+    layers_.push_back(at::empty({0, 0, 2 * spec.kv_dim()}, options));
+}
+
+KvCache::KvCache(const LanguageModel& model, std::int64_t n_sequences, std::int64_t capacity)
+    : KvCache(model) {
+  add(n_sequences, capacity);
 }
 
 KvCache::~KvCache() = default;
 KvCache::KvCache(KvCache&&) noexcept = default;
 KvCache& KvCache::operator=(KvCache&&) noexcept = default;
+
+void KvCache::enlarge(std::int64_t n_more, std::int64_t capacity) {
+  const c10::InferenceMode inference;
+  capacity = std::max(capacity, capacity_);
+  for (at::Tensor& layer : layers_) {
+    const std::int64_t n = layer.size(0);
+    at::Tensor larger = at::empty({n + n_more, capacity, layer.size(2)}, layer.options());
+    larger.narrow(0, 0, n).narrow(1, 0, capacity_).copy_(layer);
+    layer = std::move(larger);
+  }
+  capacity_ = capacity;
+}
+
+void KvCache::add(std::int64_t n_sequences, std::int64_t capacity) {
+  enlarge(n_sequences, capacity);
+  lengths_.resize(lengths_.size() + static_cast<std::size_t>(n_sequences), 0);
+}
 
 void KvCache::keep(std::span<const std::int64_t> kept) {
   const c10::InferenceMode inference;
@@ -34,6 +54,9 @@ void KvCache::keep(std::span<const std::int64_t> kept) {
   std::vector<std::int64_t> lengths;
   for (const std::int64_t s : kept) lengths.push_back(length(s));
   lengths_ = std::move(lengths);
+  if (!lengths_.empty()) return;
+  for (at::Tensor& layer : layers_) layer = at::empty({0, 0, layer.size(2)}, layer.options());
+  capacity_ = 0;
 }
 
 void KvCache::reserve(std::span<const std::int32_t> starts) {
@@ -41,13 +64,7 @@ void KvCache::reserve(std::span<const std::int32_t> starts) {
   for (std::size_t s = 0; s < lengths_.size(); ++s)
     needed = std::max<std::int64_t>(needed, lengths_[s] + starts[s + 1] - starts[s]);
   if (needed <= capacity_) return;
-  const std::int64_t grown = std::max(needed, 2 * capacity_);
-  for (at::Tensor& layer : layers_) {
-    at::Tensor larger = at::empty({layer.size(0), grown, layer.size(2)}, layer.options());
-    larger.narrow(1, 0, capacity_).copy_(layer);
-    layer = std::move(larger);
-  }
-  capacity_ = grown;
+  enlarge(0, std::max(needed, 2 * capacity_));
 }
 
 void KvCache::append(std::int64_t layer, const ModelSpec& spec, const at::Tensor& qkv,

@@ -20,6 +20,8 @@ class LanguageModel;
 
 class KvCache {
  public:
+  /// Without any sequence.
+  explicit KvCache(const LanguageModel& model);
   /// Room for `capacity` tokens of each sequence at first; it grows by doubling.
   KvCache(const LanguageModel& model, std::int64_t n_sequences, std::int64_t capacity);
   ~KvCache();
@@ -29,6 +31,8 @@ class KvCache {
   std::int64_t n_sequences() const { return static_cast<std::int64_t>(lengths_.size()); }
   /// Tokens of sequence `s` so far.
   std::int64_t length(std::int64_t s) const { return lengths_[static_cast<std::size_t>(s)]; }
+  /// Adds empty sequences behind the others, with room for `capacity` tokens each.
+  void add(std::int64_t n_sequences, std::int64_t capacity);
   /// Keeps only the sequences `kept`, in that order.
   void keep(std::span<const std::int64_t> kept);
 
@@ -46,10 +50,13 @@ class KvCache {
   static std::uint64_t bytes_per_token(const ModelSpec& spec, std::uint64_t bytes_per_element);
 
  private:
+  /// Makes room for `capacity` tokens of each sequence and for `n_more` sequences.
+  void enlarge(std::int64_t n_more, std::int64_t capacity);
+
   /// [n_sequences, capacity, 2 kv_dim] a layer: keys, values.
   std::vector<at::Tensor> layers_;
   std::vector<std::int64_t> lengths_;
-  std::int64_t capacity_;
+  std::int64_t capacity_ = 0;
 };
 
 }  // namespace safesail

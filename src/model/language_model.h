@@ -48,6 +48,10 @@ struct ForwardRequest {
 
   std::span<const std::int32_t> ids;     ///< [n_tokens], packed
   std::span<const std::int32_t> starts;  ///< [n_sequences + 1], as in TokenBatch
+  /// Position number of each token, rising within a sequence; empty: 0, 1, 2... Not with a cache.
+  /// With a token left out and the numbers of the others as they were, the model reads the text as
+  /// if that token were masked in attention (sliding windows count the tokens that are there).
+  std::span<const std::int32_t> positions;
   std::vector<Site> read;
   std::vector<SiteEdit> edits;
   Logits logits = Logits::none;
