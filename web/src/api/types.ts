@@ -1,0 +1,366 @@
+// The server's contract, /api/v1. Unknown numbers are null; offsets are UTF-8 bytes.
+
+export type ErrorCode =
+  | 'bad_request'
+  | 'not_found'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'too_large'
+  | 'unsupported_media_type'
+  | 'busy'
+  | 'unavailable'
+  | 'internal';
+
+export interface ErrorBody {
+  code: ErrorCode;
+  message: string;
+  remedy: string;
+}
+
+export interface Health {
+  status: 'ok';
+  version: string;
+  model: string | null;
+  n_saes: number;
+  atlas: boolean;
+  run: boolean;
+  queue: { waiting: number; active: number; capacity: number };
+}
+
+export interface Model {
+  name: string;
+  family: string;
+  n_layers: number;
+  d_model: number;
+  vocab_size: number;
+  max_positions: number;
+  dtype: string;
+  chat: boolean;
+}
+
+export interface Sae {
+  name: string;
+  site: string;
+  layer: number;
+  architecture: string;
+  n_features: number;
+  k: number;
+  n_in_atlas: number;
+}
+
+export interface FeatureIdentity {
+  name: string;
+  sae: string;
+  site: string;
+  layer: number;
+  index: number;
+}
+
+export interface FeatureLine extends FeatureIdentity {
+  id: number;
+  status: string;
+  score: number | null;
+  density: number | null;
+  max_activation: number | null;
+  effect: number | null;
+  explainer: string | null;
+  language: string | null;
+  explanation_status: string | null;
+  explanation: string | null;
+  domains: string[];
+}
+
+export interface FeaturePage {
+  total: number;
+  offset: number;
+  features: FeatureLine[];
+}
+
+export type FeatureOrder =
+  'score' | 'density' | 'max_activation' | 'place' | 'effect' | 'relevance';
+
+export interface FeatureQuery {
+  text?: string | undefined;
+  domain?: string | undefined;
+  subclass?: string | undefined;
+  sae?: string | undefined;
+  site?: string | undefined;
+  layer?: number | undefined;
+  min_score?: number | undefined;
+  max_score?: number | undefined;
+  min_density?: number | undefined;
+  max_density?: number | undefined;
+  explained?: boolean | undefined;
+  sufficient?: boolean | undefined;
+  language?: string | undefined;
+  order?: FeatureOrder | undefined;
+  ascending?: boolean | undefined;
+  offset?: number | undefined;
+  limit?: number | undefined;
+}
+
+export interface Group {
+  name: string;
+  features: number;
+  by_language?: Record<string, number>;
+}
+
+export interface Stats {
+  features: number;
+  explained: number;
+  scored: number;
+  insufficient: number;
+  by_language: Record<string, number>;
+  tagged: Group;
+  domains: Group[];
+  subclasses: Group[];
+  layers: Group[];
+  sites: Group[];
+  saes: Group[];
+  languages: string[];
+}
+
+export interface WeightedToken {
+  id: number;
+  text: string;
+  weight: number;
+}
+
+export interface Score {
+  scorer: string;
+  simulator: string;
+  prompt_hash: string;
+  seed: number;
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  floor: number | null;
+  n_windows: number;
+  n_units: number;
+  n_unparsable: number;
+  n_refused: number;
+  n_failed: number;
+  details: unknown;
+  simulations: { exemplar: number; values: (number | null)[] }[];
+}
+
+export interface Explanation {
+  explainer: string;
+  model: string;
+  language: string;
+  prompt_hash: string;
+  seed: number;
+  status: string;
+  text: string;
+  long_text: string;
+  cost: Record<string, number> | null;
+  scores: Score[];
+}
+
+export interface Exemplar {
+  use: 'explain' | 'calibrate' | 'test';
+  kind: 'top' | 'level' | 'silent' | 'hard_token' | 'hard_cofiring';
+  level: number;
+  document: number;
+  position: number;
+  text: string;
+  ids: number[];
+  starts: number[];
+  activation: number[];
+}
+
+export interface PairMetric {
+  concept: string;
+  language: string;
+  f: number | null;
+  reverse: number | null;
+  p: number | null;
+  q: number | null;
+  effect: number | null;
+  n: number;
+}
+
+export interface FeatureEntry extends FeatureIdentity {
+  id: number;
+  model: string;
+  status: string;
+  quantile: number | null;
+  density: number | null;
+  n_tokens: number;
+  n_active: number;
+  max_activation: number | null;
+  histogram: number[];
+  n_firing_windows: [number, number, number];
+  fires_on: WeightedToken[];
+  promoted: WeightedToken[];
+  suppressed: WeightedToken[];
+  nearest: (FeatureLine & { cosine: number })[];
+  tags: { domain: string; subclass: string; source: string; evidence: string }[];
+  pair_metrics: PairMetric[];
+  explanations: Explanation[];
+  exemplars: Exemplar[];
+}
+
+export interface ExplanationPrompt {
+  prompt_hash: string;
+  name: string;
+  text: string;
+}
+
+/** Columns: entry i of each is one feature. `domain` is a bit mask over `domain_names`. */
+export interface Landscape {
+  n: number;
+  ids: number[];
+  x: number[];
+  y: number[];
+  layer: number[];
+  domain: number[];
+  score: (number | null)[];
+  sae: number[];
+  index: number[];
+  domain_names: string[];
+  sae_names: string[];
+}
+
+export interface Interval {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+export interface RunCell {
+  sae: string;
+  site: string;
+  layer: number;
+  architecture: string;
+  k: number;
+  n_features: number;
+  fvu: Interval;
+  l0: Interval;
+  delta_ce: Interval;
+  dead_share: number | null;
+}
+
+export interface SelectionMetric {
+  sae: string;
+  concept: string;
+  language: string;
+  i_cdf: Interval;
+  null: Interval;
+  l0t: Record<string, number>;
+  n_accepted: number;
+}
+
+export interface Selection {
+  chosen: Record<string, unknown>;
+  reason: string;
+  concepts: string[];
+  metrics: SelectionMetric[];
+}
+
+export interface Run {
+  name: string;
+  cells: RunCell[];
+  selection: Selection | null;
+  curves: { sae: string; tokens: number[]; loss: number[]; l0: number[] }[];
+}
+
+export interface TraceFeature extends FeatureIdentity {
+  id: number | null;
+  explanation: Record<string, string>;
+  score: number | null;
+  domains: string[];
+  quantile: number | null;
+}
+
+export interface Firing {
+  feature: number;
+  activation: number;
+  normalised: number | null;
+}
+
+export type Role = 'system' | 'user' | 'assistant' | 'template';
+
+export interface Token {
+  position: number;
+  id: number;
+  text: string;
+  start: number;
+  end: number;
+  role: Role;
+  part: 'query' | 'response';
+  special: boolean;
+  features: Firing[];
+}
+
+export interface Trace {
+  model: string;
+  text: string;
+  features: TraceFeature[];
+  tokens: Token[];
+  seconds: number;
+}
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant';
+  content: string;
+}
+
+export interface TraceOptions {
+  domains?: string[] | undefined;
+  min_score?: number | undefined;
+  top_n?: number | undefined;
+  saes?: string[] | undefined;
+  unlisted?: boolean | undefined;
+  mask_special?: boolean | undefined;
+}
+
+export interface Sampling {
+  max_tokens?: number | undefined;
+  temperature?: number | undefined;
+  top_k?: number | undefined;
+  top_p?: number | undefined;
+  seed?: number | undefined;
+}
+
+export type TraceRequest = TraceOptions &
+  ({ text: string } | { messages: Message[]; add_generation_prompt?: boolean });
+
+export type ChatRequest = TraceOptions & Sampling & { messages: Message[] };
+
+export type ComparePrompt = { label: string } & ({ text: string } | { messages: Message[] });
+
+export type CompareRequest = TraceOptions & Sampling & { prompts: ComparePrompt[] };
+
+export interface ComparedFeature extends TraceFeature {
+  max: (number | null)[];
+  max_position: (number | null)[];
+}
+
+export interface Comparison {
+  traces: (Trace & { label: string; response: string })[];
+  features: ComparedFeature[];
+  domains_by_layer: { domain: string; layer: number; max: number[]; sum: number[] }[];
+}
+
+export type ChatEvent =
+  | { event: 'queued'; data: { position: number } }
+  | { event: 'start'; data: Omit<Trace, 'seconds'> }
+  | {
+      event: 'token';
+      data: { position: number; id: number; text: string; start: number; end: number };
+    }
+  | {
+      event: 'features';
+      data: { new: TraceFeature[]; tokens: { position: number; features: Firing[] }[] };
+    }
+  | {
+      event: 'end';
+      data: {
+        reason: 'stop' | 'length' | 'cancelled';
+        n_prompt: number;
+        n_new: number;
+        seconds: number;
+      };
+    }
+  | { event: 'error'; data: { error: ErrorBody } };

@@ -1,0 +1,1 @@
+export const landscape = {} as const;

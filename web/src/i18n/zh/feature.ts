@@ -1,0 +1,3 @@
+import type { feature as en } from '../en/feature';
+
+export const feature: Record<keyof typeof en, string> = {};
