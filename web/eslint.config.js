@@ -5,7 +5,7 @@ import ts from 'typescript-eslint';
 import svelteConfig from './svelte.config.js';
 
 // Each layer imports only from layers before it.
-const layers = ['api', 'i18n', 'shell', 'parts', 'charts', 'pages'];
+const layers = ['api', 'i18n', 'shell', 'parts', 'charts', 'trace', 'pages'];
 const layering = layers.slice(0, -1).map((layer, i) => ({
   files: [`src/${layer}/**`],
   rules: {
