@@ -93,6 +93,9 @@ class Atlas {
   /// "mlp_out.17:16378" or "17_16378"; `sae` (its name) where several read that site or layer. An
   /// input error when there is none, or more than one.
   std::int64_t feature_named(std::string_view name, std::string_view sae = {});
+  /// All that are called so; none for what is no name.
+  std::vector<NamedFeature> features_named(std::string_view name, std::string_view sae = {});
+  bool has_feature(std::int64_t id);
   /// Statistics and exemplars, for explaining and scoring.
   FeatureRecord record(std::int64_t feature);
   FeatureEntry entry(std::int64_t feature);
@@ -101,6 +104,8 @@ class Atlas {
   /// Scores of an explanation, with their simulations.
   std::vector<Score> scores(std::int64_t explanation);
 
+  /// Of one SAE, by rising index; all at once, which is cheap.
+  std::vector<KnownFeature> known_features(std::int64_t sae);
   FeaturePage list(const FeatureQuery& query);
   FeatureCounts counts(const FeatureQuery& query = {});
   /// The features that its record calls nearest and that are in the atlas.

@@ -131,6 +131,39 @@ FeatureLine Atlas::line_of(std::int64_t feature, std::string_view language) {
   return line;
 }
 
+std::vector<KnownFeature> Atlas::known_features(std::int64_t sae) {
+  const Snapshot snapshot(database_);
+  std::vector<KnownFeature> features;
+  // Of several explanations in a language the newest stands.
+  Query row = database_.query(
+      "SELECT f.id, f.feature, f.quantile, f.score, e.language, e.short_text FROM features f "
+      "LEFT JOIN explanations h ON h.id = f.headline "
+      "LEFT JOIN explanations e ON e.feature_id = f.id AND e.explainer = h.explainer AND "
+      "e.status = 'ok' WHERE f.sae_id = ? ORDER BY f.feature, e.id",
+      sae);
+  while (row.next()) {
+    if (features.empty() || features.back().id != row.integer(0)) {
+      KnownFeature& one = features.emplace_back();
+      one.id = row.integer(0);
+      one.feature = static_cast<std::int32_t>(row.integer(1));
+      one.quantile = row.real(2);
+      one.score = row.real(3);
+    }
+    if (!row.text(4).empty()) features.back().explanations[std::string(row.text(4))] = row.text(5);
+  }
+  Query tag = database_.query(
+      "SELECT DISTINCT f.feature, t.domain FROM features f JOIN tags t ON t.feature_id = f.id "
+      "WHERE f.sae_id = ? ORDER BY f.feature, t.domain",
+      sae);
+  auto at = features.begin();
+  while (tag.next()) {
+    at = std::find_if(at, features.end(),
+                      [&](const KnownFeature& one) { return one.feature == tag.integer(0); });
+    at->domains.emplace_back(tag.text(1));
+  }
+  return features;
+}
+
 std::vector<Neighbour> Atlas::neighbours(std::int64_t feature) {
   const std::optional<std::int64_t> sae =
       database_.find_integer("SELECT sae_id FROM features WHERE id = ?", feature);
@@ -138,18 +171,6 @@ std::vector<Neighbour> Atlas::neighbours(std::int64_t feature) {
   for (const NearFeature& near : record(feature).nearest)
     if (const auto id = find_feature(*sae, near.feature))
       result.push_back({line_of(*id, {}), near.cosine});
-  return result;
-}
-
-Landscape Atlas::landscape() {
-  Landscape result;
-  Query row = database_.query(
-      "SELECT id, x, y FROM features WHERE x IS NOT NULL AND y IS NOT NULL ORDER BY id");
-  while (row.next()) {
-    result.ids.push_back(row.integer(0));
-    result.x.push_back(static_cast<float>(row.real(1)));
-    result.y.push_back(static_cast<float>(row.real(2)));
-  }
   return result;
 }
 

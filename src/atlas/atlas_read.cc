@@ -167,23 +167,34 @@ std::optional<std::int64_t> Atlas::find_feature(std::int64_t sae, std::int32_t f
                                 feature);
 }
 
-std::int64_t Atlas::feature_named(std::string_view name, std::string_view sae) {
+std::vector<NamedFeature> Atlas::features_named(std::string_view name, std::string_view sae) {
+  std::vector<NamedFeature> found;
   const std::optional<FeatureName> parsed = parse_feature_name(name);
-  if (!parsed) bad_input(name, "expected a feature as mlp_out.17:16378 or 17_16378", kListThem);
-  std::vector<std::pair<std::int64_t, std::string>> found;
+  if (!parsed) return found;
   Query row = database_.query(
       "SELECT f.id, s.name FROM saes s JOIN features f ON f.sae_id = s.id AND f.feature = ? "
       "WHERE (? = s.site OR ? = s.layer) AND (?4 = '' OR s.name = ?4) ORDER BY s.id",
       parsed->feature, parsed->site, parsed->layer, sae);
-  while (row.next()) found.emplace_back(row.integer(0), row.text(1));
+  while (row.next()) found.push_back({row.integer(0), std::string(row.text(1))});
+  return found;
+}
+
+std::int64_t Atlas::feature_named(std::string_view name, std::string_view sae) {
+  if (!parse_feature_name(name))
+    bad_input(name, "expected a feature as mlp_out.17:16378 or 17_16378", kListThem);
+  const std::vector<NamedFeature> found = features_named(name, sae);
   if (found.empty())
     bad_input(path().string(), fmt::format("there is no feature {}", name), kListThem);
   if (found.size() > 1)
     bad_input(path().string(),
-              fmt::format("several SAEs have a feature {}: {}, {}{}", name, found[0].second,
-                          found[1].second, found.size() > 2 ? "..." : ""),
+              fmt::format("several SAEs have a feature {}: {}, {}{}", name, found[0].sae,
+                          found[1].sae, found.size() > 2 ? "..." : ""),
               "name one of them with --sae");
-  return found.front().first;
+  return found.front().id;
+}
+
+bool Atlas::has_feature(std::int64_t id) {
+  return database_.find_integer("SELECT 1 FROM features WHERE id = ?", id).has_value();
 }
 
 FeatureRecord Atlas::record(std::int64_t feature) {

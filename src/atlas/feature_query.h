@@ -33,6 +33,7 @@ struct FeatureQuery {
   std::optional<double> min_score, max_score, min_density, max_density;
   std::optional<bool> explained;   ///< has an explanation with text
   std::optional<bool> sufficient;  ///< has enough examples (status "ok")
+  std::optional<std::vector<std::int64_t>> ids;  ///< is one of these
 
   std::string language;  ///< preferred for the text shown; empty: English
   FeatureOrder order = FeatureOrder::score;
@@ -78,6 +79,21 @@ struct FeatureCounts {
   std::vector<Count> layers, sites, saes;
 };
 
+/// What a trace says of a feature, without its examples.
+struct KnownFeature {
+  std::int64_t id = 0;       ///< in its atlas; 0: from elsewhere
+  std::int32_t feature = 0;  ///< index in its SAE
+  double quantile = kUnknown;
+  double score = kUnknown;                          ///< see FeatureLine
+  std::map<std::string, std::string> explanations;  ///< of the headline's explainer, by language
+  std::vector<std::string> domains;                 ///< sorted
+};
+
+struct NamedFeature {
+  std::int64_t id = 0;
+  std::string sae;  ///< name
+};
+
 struct Neighbour {
   FeatureLine line;
   double cosine = 0;
@@ -87,6 +103,14 @@ struct Neighbour {
 struct Landscape {
   std::vector<std::int64_t> ids;
   std::vector<float> x, y;  ///< 0..1
+  std::vector<std::int32_t> layer, feature;
+  std::vector<std::uint32_t> sae;      ///< place in sae_names
+  std::vector<std::uint32_t> domains;  ///< a bit a domain, the first of domain_names the lowest
+  std::vector<double> score;
+  std::vector<std::string> sae_names;
+  /// Those of most features, falling; at most kMaxDomains.
+  std::vector<std::string> domain_names;
+  static constexpr std::size_t kMaxDomains = 31;  ///< JavaScript's bits
 };
 
 }  // namespace safesail

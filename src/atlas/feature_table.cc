@@ -135,6 +135,12 @@ RowSet FeatureTable::matching(const FeatureQuery& query) const {
         tagged |= having;
     rows &= tagged;
   }
+  if (query.ids) {
+    RowSet named(size());
+    for (const std::int64_t id : *query.ids)
+      if (const std::size_t row = row_of(id); row < size()) named.insert(row);
+    rows &= named;
+  }
   std::vector<char> sae_matches(saes_.size());
   for (std::size_t s = 0; s < saes_.size(); ++s)
     sae_matches[s] = (query.sae.empty() || query.sae == saes_[s].name) &&

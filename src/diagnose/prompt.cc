@@ -1,0 +1,73 @@
+// Texts and chats as tokens with their byte ranges and roles.
+#include <algorithm>
+
+#include "diagnose/trace.h"
+#include "text/chat.h"
+
+namespace safesail {
+namespace {
+
+struct RoleRange {
+  std::size_t start, end;
+  std::string role;
+};
+
+/// Where the messages stand in the rendered text. A template may trim a message
+/// or leave it out: what is not found keeps the role of the template.
+std::vector<RoleRange> ranges_of(const std::string& text,
+                                 const std::vector<ChatMessage>& messages) {
+  std::vector<RoleRange> ranges;
+  std::size_t from = 0;
+  for (const ChatMessage& message : messages) {
+    constexpr const char* kBlank = " \t\r\n";
+    const std::size_t first = message.content.find_first_not_of(kBlank);
+    if (first == std::string::npos) continue;
+    const std::string_view trimmed =
+        std::string_view(message.content)
+            .substr(first, message.content.find_last_not_of(kBlank) + 1 - first);
+    const std::size_t at = text.find(trimmed, from);
+    if (at == std::string::npos) continue;
+    from = at + trimmed.size();
+    ranges.push_back({at, from, message.role});
+  }
+  return ranges;
+}
+
+TracePrompt prompt_of(const Tokenizer& tokenizer, std::string text, bool add_special) {
+  TracePrompt prompt{std::move(text), {}};
+  const Encoding encoding = tokenizer.encode(prompt.text, add_special);
+  std::uint32_t begin = 0;
+  for (std::size_t t = 0; t < encoding.ids.size(); ++t) {
+    TraceToken& token = prompt.tokens.emplace_back();
+    token.position = static_cast<std::int32_t>(t);
+    token.id = encoding.ids[t];
+    token.start = begin;
+    token.end = begin = std::max(begin, encoding.offsets[t].second);
+    token.is_special = tokenizer.is_special(token.id);
+    token.role = "text";
+  }
+  return prompt;
+}
+
+}  // namespace
+
+TracePrompt prompt_of_text(const Tokenizer& tokenizer, const std::string& text) {
+  return prompt_of(tokenizer, text, true);
+}
+
+TracePrompt prompt_of_messages(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages,
+                               bool add_generation_prompt) {
+  TracePrompt prompt =
+      prompt_of(tokenizer, render_chat(tokenizer, messages, add_generation_prompt), false);
+  const std::vector<RoleRange> ranges = ranges_of(prompt.text, messages);
+  for (TraceToken& token : prompt.tokens) {
+    // A token across a border belongs to the message that its last byte is in.
+    const auto range = std::ranges::find_if(ranges, [&](const RoleRange& one) {
+      return token.end > one.start && token.end <= one.end;
+    });
+    token.role = range == ranges.end() ? "template" : range->role;
+  }
+  return prompt;
+}
+
+}  // namespace safesail
