@@ -1,0 +1,69 @@
+// What the map's painters draw. Both paint the same picture: WebGL on the graphics card, the other
+// into an image by hand.
+
+import { type Camera, type Size } from './camera';
+
+export type Colour = readonly [number, number, number];
+
+/** How much a point stands out; also the order of painting. */
+export const dim = 0;
+export const plain = 1;
+export const bright = 2;
+
+export interface Cloud {
+  /** 0..1 */
+  xs: Float32Array;
+  ys: Float32Array;
+  /** An index into the palette. */
+  colours: Uint8Array;
+  /** dim, plain or bright. */
+  weights: Uint8Array;
+}
+
+export interface Look {
+  palette: readonly Colour[];
+  ground: Colour;
+  /** Of a plain point, in pixels of the canvas. */
+  radius: number;
+}
+
+/** Size and camera are in pixels of the canvas. A painter owns its canvas until it is destroyed. */
+export interface Painter {
+  readonly kind: 'webgl' | 'canvas';
+  /** Takes a cloud in; call it again when any of its arrays changed. */
+  take(cloud: Cloud): void;
+  paint(camera: Camera, size: Size, look: Look): void;
+  destroy(): void;
+}
+
+export const radiusShares = [0.85, 1, 1.7] as const;
+
+/** The points by rising weight, else in their own order. */
+export function paintOrder(weights: Uint8Array): Uint32Array {
+  const next = [0, 0, 0, 0];
+  for (const weight of weights) next[weight + 1] = (next[weight + 1] ?? 0) + 1;
+  for (let weight = 0; weight < 3; weight++)
+    next[weight + 1] = (next[weight + 1] ?? 0) + (next[weight] ?? 0);
+  const order = new Uint32Array(weights.length);
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i] ?? 0;
+    const at = next[weight] ?? 0;
+    order[at] = i;
+    next[weight] = at + 1;
+  }
+  return order;
+}
+
+/** Dim points keep a quarter of their colour. Indexed by weight, then colour. */
+export function shades({ palette, ground }: Look): Colour[][] {
+  const faded = palette.map(
+    (colour) => colour.map((part, i) => part * 0.25 + (ground[i] ?? 0) * 0.75) as unknown as Colour,
+  );
+  return [faded, [...palette], [...palette]];
+}
+
+/** Small where there are many, larger as one comes near. In CSS pixels. */
+export function pointRadius(n: number, zoom: number): number {
+  const base = n <= 1000 ? 3.6 : n <= 10000 ? 2.6 : n <= 40000 ? 1.9 : 1.4;
+  return Math.min(7, base * (1 + 0.28 * Math.log2(Math.max(1, zoom))));
+}
