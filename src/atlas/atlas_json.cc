@@ -65,20 +65,13 @@ Json units_of(std::string_view scorer, const Window& window, std::size_t n_value
 }
 
 Json json_of(const Score& score, const std::vector<Exemplar>* exemplars) {
-  Json json{{"scorer", score.key.scorer},
-            {"simulator", score.key.simulator},
-            {"prompt_hash", score.key.prompt_hash},
-            {"seed", score.key.seed},
-            {"value", json_number(score.value)},
-            {"low", json_number(score.low)},
-            {"high", json_number(score.high)},
-            {"floor", json_number(score.floor)},
-            {"n_windows", score.n_windows},
-            {"n_units", score.n_units},
-            {"n_unparsable", score.n_unparsable},
-            {"n_refused", score.n_refused},
-            {"n_failed", score.n_failed},
-            {"details", json_text(score.details)},
+  Json json{{"scorer", score.key.scorer},           {"simulator", score.key.simulator},
+            {"prompt_hash", score.key.prompt_hash}, {"seed", score.key.seed},
+            {"value", json_number(score.value)},    {"low", json_number(score.low)},
+            {"high", json_number(score.high)},      {"floor", json_number(score.floor)},
+            {"n_windows", score.n_windows},         {"n_units", score.n_units},
+            {"n_unparsable", score.n_unparsable},   {"n_refused", score.n_refused},
+            {"n_failed", score.n_failed},           {"details", json_text(score.details)},
             {"simulations", Json::array()}};
   if (exemplars == nullptr) return json;
   for (const Simulation& simulation : score.simulations) {

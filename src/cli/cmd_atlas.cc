@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "atlas/atlas.h"
+#include "atlas/atlas_json.h"
 #include "atlas/interchange.h"
 #include "atlas/landscape.h"
 #include "base/error.h"
-#include "cli/atlas_json.h"
 #include "cli/session.h"
 #include "sae/checkpoint.h"
 

@@ -1,0 +1,56 @@
+#include "serve/connection_threads.h"
+
+#include <system_error>
+#include <utility>
+
+namespace safesail {
+
+void ConnectionThreads::enqueue(std::function<void()> serve) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (waiting_.size() >= n_idle_ && threads_.size() < max_threads_) {
+      try {
+        threads_.emplace_back([this] { work(); });
+      } catch (const std::system_error&) {
+        if (threads_.empty()) throw;  // else those that there are must do
+      }
+    }
+    if (waiting_.size() < max_waiting_) {
+      waiting_.push_back(std::move(serve));
+      wake_.notify_one();
+      return;
+    }
+  }
+  serve();
+}
+
+void ConnectionThreads::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++n_idle_;
+    wake_.wait(lock, [&] { return ends_ || !waiting_.empty(); });
+    --n_idle_;
+    if (waiting_.empty()) return;
+    const std::function<void()> serve = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    serve();
+    lock.lock();
+  }
+}
+
+void ConnectionThreads::shutdown() {
+  {
+    const std::scoped_lock lock(mutex_);
+    ends_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+std::size_t ConnectionThreads::n_waiting() const {
+  const std::scoped_lock lock(mutex_);
+  return waiting_.size();
+}
+
+}  // namespace safesail

@@ -1,0 +1,302 @@
+#include "serve/http_server.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+#include "base/error.h"
+#include "serve/http_answer.h"
+
+namespace safesail {
+namespace {
+
+constexpr std::size_t kMaxPathBytes = 512;
+constexpr std::uint64_t kHeaderBytes = std::uint64_t{64} << 10;
+constexpr int kBacklog = 512;
+constexpr auto kBusyCheck = std::chrono::milliseconds(250);
+
+const httplib::Headers& headers_of_all() {
+  static const httplib::Headers headers = {
+      {"Content-Security-Policy",
+       "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; connect-src 'self'; "
+       "base-uri 'none'; frame-ancestors 'none'; form-action 'none'; object-src 'none'"},
+      {"X-Content-Type-Options", "nosniff"},
+      {"Referrer-Policy", "no-referrer"},
+      {"Cross-Origin-Opener-Policy", "same-origin"},
+      {"Cross-Origin-Resource-Policy", "same-origin"}};
+  return headers;
+}
+
+/// In a time that does not depend on how much is right.
+bool same(std::string_view a, std::string_view b) {
+  unsigned differs = a.size() != b.size();
+  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i)
+    differs |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+  return differs == 0;
+}
+
+/// The request's Host without its port.
+std::string host_of(const httplib::Request& request) {
+  std::string host = request.get_header_value("Host");
+  if (const auto colon = host.rfind(':'); colon != host.npos && host.find(']', colon) == host.npos)
+    host.resize(colon);
+  return host;
+}
+
+/// "/features/{id}" as a regular expression.
+std::string pattern_of(const std::string& path) {
+  std::string pattern;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '{') {
+      i = path.find('}', i);
+      pattern += "([^/]+)";
+    } else {
+      if (path[i] == '.') pattern += '\\';
+      pattern += path[i];
+    }
+  }
+  return pattern;
+}
+
+Refusal bad_request(std::string message, std::string remedy) {
+  return {400, "bad_request", std::move(message), std::move(remedy)};
+}
+
+/// Only bodies whose length is known beforehand and fits, of a form that other sites' pages cannot
+/// send, and where a body belongs: all else could be read as the next request.
+void check_body(const httplib::Request& request, std::uint64_t max_bytes) {
+  const bool chunked = request.has_header("Transfer-Encoding");
+  const std::string length = request.get_header_value("Content-Length");
+  const bool is_post = request.method == "POST";
+  if (request.get_header_value_count("Content-Length") > 1 ||
+      length.find_first_not_of("0123456789") != length.npos ||
+      (chunked && (!length.empty() || request.get_header_value("Transfer-Encoding") != "chunked")))
+    throw bad_request("the length of the body is not clear", "send one Content-Length");
+  if (length.size() > 18 || (!length.empty() && std::stoull(length) > max_bytes))
+    throw Refusal(413, "too_large",
+                  fmt::format("expected a body of at most {} bytes, got more", max_bytes),
+                  "send less at once");
+  const bool has_body = chunked || length.find_first_not_of('0') != length.npos;
+  if (has_body && !is_post)
+    throw bad_request(fmt::format("a {} request takes no body", request.method),
+                      "leave the body out");
+  if (is_post && !request.get_header_value("Content-Type").starts_with("application/json"))
+    throw Refusal(415, "unsupported_media_type", "expected a body of type application/json",
+                  "send the header Content-Type: application/json");
+  if (has_body && request.has_header("Content-Encoding"))
+    throw Refusal(415, "unsupported_media_type", "expected a body that is not compressed",
+                  "send it as it is");
+}
+
+}  // namespace
+
+bool is_loopback(std::string_view host) {
+  const bool is_number = host.find_first_not_of("0123456789.") == host.npos;
+  return (is_number && host.starts_with("127.")) || host == "localhost" || host == "::1" ||
+         host == "[::1]";
+}
+
+HttpServer::HttpServer(const HttpOptions& options, Reporter& reporter, ErrorBody error_body)
+    : options_(options), reporter_(reporter), error_body_(std::move(error_body)) {
+  if (!is_loopback(options_.host) && options_.token.empty() && !options_.open)
+    bad_input(options_.host, "others reach this address, and there is no token",
+              "name a variable that holds one with --token-env, or serve on 127.0.0.1");
+  set_default_headers(headers_of_all());
+  set_tcp_nodelay(true);  // an answer is two writes
+  // Without SO_REUSEPORT: a port that is taken must not be shared in silence.
+  set_socket_options([](int socket) {
+    const int yes = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  });
+  set_keep_alive_timeout(std::chrono::ceil<std::chrono::seconds>(options_.idle_time).count());
+  set_keep_alive_max_count(1'000'000);
+  set_payload_max_length(options_.limits.request_bytes);
+  new_task_queue = [this] {
+    return threads_ = new ConnectionThreads(options_.max_connections, options_.max_connections);
+  };
+  set_exception_handler([this](const auto&, auto& response, std::exception_ptr fault) {
+    answer_fault(response, std::move(fault));
+  });
+  set_error_handler(
+      [this](const auto& request, auto& response) { answer_status(request, response); });
+
+  const bool bound = options_.port == 0 ? (port_ = bind_to_any_port(options_.host)) > 0
+                                        : bind_to_port(options_.host, port_ = options_.port);
+  if (!bound)
+    failed(fmt::format("{}:{}", options_.host, options_.port),
+           "expected an address that is free, got one that is not",
+           "choose another --port or --host");
+  ::listen(svr_sock_, kBacklog);  // httplib's own is 5
+  stop_fd_ = ::eventfd(0, EFD_CLOEXEC);
+  if (stop_fd_ < 0) failed("server", "the system gives no event", "close other programs");
+}
+
+HttpServer::~HttpServer() {
+  ::close(stop_fd_);
+}
+
+void HttpServer::add(const char* method, const std::string& path) {
+  routes_.push_back({method, path, std::regex(pattern_of(path))});
+}
+
+void HttpServer::get(const std::string& path, Handler handler) {
+  add("GET", path);
+  Get(pattern_of(path), std::move(handler));
+}
+
+void HttpServer::post(const std::string& path, Handler handler) {
+  add("POST", path);
+  Post(pattern_of(path), std::move(handler));
+}
+
+void HttpServer::get_else(Handler handler) {
+  Get(".*", std::move(handler));
+}
+
+void HttpServer::run(std::stop_token stop) {
+  std::atomic<bool> listens = true, wake = false;
+  const auto rouse = [&] {
+    wake = true;
+    wake.notify_all();
+  };
+  std::thread listening([&] {
+    accepting_ = std::this_thread::get_id();
+    listen_after_bind();
+    listens = false;
+    rouse();
+  });
+  {
+    const std::stop_callback on_stop(stop, rouse);
+    wake.wait(false);
+  }
+  const std::uint64_t one = 1;
+  if (::write(stop_fd_, &one, sizeof one) < 0) reporter_.warn("connections may end late");
+  // A server that does not run yet cannot be stopped.
+  while (listens && !is_running()) std::this_thread::yield();
+  Server::stop();
+  listening.join();
+}
+
+bool HttpServer::process_and_close_socket(socket_t socket) {
+  ConnectionLimits limits = options_.limits;
+  limits.request_bytes += kHeaderBytes;
+  HttpConnection connection(socket, stop_fd_, limits);
+  try {
+    if (std::this_thread::get_id() == accepting_)
+      refuse(connection, {503, "busy", "too many connections wait", "try again in a moment"});
+    else
+      serve(connection);
+  } catch (const Refusal& refusal) {
+    refuse(connection, refusal);
+    connection.linger();
+  } catch (const std::exception&) {
+    reporter_.warn("a connection met a fault inside");
+  }
+  return true;
+}
+
+void HttpServer::serve(HttpConnection& connection) {
+  for (bool last = false; !last;) {
+    // When others wait, one that idles makes room.
+    const auto until = std::chrono::steady_clock::now() + options_.idle_time;
+    while (!connection.wait_for_request(kBusyCheck))
+      if (threads_->n_waiting() > 0 || connection.has_ended() ||
+          std::chrono::steady_clock::now() >= until)
+        return;
+    connection.begin_request();
+    last = threads_->n_waiting() > 0;
+    bool closed = false;
+    const bool answered = process_request(connection, last, closed, [&](httplib::Request& request) {
+      admit(request);
+      // What remains of a chunked body that is wrong would be taken for a request.
+      last = last || request.has_header("Transfer-Encoding");
+    });
+    if (!answered || closed) return;
+  }
+}
+
+void HttpServer::admit(httplib::Request& request) const {
+  if (request.path.size() > kMaxPathBytes)
+    throw Refusal(414, "bad_request", "the path is too long", "ask for one that is there");
+  // A page whose name was made to point here still sends its own name.
+  if (is_loopback(options_.host) && !is_loopback(host_of(request)))
+    throw Refusal(403, "forbidden", "this endpoint answers this machine only",
+                  "ask it by the name localhost or 127.0.0.1");
+  if (!options_.token.empty() && request.path.starts_with(options_.guarded) &&
+      !same("Authorization: " + request.get_header_value("Authorization"),
+            options_.token.authorization()))
+    throw Refusal(401, "unauthorized", "expected the key of this endpoint",
+                  "send the header Authorization: Bearer KEY");
+  check_body(request, options_.limits.request_bytes);
+  // Of the encodings only gzip is spoken: httplib's brotli is too slow for answers made on demand.
+  const bool gzip = takes_gzip(request);
+  request.headers.erase("Accept-Encoding");
+  if (gzip) request.headers.emplace("Accept-Encoding", "gzip");
+  request.ranges.clear();
+  // Without a length there is no body; httplib would read on until the client ends.
+  if (!request.has_header("Content-Length") && !request.has_header("Transfer-Encoding"))
+    request.headers.emplace("Content-Length", "0");
+}
+
+void HttpServer::refuse(httplib::Response& response, const Refusal& refusal) const {
+  response.status = refusal.status;
+  if (refusal.status == 503) response.set_header("Retry-After", "1");
+  if (refusal.status == 401) response.set_header("WWW-Authenticate", "Bearer");
+  response.set_header("Cache-Control", "no-store");
+  response.set_content(error_body_(refusal), "application/json");
+}
+
+/// Before there is a request that could be routed.
+void HttpServer::refuse(HttpConnection& connection, const Refusal& refusal) const {
+  httplib::Response response;
+  response.headers = headers_of_all();
+  refuse(response, refusal);
+  std::string text =
+      fmt::format("HTTP/1.1 {} Refused\r\nConnection: close\r\nContent-Length: {}\r\n",
+                  refusal.status, response.body.size());
+  for (const auto& [name, value] : response.headers) text += fmt::format("{}: {}\r\n", name, value);
+  text += "\r\n" + response.body;
+  connection.write(text.data(), text.size());
+}
+
+void HttpServer::answer_fault(httplib::Response& response, std::exception_ptr fault) const {
+  try {
+    std::rethrow_exception(std::move(fault));
+  } catch (const Refusal& refusal) {
+    refuse(response, refusal);
+  } catch (const Error& error) {
+    if (error.fault() == Fault::input)
+      refuse(response, bad_request(error.problem(), error.remedy()));
+    else
+      refuse(response, {500, "internal", error.problem(), error.remedy()});
+  } catch (...) {
+    reporter_.warn("a request met a fault inside");
+    refuse(response, {500, "internal", "internal fault", "see whether it happens again"});
+  }
+}
+
+/// What httplib answers by itself has a status and no body.
+void HttpServer::answer_status(const httplib::Request& request, httplib::Response& response) const {
+  if (!response.body.empty()) return;
+  std::string allowed;
+  if (response.status == 404)
+    for (const Route& route : routes_)
+      if (std::regex_match(request.path, route.matches))
+        allowed +=
+            (allowed.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
+  if (!allowed.empty()) {
+    response.set_header("Allow", allowed);
+    refuse(response, {405, "bad_request", fmt::format("expected one of {}", allowed),
+                      "see /api/v1/openapi.json"});
+  } else if (response.status == 404) {
+    refuse(response, {404, "not_found", "there is nothing here", "see /api/v1/openapi.json"});
+  } else {
+    refuse(response, {response.status, code_of_status(response.status),
+                      fmt::format("HTTP {}", response.status), "send a correct request"});
+  }
+}
+
+}  // namespace safesail
