@@ -1,26 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import type { Token } from '../api/types';
-import { ByteText, findBytes, toPieces } from './utf8';
+import { ByteText, findBytes, shares, toClusters } from './utf8';
 
-const token = (position: number, start: number, end: number): Token => ({
-  position,
-  id: 0,
-  text: '',
-  start,
-  end,
-  role: 'user',
-  part: 'query',
-  special: false,
-  features: [],
-});
+const tokens = (...ranges: [number, number][]): Token[] =>
+  ranges.map(([start, end], position) => ({
+    position,
+    id: 0,
+    text: '',
+    start,
+    end,
+    role: 'user',
+    part: 'query',
+    special: false,
+    features: [],
+  }));
 
-const tokens = (...ranges: [number, number][]) => ranges.map(([a, b], i) => token(i, a, b));
-const labels = (text: string, ...ranges: [number, number][]) =>
-  toPieces(tokens(...ranges), text).map(({ label, partial }) => (partial ? `~${label}` : label));
-
-describe('pieces', () => {
+/** Each cluster's text, followed by its number of tokens where these are several. */
+const clusters = (text: string, ...ranges: [number, number][]) =>
+  toClusters(tokens(...ranges), text).map(
+    ({ text, tokens }) => text + (tokens.length > 1 ? tokens.length : ''),
+  );
+describe('clusters', () => {
   it('are the tokens where these end at characters', () => {
-    expect(labels('I say नमस्ते', [0, 1], [1, 5], [5, 12], [12, 24])).toEqual([
+    expect(clusters('I say नमस्ते', [0, 1], [1, 5], [5, 12], [12, 24])).toEqual([
       'I',
       ' say',
       ' नम',
@@ -28,50 +30,70 @@ describe('pieces', () => {
     ]);
   });
 
-  it('show a character of three bytes once when three tokens share it', () => {
-    expect(labels('a你b', [0, 1], [1, 2], [2, 3], [3, 4], [4, 5])).toEqual([
-      'a',
-      '~你',
-      '~',
-      '~',
-      'b',
-    ]);
+  it('hold the tokens that share a character', () => {
+    expect(clusters('a你b', [0, 1], [1, 2], [2, 3], [3, 4], [4, 5])).toEqual(['a', '你3', 'b']);
+    expect(clusters('你 b', [0, 2], [2, 5])).toEqual(['你 b2']);
   });
 
-  it('show it once when each of the tokens claims the whole of it', () => {
-    expect(labels('你好', [0, 3], [0, 3], [3, 6])).toEqual(['你', '~', '好']);
+  it('hold them also when each claims the whole of it', () => {
+    expect(clusters('你好', [0, 3], [0, 3], [3, 6])).toEqual(['你2', '好']);
   });
 
-  it('show it at its last token when the others came empty', () => {
-    expect(labels('x🙂', [0, 1], [1, 1], [1, 1], [1, 5])).toEqual(['x', '~', '~', '🙂']);
+  it('join empty tokens to the one that brought their bytes', () => {
+    expect(clusters('x🙂y', [0, 1], [1, 1], [1, 1], [1, 5], [5, 6])).toEqual(['x', '🙂3', 'y']);
+    expect(clusters('x', [0, 1], [1, 1], [1, 1])).toEqual(['x', '2']);
   });
 
-  it('keep what a token has beside the shared character', () => {
-    expect(labels('你 b', [0, 2], [2, 5])).toEqual(['~你', '~ b']);
+  it('take in the vowel sign of a letter that is in pieces', () => {
+    const letters: [number, number][] = [
+      [0, 2],
+      [2, 3],
+      [3, 6],
+      [6, 9],
+      [9, 12],
+    ];
+    expect(clusters('चारा', ...letters)).toEqual(['चा3', 'र', 'ा']);
+  });
+
+  it('leave a special token alone', () => {
+    const cut = tokens([0, 1], [1, 1], [1, 2]);
+    cut[1]!.special = true;
+    expect(toClusters(cut, 'ab').map(({ text }) => text)).toEqual(['a', '', 'b']);
   });
 
   it('keep text between tokens', () => {
-    const pieces = toPieces(tokens([0, 2], [3, 5]), 'ab cd');
-    expect(pieces.map(({ gap, label }) => [gap, label])).toEqual([
+    const cut = toClusters(tokens([0, 2], [3, 5]), 'ab cd');
+    expect(cut.map(({ gap, text }) => [gap, text])).toEqual([
       ['', 'ab'],
       [' ', 'cd'],
     ]);
   });
 
-  it('give the whole text when joined, wherever the cuts are', () => {
+  it('give the whole text and every token once, wherever the cuts are', () => {
     const text = 'Zürich 東京 मुंबई 🇮🇳 عربي';
     const n = new ByteText(text).bytes.length;
     for (let step = 1; step <= 5; step++) {
       const ranges: [number, number][] = [];
       for (let at = 0; at < n; at += step) ranges.push([at, Math.min(n, at + step)]);
-      const pieces = toPieces(tokens(...ranges), text);
-      expect(pieces.map(({ gap, label }) => gap + label).join('')).toBe(text);
+      const cut = toClusters(tokens(...ranges), text);
+      expect(cut.map(({ gap, text }) => gap + text).join('')).toBe(text);
+      expect(cut.flatMap(({ tokens }) => tokens.map(({ position }) => position))).toEqual(
+        ranges.map((_, i) => i),
+      );
     }
   });
 
   it('survive offsets outside the text', () => {
-    expect(labels('ab', [0, 2], [2, 9], [40, 50])).toEqual(['ab', '~', '~']);
+    expect(clusters('ab', [0, 2], [2, 9], [40, 50])).toEqual(['ab', '2']);
   });
+});
+
+it('divides a cluster by bytes, or evenly where tokens overlap', () => {
+  const of = (...ranges: [number, number][]) =>
+    shares({ gap: '', text: '', tokens: tokens(...ranges) });
+  expect(of([0, 1], [1, 4])).toEqual([0.25, 0.75]);
+  expect(of([0, 3], [0, 3])).toEqual([0.5, 0.5]);
+  expect(of([1, 1], [1, 4])).toEqual([0.5, 0.5]);
 });
 
 it('finds every place of a part in bytes', () => {

@@ -5,6 +5,7 @@ import { atlas } from './atlas';
 import { feature } from './feature';
 import { landscape } from './landscape';
 import { runs } from './runs';
+import { trace } from './trace';
 
 export const zh = {
   ...common,
@@ -14,4 +15,5 @@ export const zh = {
   ...feature,
   ...landscape,
   ...runs,
+  ...trace,
 };
