@@ -279,7 +279,8 @@ export interface Firing {
   normalised: number | null;
 }
 
-export type Role = 'system' | 'user' | 'assistant' | 'template';
+/** `template` is what stands around messages, `text` all of a text without any. */
+export type Role = 'system' | 'user' | 'assistant' | 'template' | 'text';
 
 export interface Token {
   position: number;
@@ -340,7 +341,7 @@ export interface ComparedFeature extends TraceFeature {
 export interface Comparison {
   traces: (Trace & { label: string; response: string })[];
   features: ComparedFeature[];
-  domains_by_layer: { domain: string; layer: number; max: number[]; sum: number[] }[];
+  domains_by_layer: { domain: string; layer: number; max: number[]; mean: number[] }[];
 }
 
 export type ChatEvent =

@@ -80,8 +80,9 @@ function joinGraphemes(groups: readonly Group[], text: string): readonly Group[]
 }
 
 /**
- * Read in order, gaps and texts give the whole text once. An empty token is one whose bytes came
- * out with a later token, so it joins the next; a special token stays alone.
+ * Read in order, gaps and texts give the whole text once. Of the tokens of one character the first
+ * of a query, and the last of a response, may have all of it and the others be empty; a special
+ * token stays alone.
  */
 export function toClusters(tokens: readonly Token[], text: string): Cluster[] {
   const whole = new ByteText(text);
@@ -93,7 +94,8 @@ export function toClusters(tokens: readonly Token[], text: string): Cluster[] {
     const from = whole.charStart(token.start);
     const to = empty ? from : whole.charEnd(token.end);
     const lastIsEmpty = last !== undefined && last.to <= last.from;
-    if (last && !token.special && (lastIsEmpty || from < last.to)) {
+    const inLast = empty && token.part === 'query';
+    if (last && !token.special && (lastIsEmpty || inLast || from < last.to)) {
       last.to = Math.max(last.to, to);
       last.tokens.push(token);
     } else {

@@ -14,6 +14,7 @@ export const trace = {
   'trace.role.user': 'User',
   'trace.role.assistant': 'Model',
   'trace.role.template': 'Template',
+  'trace.role.text': 'Text',
   'trace.panel': 'Features of the token',
   'trace.panel.empty':
     'Point at a token to see which features fire on it. Click or press Enter to pin it.',

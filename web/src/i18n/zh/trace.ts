@@ -16,6 +16,7 @@ export const trace: Record<keyof typeof en, string> = {
   'trace.role.user': '用户',
   'trace.role.assistant': '模型',
   'trace.role.template': '模板',
+  'trace.role.text': '文本',
   'trace.panel': '该词元的特征',
   'trace.panel.empty': '将指针移到词元上,查看其激活的特征;单击或按回车固定。',
   'trace.panel.token': '词元 {position},编号 {id}',
