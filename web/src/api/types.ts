@@ -80,6 +80,8 @@ export type FeatureOrder =
   'score' | 'density' | 'max_activation' | 'place' | 'effect' | 'relevance';
 
 export interface FeatureQuery {
+  /** At most 500, separated by commas. */
+  ids?: string | undefined;
   text?: string | undefined;
   domain?: string | undefined;
   subclass?: string | undefined;
@@ -126,6 +128,13 @@ export interface WeightedToken {
   weight: number;
 }
 
+/** `units` are byte ranges of the exemplar's text, one a value; null where they are not known. */
+export interface Simulation {
+  exemplar: number;
+  values: (number | null)[];
+  units?: [number, number][] | null;
+}
+
 export interface Score {
   scorer: string;
   simulator: string;
@@ -141,7 +150,7 @@ export interface Score {
   n_refused: number;
   n_failed: number;
   details: unknown;
-  simulations: { exemplar: number; values: (number | null)[] }[];
+  simulations: Simulation[];
 }
 
 export interface Explanation {
@@ -184,6 +193,8 @@ export interface FeatureEntry extends FeatureIdentity {
   id: number;
   model: string;
   status: string;
+  score: number | null;
+  effect: number | null;
   quantile: number | null;
   density: number | null;
   n_tokens: number;
@@ -195,7 +206,8 @@ export interface FeatureEntry extends FeatureIdentity {
   promoted: WeightedToken[];
   suppressed: WeightedToken[];
   nearest: (FeatureLine & { cosine: number })[];
-  tags: { domain: string; subclass: string; source: string; evidence: string }[];
+  tags: { domain: string; subclass: string; source: string; evidence: unknown }[];
+  domains: string[];
   pair_metrics: PairMetric[];
   explanations: Explanation[];
   exemplars: Exemplar[];
@@ -238,6 +250,9 @@ export interface RunCell {
   fvu: Interval;
   l0: Interval;
   delta_ce: Interval;
+  kl: Interval;
+  loss_recovered: Interval;
+  seed: number;
   dead_share: number | null;
 }
 
@@ -247,12 +262,37 @@ export interface SelectionMetric {
   language: string;
   i_cdf: Interval;
   null: Interval;
-  l0t: Record<string, number>;
+  reverse: Interval;
+  p: number | null;
+  n_pairs: number;
+  l0t: {
+    t: number;
+    value: number | null;
+    low: number | null;
+    high: number | null;
+    null: number | null;
+    null_low: number | null;
+    null_high: number | null;
+  }[];
   n_accepted: number;
 }
 
+export interface Configuration {
+  architecture: string;
+  k: number;
+  n_features: number;
+  seed: number;
+}
+
 export interface Selection {
-  chosen: Record<string, unknown>;
+  chosen: Configuration;
+  ranking: (Configuration & {
+    excess: number | null;
+    excess_interval: [number, number] | null;
+    fvu: number | null;
+    l0: number | null;
+    n_sites: number;
+  })[];
   reason: string;
   concepts: string[];
   metrics: SelectionMetric[];
@@ -262,7 +302,7 @@ export interface Run {
   name: string;
   cells: RunCell[];
   selection: Selection | null;
-  curves: { sae: string; tokens: number[]; loss: number[]; l0: number[] }[];
+  curves: { sae: string; tokens: number[]; loss: number[]; fvu: number[]; l0: number[] }[];
 }
 
 export interface TraceFeature extends FeatureIdentity {
