@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import type { Exemplar, Explanation, Score } from '../../api/types';
+import { baselineOf, byExplainer, groupExemplars, verdict } from './group';
+
+const explanation = (part: Partial<Explanation>): Explanation => ({
+  explainer: 'llm',
+  model: 'm',
+  language: 'en',
+  prompt_hash: '',
+  seed: 0,
+  status: 'ok',
+  text: '',
+  long_text: '',
+  cost: null,
+  scores: [],
+  ...part,
+});
+
+const score = (part: Partial<Score>) => ({ scorer: 'segment', simulator: 's', ...part }) as Score;
+
+test('languages of one explanation stand together, the baseline comes last', () => {
+  const groups = byExplainer([
+    explanation({ explainer: 'lexical', model: '' }),
+    explanation({ explainer: 'lexical', model: '', language: 'zh' }),
+    explanation({ prompt_hash: 'a' }),
+    explanation({ prompt_hash: 'b', language: 'zh' }),
+    explanation({ prompt_hash: 'c' }),
+  ]);
+  expect(groups.map(({ versions }) => versions.map(({ at }) => at))).toEqual([[2, 3], [4], [0, 1]]);
+});
+
+test('the baseline is of the same scorer, at best of the same simulator', () => {
+  const all = [
+    explanation({
+      explainer: 'lexical',
+      scores: [
+        score({ scorer: 'token', value: 0.9 }),
+        score({ simulator: 'lexical', value: 0.3 }),
+        score({ value: 0.4 }),
+      ],
+    }),
+  ];
+  expect(baselineOf(score({}), all)).toBe(0.4);
+  expect(baselineOf(score({ simulator: 'other' }), all)).toBe(0.3);
+  expect(baselineOf(score({ scorer: 'fuzzing' }), all)).toBeNull();
+});
+
+test('a verdict needs an interval clear of the baseline', () => {
+  expect(verdict(score({ low: 0.5, high: 0.7 }), 0.4)).toBe('above');
+  expect(verdict(score({ low: 0.3, high: 0.7 }), 0.4)).toBe('level');
+  expect(verdict(score({ low: 0.1, high: 0.3 }), 0.4)).toBe('below');
+  expect(verdict(score({ low: null, high: null }), 0.4)).toBeNull();
+  expect(verdict(score({ low: 0.5, high: 0.7 }), null)).toBeNull();
+});
+
+const exemplar = (part: Partial<Exemplar>, at: number) => ({
+  at,
+  exemplar: { use: 'explain', kind: 'level', level: 0, activation: [], ...part } as Exemplar,
+});
+
+test('levels fall, silent kinds follow, the strongest leads its group', () => {
+  const all = [
+    exemplar({ level: 2, activation: [0.1] }, 0),
+    exemplar({ level: 10, kind: 'top', activation: [3] }, 1),
+    exemplar({ kind: 'hard_token' }, 2),
+    exemplar({ level: 2, activation: [0, 0.2] }, 3),
+    exemplar({ kind: 'silent', use: 'test' }, 4),
+  ];
+  const shape = (by: 'level' | 'kind' | 'use') =>
+    groupExemplars(all, by).map(({ name, members }) => [name, members.map(({ at }) => at)]);
+  expect(shape('level')).toEqual([
+    ['10', [1]],
+    ['2', [3, 0]],
+    ['silent', [4]],
+    ['hard_token', [2]],
+  ]);
+  expect(shape('kind').map(([name]) => name)).toEqual(['top', 'level', 'silent', 'hard_token']);
+  expect(shape('use')).toEqual([
+    ['explain', [1, 3, 0, 2]],
+    ['test', [4]],
+  ]);
+});
