@@ -137,7 +137,8 @@ std::vector<std::int64_t> read_indices(const fs::path& path) {
   return indices;
 }
 
-void read_selected(const fs::path& folder, Release& release, Judge& judge) {
+void read_selected_in(const fs::path& folder,
+                      std::map<std::int32_t, std::vector<std::int64_t>>& selected, Judge& judge) {
   if (!fs::is_directory(folder)) return;
   constexpr std::string_view kPrefix = "indices_layer", kSuffix = ".pt";
   for (const fs::directory_entry& item : fs::directory_iterator(folder)) {
@@ -145,7 +146,7 @@ void read_selected(const fs::path& folder, Release& release, Judge& judge) {
     if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
     const auto layer = natural_number(std::string_view(name).substr(
         kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size()));
-    if (layer) judge.check([&] { release.selected[*layer] = read_indices(item.path()); });
+    if (layer) judge.check([&] { selected[*layer] = read_indices(item.path()); });
   }
 }
 
@@ -196,6 +197,14 @@ bool is_release(const fs::path& folder) {
                      [&](const auto& file) { return fs::is_regular_file(folder / file.second); });
 }
 
+std::map<std::int32_t, std::vector<std::int64_t>> read_selected(const fs::path& folder,
+                                                                Judge& judge) {
+  std::map<std::int32_t, std::vector<std::int64_t>> selected;
+  for (const fs::path& sub : {folder / "indices", folder / "activation" / "indices"})
+    read_selected_in(sub, selected, judge);
+  return selected;
+}
+
 Release read_release(const fs::path& folder, Judge& judge) {
   if (!is_release(folder))
     bad_input(folder.string(), "expected en_db.json or cn_db.json in it",
@@ -203,8 +212,10 @@ Release read_release(const fs::path& folder, Judge& judge) {
   Release release;
   for (const auto& [language, name] : kFiles)
     if (fs::exists(folder / name)) release.entries[language] = read_entries(folder / name, judge);
-  for (const fs::path& sub : {folder / "indices", folder / "activation" / "indices"})
-    read_selected(sub, release, judge);
+  // The published layout has the indices beside neuron_db/, not below it.
+  release.selected = read_selected(folder, judge);
+  if (release.selected.empty() && folder.filename() == "neuron_db")
+    release.selected = read_selected(folder.parent_path(), judge);
   check_tags_agree(folder, release, judge);
   return release;
 }

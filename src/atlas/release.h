@@ -32,6 +32,9 @@ struct Release {
 };
 
 bool is_release(const fs::path& folder);
+/// Release::selected: the files below `folder`/indices and `folder`/activation/indices.
+std::map<std::int32_t, std::vector<std::int64_t>> read_selected(const fs::path& folder,
+                                                                Judge& judge);
 Release read_release(const fs::path& folder, Judge& judge);
 
 /// What came in.

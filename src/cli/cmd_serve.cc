@@ -5,10 +5,9 @@
 #include <memory>
 #include <optional>
 
-#include "atlas/atlas.h"
 #include "base/error.h"
-#include "cli/model_options.h"
 #include "cli/session.h"
+#include "cli/subject_options.h"
 #include "serve/api_server.h"
 #include "serve/openai.h"
 
@@ -18,12 +17,13 @@ namespace {
 constexpr int kPagePort = 9999, kOpenAiPort = 8080;
 
 struct ServeOptions {
-  ModelOptions model;
-  bool openai = false;
+  SubjectOptions subject;
+  bool openai = false, no_model = false;
   std::string host = "127.0.0.1";
   std::optional<int> port;
   std::string name, token_variable;
-  std::optional<fs::path> run, atlas, page;
+  std::optional<fs::path> page;
+  EngineLimits engine;
 };
 
 ApiKey token_of(const ServeOptions& options) {
@@ -32,16 +32,16 @@ ApiKey token_of(const ServeOptions& options) {
 }
 
 void serve_openai(const ServeOptions& options, Session& session) {
-  if (options.model.path.empty())
+  if (options.subject.model.path.empty())
     bad_input("serve", "expected a model, got none", "name one with --model");
   OpenAiServerOptions server_options{.host = options.host,
                                      .port = options.port.value_or(kOpenAiPort),
                                      .model_name = options.name,
                                      .key = token_of(options)};
   if (options.name.empty())
-    server_options.model_name = fs::path(options.model.path).stem().string();
-  const TextModel model =
-      load_text_model(options.model.path, options.model.load_options(), *session.reporter);
+    server_options.model_name = fs::path(options.subject.model.path).stem().string();
+  const TextModel model = load_text_model(options.subject.model.path,
+                                          options.subject.model.load_options(), *session.reporter);
   OpenAiServer server(model, server_options, *session.reporter);
   session.reporter->note(fmt::format("'{}' answers at http://{}:{}/v1 until Ctrl-C",
                                      server_options.model_name, server_options.host,
@@ -61,27 +61,39 @@ std::optional<fs::path> built_page() {
 }
 
 ApiServerOptions api_options(const ServeOptions& options) {
-  if (!options.run && !options.atlas)
-    bad_input("serve", "expected what to serve, got nothing",
-              "name a run with --run, an atlas with --atlas, or a model with --openai --model");
-  if (options.run && !fs::is_directory(*options.run))
-    bad_input(options.run->string(), "expected the folder of a run", "name one with --run");
   ApiServerOptions api;
   api.http.host = options.host;
   api.http.port = options.port.value_or(kPagePort);
   api.http.token = token_of(options);
-  api.run = options.run;
-  if (options.atlas)
-    api.atlas = atlas_path(*options.atlas);
-  else if (const fs::path atlas = atlas_path(*options.run); fs::exists(atlas))
-    api.atlas = atlas;
+  if (!options.subject.run.empty()) api.run = options.subject.run;
+  if (api.run && !fs::is_directory(*api.run))
+    bad_input(api.run->string(), "expected the folder of a run", "name one with --run");
+  api.atlas = options.subject.atlas_file();
   api.page = options.page ? options.page : built_page();
+  api.engine = options.engine;
   return api;
 }
 
+/// A run that has not come as far as its features can be looked at without the model.
+std::optional<Subject> subject_to_serve(const ServeOptions& options, Session& session) {
+  if (options.no_model || options.subject.is_empty()) return std::nullopt;
+  try {
+    return load_subject(options.subject, *session.reporter);
+  } catch (const Error& error) {
+    if (options.subject.run.empty() || !options.subject.model.path.empty()) throw;
+    session.reporter->warn(fmt::format("nobody can ask the model: {}", error.what()));
+    return std::nullopt;
+  }
+}
+
 void serve_page(const ServeOptions& options, Session& session) {
+  if (options.subject.is_empty() && options.subject.atlas.empty())
+    bad_input("serve", "expected what to serve, got nothing",
+              "name a run with --run, an atlas with --atlas, SAEs with --model and --sae, or a "
+              "model with --openai --model");
+  const std::optional<Subject> subject = subject_to_serve(options, session);
   const ApiServerOptions api = api_options(options);
-  ApiServer server(api, *session.reporter);
+  ApiServer server(api, subject ? &*subject : nullptr, *session.reporter);
   session.reporter->note(
       fmt::format("http://{}:{} until Ctrl-C", api.http.host, server.http().port()));
   if (!api.page) session.reporter->note("the page is not built; `make web` builds it");
@@ -98,12 +110,10 @@ void add_serve_command(CLI::App& app, Session& session) {
   auto options = std::make_shared<ServeOptions>();
   CLI::App* command = app.add_subcommand(
       "serve", "Show a run in the browser; or answer other programs with the model (--openai)");
-  command->add_option("--run", options->run, "Folder of a run");
-  command->add_option("-a,--atlas", options->atlas,
-                      "Neuron database, or the folder of its run; else the run's own");
+  add_subject_options(*command, options->subject);
   command->add_option("--web", options->page, "Folder of the built page, if not the program's own");
-  add_model_options(*command, options->model, "bf16");
-  command->get_option("--model")->required(false);
+  command->add_flag("--no-model", options->no_model,
+                    "Show what is known; nobody can ask the model");
   command->add_flag("--openai", options->openai, "Serve /v1/chat/completions and /v1/models only");
   command->add_option("--host", options->host, "Address to listen on")->capture_default_str();
   command
@@ -114,8 +124,22 @@ void add_serve_command(CLI::App& app, Session& session) {
                       "What clients call the model; else the name of its file");
   command->add_option("--token-env,--key-env", options->token_variable,
                       "Environment variable with the token that clients must bring");
+  EngineLimits& engine = options->engine;
+  command->add_option("--max-waiting", engine.max_waiting, "Requests that may wait")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command->add_option("--max-chats", engine.max_active, "Chats answered at once")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command->add_option("--max-prompt", engine.max_prompt_tokens, "Tokens of a prompt")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--max-new", engine.max_new_tokens, "Tokens of an answer")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   command->footer(
       "Examples:\n  safesail serve --run runs/demo\n"
+      "  SOURCE_MODEL=Qwen2.5-3B-Instruct safesail serve --release Safe-SAIL/data\n"
       "  safesail serve --openai --model model.gguf --port 8080\n"
       "  curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\\n"
       "    -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}], \"max_tokens\": "

@@ -85,6 +85,7 @@ int run_program(int argc, char** argv) {
   add_model_commands(app, session);
   add_run_command(app, session);
   add_harvest_command(app, session);
+  add_trace_command(app, session);
   add_train_command(app, session);
   add_evaluate_command(app, session);
   add_sae_commands(app, session);

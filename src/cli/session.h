@@ -31,6 +31,7 @@ void add_generate_command(CLI::App& model, Session& session);
 void add_model_commands(CLI::App& app, Session& session);
 void add_harvest_command(CLI::App& app, Session& session);
 void add_run_command(CLI::App& app, Session& session);
+void add_trace_command(CLI::App& app, Session& session);
 void add_train_command(CLI::App& app, Session& session);
 void add_evaluate_command(CLI::App& app, Session& session);
 void add_select_command(CLI::App& app, Session& session);

@@ -59,7 +59,9 @@ bool Chat::take(const SequenceStep& step, const std::vector<at::Tensor>& sites) 
     end(step.token ? SequenceEnd::length : SequenceEnd::stop_token);
     return false;
   }
-  add_token(*step.token, decoder_.add(*step.token));
+  std::string piece = decoder_.add(*step.token);
+  const TraceToken& token = append_response(text_, *step.token, piece, subject_.model.tokenizer);
+  give_(NewToken{token, std::move(piece)});
   return true;
 }
 
@@ -74,19 +76,6 @@ void Chat::start(std::vector<at::Tensor> rows) {
     n_given_ = started.trace.features.size();
   }
   give_(std::move(started));
-}
-
-void Chat::add_token(std::int32_t id, std::string text) {
-  TraceToken& token = text_.tokens.emplace_back();
-  token.position = static_cast<std::int32_t>(text_.tokens.size() - 1);
-  token.id = id;
-  token.start = static_cast<std::uint32_t>(text_.text.size());
-  text_.text += text;
-  token.end = static_cast<std::uint32_t>(text_.text.size());
-  token.role = "assistant";
-  token.is_response = true;
-  token.is_special = subject_.model.tokenizer.is_special(id);
-  give_(NewToken{token, std::move(text)});
 }
 
 void Chat::flush() {

@@ -35,7 +35,6 @@ class Chat {
 
  private:
   void start(std::vector<at::Tensor> rows);
-  void add_token(std::int32_t id, std::string text);
   /// Encodes the rows that wait and gives their features.
   void flush();
   void end(SequenceEnd how);

@@ -71,7 +71,9 @@ struct Engine::Impl {
   void answer_trace(Waiting waiting) const;
   void step(Generator& generator);
   void drop_cancelled(Generator& generator);
+  // With the mutex held:
   void renumber();
+  void turn_away();
 
   const Subject& subject;
   const EngineLimits limits;
@@ -105,6 +107,11 @@ bool attempt(const auto& visitor, const Work& work) {
 }
 
 }  // namespace
+
+void Engine::Impl::turn_away() {
+  for (const Waiting& one : waiting) one.visitor->give(Failed{ending()});
+  waiting.clear();
+}
 
 void Engine::Impl::renumber() {
   for (std::size_t i = 0; i < waiting.size(); ++i) waiting[i].visitor->n_before = i + 1;
@@ -192,14 +199,17 @@ void Engine::Impl::work(const std::stop_token& stop) {
   }
   for (const Active& one : active) one.visitor->give(Failed{ending()});
   const std::scoped_lock lock(mutex);
-  for (const Waiting& one : waiting) one.visitor->give(Failed{ending()});
-  waiting.clear();
+  turn_away();
 }
 
 Engine::Engine(const Subject& subject, const EngineLimits& limits)
     : impl_(std::make_unique<Impl>(subject, limits)) {}
 
 Engine::~Engine() = default;
+
+void Engine::end() {
+  impl_->worker.request_stop();
+}
 
 const EngineLimits& Engine::limits() const {
   return impl_->limits;
@@ -240,6 +250,7 @@ std::vector<std::unique_ptr<Engine::Ticket>> Engine::submit(std::vector<EngineRe
     tickets.push_back(std::unique_ptr<Ticket>(new Ticket(state)));
     impl.waiting.push_back({std::move(state), std::move(request)});
   }
+  if (impl.worker.get_stop_token().stop_requested()) impl.turn_away();
   impl.renumber();
   impl.changed.notify_all();
   return tickets;

@@ -85,8 +85,9 @@ class Engine {
   };
 
   Engine(const Subject& subject, const EngineLimits& limits);
-  /// Requests under way and waiting end as Failed.
   ~Engine();
+  /// Requests under way, waiting and to come end as Failed.
+  void end();
 
   const EngineLimits& limits() const;
   /// Bytes that the keys and values of `max_active` longest chats take.

@@ -217,6 +217,12 @@ TEST(Engine, EndingTellsEveryVisitor) {
   }
 }
 
+TEST(Engine, WhoComesAfterTheEndIsToldAtOnce) {
+  Engine engine(subject(), {});
+  engine.end();
+  EXPECT_TRUE(collect(*submit(engine, chat("Hi.", 3))).failed);
+}
+
 TEST(Engine, TracesWithoutAnAnswer) {
   Engine engine(subject(), {});
   const auto ticket = submit(engine, chat("What is rain?", 0));

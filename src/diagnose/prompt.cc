@@ -1,8 +1,9 @@
-// Texts and chats as tokens with their byte ranges and roles.
+// Texts and chats as tokens with their byte ranges and roles, and answers to them.
 #include <algorithm>
 
 #include "diagnose/trace.h"
 #include "text/chat.h"
+#include "text/stream_decoder.h"
 
 namespace safesail {
 namespace {
@@ -67,6 +68,34 @@ TracePrompt prompt_of_messages(const Tokenizer& tokenizer, const std::vector<Cha
     });
     token.role = range == ranges.end() ? "template" : range->role;
   }
+  return prompt;
+}
+
+const TraceToken& append_response(TracePrompt& prompt, std::int32_t id, std::string_view text,
+                                  const Tokenizer& tokenizer) {
+  TraceToken& token = prompt.tokens.emplace_back();
+  token.position = static_cast<std::int32_t>(prompt.tokens.size() - 1);
+  token.id = id;
+  token.start = static_cast<std::uint32_t>(prompt.text.size());
+  prompt.text += text;
+  token.end = static_cast<std::uint32_t>(prompt.text.size());
+  token.role = "assistant";
+  token.is_response = true;
+  token.is_special = tokenizer.is_special(id);
+  return token;
+}
+
+TracePrompt with_answer(const TextModel& model, TracePrompt prompt, const GenerateConfig& config,
+                        std::stop_token stop) {
+  std::vector<std::int32_t> ids;
+  for (const TraceToken& token : prompt.tokens) ids.push_back(token.id);
+  StreamDecoder decoder(model.tokenizer);
+  generate(
+      model.model, {ids}, config,
+      [&](std::size_t, std::int32_t id) {
+        append_response(prompt, id, decoder.add(id), model.tokenizer);
+      },
+      stop);
   return prompt;
 }
 

@@ -5,10 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "diagnose/subject.h"
+#include "model/generate.h"
 #include "text/chat.h"
 
 namespace safesail {
@@ -69,6 +72,13 @@ struct TracePrompt {
 TracePrompt prompt_of_text(const Tokenizer& tokenizer, const std::string& text);
 TracePrompt prompt_of_messages(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages,
                                bool add_generation_prompt);
+
+/// The next token of an answer, with the text that it completes (StreamDecoder); gives the token.
+const TraceToken& append_response(TracePrompt& prompt, std::int32_t id, std::string_view text,
+                                  const Tokenizer& tokenizer);
+/// The prompt and the model's answer to it.
+TracePrompt with_answer(const TextModel& model, TracePrompt prompt, const GenerateConfig& config,
+                        std::stop_token stop);
 
 /// One pass of the model over the prompt.
 Trace trace(const Subject& subject, TracePrompt prompt, const TraceOptions& options);

@@ -11,6 +11,7 @@
 #include "serve/run_routes.h"
 #include "serve/sae_routes.h"
 #include "serve/static_files.h"
+#include "serve/trace_routes.h"
 
 namespace safesail {
 namespace {
@@ -30,46 +31,55 @@ HttpOptions http_options(const ApiServerOptions& options) {
 }  // namespace
 
 struct ApiServer::Impl {
-  Impl(const ApiServerOptions& options_, Reporter& reporter)
-      : options(options_), server(http_options(options_), reporter) {
+  Impl(const ApiServerOptions& options_, const Subject* subject_, Reporter& reporter)
+      : options(options_), subject(subject_), server(http_options(options_), reporter) {
+    if (subject != nullptr) engine.emplace(*subject, options.engine);
     if (options.atlas) pool.emplace(*options.atlas, n_atlas_connections());
     if (options.page) files.emplace(*options.page);
     mount();
   }
 
   void mount();
+  nlohmann::json health() const;
 
   const ApiServerOptions options;
+  const Subject* const subject;
+  std::optional<Engine> engine;
   std::optional<AtlasPool> pool;
   std::optional<StaticFiles> files;
   HttpServer server;  // ends before what its routes use
 };
+
+nlohmann::json ApiServer::Impl::health() const {
+  const Engine::Load load = engine ? engine->load() : Engine::Load{};
+  return {{"status", "ok"},
+          {"version", kVersion},
+          {"model", subject == nullptr ? nlohmann::json() : nlohmann::json(subject->name)},
+          {"n_saes", subject == nullptr ? 0 : subject->saes.size()},
+          {"atlas", pool.has_value()},
+          {"run", options.run.has_value()},
+          {"queue",
+           {{"waiting", load.n_waiting},
+            {"active", load.n_active},
+            {"capacity", engine ? options.engine.max_waiting : 0}}}};
+}
 
 void ApiServer::Impl::mount() {
   AtlasPool* const atlas = pool ? &*pool : nullptr;
   server.get("/api/v1/health", [this](const auto& request, auto& response) {
     const QueryParameters none(request.params, {});
     response.set_header("Cache-Control", "no-store");
-    send_json(response, {{"status", "ok"},
-                         {"version", kVersion},
-                         {"model", nullptr},
-                         {"n_saes", 0},
-                         {"atlas", pool.has_value()},
-                         {"run", options.run.has_value()},
-                         {"queue", {{"waiting", 0}, {"active", 0}, {"capacity", 0}}}});
+    send_json(response, health());
   });
-  server.get("/api/v1/models", [](const auto& request, auto& response) {
-    const QueryParameters none(request.params, {});
-    send_json(response, {{"models", nlohmann::json::array()}});
-  });
+  engine ? mount_trace_routes(server, *subject, *engine) : mount_no_model(server);
   mount_sae_routes(server, atlas, options.run);
   mount_atlas_routes(server, atlas);
   mount_run_routes(server, options.run);
   files ? files->mount(server) : mount_no_page(server);
 }
 
-ApiServer::ApiServer(const ApiServerOptions& options, Reporter& reporter)
-    : impl_(std::make_unique<Impl>(options, reporter)) {}
+ApiServer::ApiServer(const ApiServerOptions& options, const Subject* subject, Reporter& reporter)
+    : impl_(std::make_unique<Impl>(options, subject, reporter)) {}
 
 ApiServer::~ApiServer() = default;
 
@@ -78,6 +88,10 @@ const HttpServer& ApiServer::http() const {
 }
 
 void ApiServer::run(std::stop_token stop) {
+  // Answers under way are waited for, so the engine has to end them.
+  const std::stop_callback end_chats(stop, [this] {
+    if (impl_->engine) impl_->engine->end();
+  });
   impl_->server.run(stop);
 }
 

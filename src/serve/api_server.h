@@ -1,7 +1,8 @@
 // The server of the page and of the HTTP API (api.openapi.json): a run, an atlas, and what is made
 // of them, at one address.
 //
-// Reads only. It owns the connections to the atlas and the page's files.
+// Reads only. It owns the connections to the atlas, the page's files, and the engine that the
+// visitors of a model share.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/report.h"
+#include "diagnose/engine.h"
 #include "serve/http_server.h"
 
 namespace safesail {
@@ -19,12 +21,14 @@ struct ApiServerOptions {
   std::optional<fs::path> run;    ///< its folder
   std::optional<fs::path> atlas;  ///< a file, or the folder of a run
   std::optional<fs::path> page;   ///< the folder that the page was built into
+  EngineLimits engine;
 };
 
 class ApiServer {
  public:
-  /// Takes the port. `reporter` outlives the server.
-  ApiServer(const ApiServerOptions& options, Reporter& reporter);
+  /// Takes the port. `subject`, null where there is no model to ask, and `reporter` outlive the
+  /// server.
+  ApiServer(const ApiServerOptions& options, const Subject* subject, Reporter& reporter);
   ~ApiServer();
 
   const HttpServer& http() const;

@@ -1,0 +1,150 @@
+#include "serve/trace_request.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <initializer_list>
+
+#include "base/error.h"
+#include "formats/json.h"
+
+namespace safesail {
+namespace {
+
+constexpr JsonLimits kLimits{
+    .max_bytes = std::uint64_t{4} << 20, .max_depth = 16, .unique_keys = true};
+constexpr std::size_t kMaxMessages = 256, kMaxNames = 64, kMinPrompts = 2, kMaxPrompts = 8;
+constexpr std::int64_t kMaxTopN = 1 << 20, kDefaultNewTokens = 256;
+
+using Names = std::vector<std::string_view>;
+const Names kOptionNames = {"domains",  "min_score",    "top_n",        "saes",
+                            "unlisted", "mask_special", "interventions"};
+const Names kGenerationNames = {"max_tokens", "temperature", "top_k", "top_p", "seed"};
+const Names kPromptNames = {"text", "messages", "add_generation_prompt"};
+
+void check_names(const JsonObject& object, std::initializer_list<const Names*> known) {
+  for (const auto& [name, value] : object.json().items())
+    if (std::ranges::none_of(known, [&](const Names* names) {
+          return std::ranges::find(*names, name) != names->end();
+        }))
+      bad_input(object.where(), fmt::format("{}: no such field", printable(name)),
+                "leave it out; /api/v1/openapi.json lists the fields");
+}
+
+std::int64_t integer(const JsonObject& object, std::string_view name, std::int64_t low,
+                     std::int64_t high, std::int64_t otherwise) {
+  const std::int64_t value = object.get_or<std::int64_t>(name, otherwise);
+  if (value < low || value > high)
+    bad_input(object.where(),
+              fmt::format("'{}': expected {} to {}, got {}", name, low, high, value),
+              fmt::format("correct '{}'", name));
+  return value;
+}
+
+std::vector<std::string> names_in(const JsonObject& object, std::string_view field) {
+  auto names = object.get_or<std::vector<std::string>>(field, {});
+  if (names.size() > kMaxNames)
+    bad_input(object.where(),
+              fmt::format("'{}': expected at most {}, got {}", field, kMaxNames, names.size()),
+              "name fewer");
+  return names;
+}
+
+TraceOptions read_options(const JsonObject& body) {
+  if (const auto wanted = body.json().find("interventions");
+      wanted != body.json().end() && !(wanted->is_array() && wanted->empty()))
+    bad_input(body.where(), "'interventions': expected an empty list", "leave it out");
+  TraceOptions options;
+  options.domains = names_in(body, "domains");
+  options.saes = names_in(body, "saes");
+  options.min_score = body.get_or<double>("min_score", options.min_score);
+  options.top_n = static_cast<std::size_t>(integer(body, "top_n", 0, kMaxTopN, 0));
+  options.unlisted = body.get_or<bool>("unlisted", false);
+  options.mask_special = body.get_or<bool>("mask_special", false);
+  return options;
+}
+
+SequenceConfig read_generation(const JsonObject& body, std::int64_t otherwise) {
+  SequenceConfig config;
+  config.max_new_tokens = integer(body, "max_tokens", 0, 1 << 20, otherwise);
+  config.sampling.temperature = body.get_or<double>("temperature", 0);
+  config.sampling.top_p = body.get_or<double>("top_p", 1);
+  config.sampling.top_k = static_cast<std::int32_t>(integer(body, "top_k", 0, 1 << 30, 0));
+  config.sampling.seed = static_cast<std::uint64_t>(integer(body, "seed", 0, INT64_MAX, 0));
+  check_sampling(config.sampling);
+  return config;
+}
+
+std::vector<ChatMessage> read_messages(const JsonObject& object) {
+  const auto list = object.json().find("messages");
+  if (list == object.json().end() || !list->is_array() || list->empty() ||
+      list->size() > kMaxMessages)
+    bad_input(object.where(),
+              fmt::format("'messages': expected a list of 1 to {} messages", kMaxMessages),
+              R"(write [{"role": "user", "content": "..."}])");
+  std::vector<ChatMessage> messages;
+  for (const Json& item : *list) {
+    const JsonObject message(item, object.where() + ": messages");
+    messages.push_back({message.get<std::string>("role"), message.get<std::string>("content")});
+  }
+  return messages;
+}
+
+AskedPrompt read_asked(const JsonObject& object, bool answer) {
+  const bool has_text = object.contains("text"), has_messages = object.contains("messages");
+  if (has_text == has_messages)
+    bad_input(object.where(), "expected one of 'text' and 'messages'", "give one of them");
+  if (has_text) return object.get<std::string>("text");
+  return AskedMessages{read_messages(object), object.get_or<bool>("add_generation_prompt", answer)};
+}
+
+}  // namespace
+
+TraceRequest parse_trace_request(std::string_view text) {
+  const Json json = parse_json(text, "request", kLimits);
+  const JsonObject body(json, "request");
+  check_names(body, {&kPromptNames, &kOptionNames});
+  return {read_asked(body, false), read_options(body)};
+}
+
+ChatRequest parse_chat_request(std::string_view text) {
+  static const Names kOwn = {"messages"};
+  const Json json = parse_json(text, "request", kLimits);
+  const JsonObject body(json, "request");
+  check_names(body, {&kOwn, &kGenerationNames, &kOptionNames});
+  ChatRequest request{
+      {read_messages(body), true}, read_options(body), read_generation(body, kDefaultNewTokens)};
+  if (request.generation.max_new_tokens < 1)
+    bad_input(body.where(), "'max_tokens': expected at least 1, got 0",
+              "ask for some, or POST /trace to read a text without an answer");
+  return request;
+}
+
+CompareRequest parse_compare_request(std::string_view text) {
+  static const Names kOwn = {"prompts"}, kLabel = {"label"};
+  const Json json = parse_json(text, "request", kLimits);
+  const JsonObject body(json, "request");
+  check_names(body, {&kOwn, &kGenerationNames, &kOptionNames});
+  CompareRequest request{{}, read_options(body), read_generation(body, 0)};
+  const auto list = json.find("prompts");
+  if (list == json.end() || !list->is_array() || list->size() < kMinPrompts ||
+      list->size() > kMaxPrompts)
+    bad_input(body.where(),
+              fmt::format("'prompts': expected a list of {} to {}", kMinPrompts, kMaxPrompts),
+              R"(write [{"label": "English", "text": "..."}, ...])");
+  const bool answer = request.generation.max_new_tokens > 0;
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const JsonObject prompt((*list)[i], fmt::format("request: prompts[{}]", i));
+    check_names(prompt, {&kLabel, &kPromptNames});
+    request.prompts.push_back({prompt.get_or<std::string>("label", fmt::format("{}", i + 1)),
+                               read_asked(prompt, answer)});
+  }
+  return request;
+}
+
+TracePrompt read_prompt(const Tokenizer& tokenizer, const AskedPrompt& asked) {
+  if (const auto* text = std::get_if<std::string>(&asked)) return prompt_of_text(tokenizer, *text);
+  const auto& chat = std::get<AskedMessages>(asked);
+  return prompt_of_messages(tokenizer, chat.messages, chat.add_generation_prompt);
+}
+
+}  // namespace safesail

@@ -1,0 +1,51 @@
+// What visitors may ask of the model: the bodies of POST /trace, /chat and /compare.
+//
+// Pure functions. An input error names the field that is wrong, missing or unknown.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "diagnose/engine.h"
+#include "text/chat.h"
+
+namespace safesail {
+
+/// A text as it is, or messages for the chat template.
+struct AskedMessages {
+  std::vector<ChatMessage> messages;
+  bool add_generation_prompt = false;
+};
+using AskedPrompt = std::variant<std::string, AskedMessages>;
+
+struct TraceRequest {
+  AskedPrompt prompt;
+  TraceOptions options;
+};
+TraceRequest parse_trace_request(std::string_view body);
+
+struct ChatRequest {
+  AskedMessages prompt;
+  TraceOptions options;
+  SequenceConfig generation;
+};
+ChatRequest parse_chat_request(std::string_view body);
+
+struct CompareRequest {
+  struct Prompt {
+    std::string label;
+    AskedPrompt prompt;
+  };
+  std::vector<Prompt> prompts;  ///< 2 to 8
+  TraceOptions options;
+  SequenceConfig generation;  ///< max_new_tokens 0: no answers
+};
+CompareRequest parse_compare_request(std::string_view body);
+
+/// The prompt as the model reads it.
+TracePrompt read_prompt(const Tokenizer& tokenizer, const AskedPrompt& asked);
+
+}  // namespace safesail
