@@ -8,14 +8,15 @@ namespace safesail {
 void ConnectionThreads::enqueue(std::function<void()> serve) {
   {
     const std::scoped_lock lock(mutex_);
-    if (waiting_.size() >= n_idle_ && threads_.size() < max_threads_) {
-      try {
-        threads_.emplace_back([this] { work(); });
-      } catch (const std::system_error&) {
-        if (threads_.empty()) throw;  // else those that there are must do
+    if (n_open_ < max_threads_ + max_waiting_) {
+      ++n_open_;
+      if (n_open_ > threads_.size() && threads_.size() < max_threads_) {
+        try {
+          threads_.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {
+          if (threads_.empty()) throw;  // else those that there are must do
+        }
       }
-    }
-    if (waiting_.size() < max_waiting_) {
       waiting_.push_back(std::move(serve));
       wake_.notify_one();
       return;
@@ -27,15 +28,14 @@ void ConnectionThreads::enqueue(std::function<void()> serve) {
 void ConnectionThreads::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    ++n_idle_;
     wake_.wait(lock, [&] { return ends_ || !waiting_.empty(); });
-    --n_idle_;
     if (waiting_.empty()) return;
     const std::function<void()> serve = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
     serve();
     lock.lock();
+    --n_open_;
   }
 }
 
@@ -48,9 +48,9 @@ void ConnectionThreads::shutdown() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-std::size_t ConnectionThreads::n_waiting() const {
+bool ConnectionThreads::others_wait() const {
   const std::scoped_lock lock(mutex_);
-  return waiting_.size();
+  return n_open_ > threads_.size();
 }
 
 }  // namespace safesail

@@ -22,8 +22,8 @@ class ConnectionThreads final : public httplib::TaskQueue {
   void enqueue(std::function<void()> serve) override;
   /// Waits for all of them.
   void shutdown() override;
-  /// Connections that wait for a thread.
-  std::size_t n_waiting() const;
+  /// Whether there are more connections than threads.
+  bool others_wait() const;
 
  private:
   void work();
@@ -33,7 +33,7 @@ class ConnectionThreads final : public httplib::TaskQueue {
   std::condition_variable wake_;
   // Protected by mutex_:
   std::deque<std::function<void()>> waiting_;
-  std::size_t n_idle_ = 0;
+  std::size_t n_open_ = 0;  ///< connections that wait or are served
   bool ends_ = false;
   std::vector<std::thread> threads_;
 };

@@ -89,6 +89,7 @@ bool HttpConnection::is_writable() const {
 
 ssize_t HttpConnection::read(char* to, std::size_t n) {
   if (begin_ == end_) {
+    is_broken_ = true;
     if (n_read_ >= limits_.request_bytes)
       throw Refusal(413, "too_large", "the request is too large", "send less at once");
     if (!wait(POLLIN, deadline_)) {
@@ -97,6 +98,7 @@ ssize_t HttpConnection::read(char* to, std::size_t n) {
     }
     const ssize_t n_came = ::recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (n_came <= 0) return n_came;
+    is_broken_ = false;
     begin_ = 0;
     end_ = static_cast<std::size_t>(n_came);
     n_read_ += end_;

@@ -32,7 +32,9 @@ class HttpConnection final : public httplib::Stream {
   bool wait_for_request(std::chrono::milliseconds idle);
   /// Its time and size count from here.
   void begin_request();
-  /// Whether the server does.
+  /// A request was late or too long: what else comes on this connection means nothing.
+  bool is_broken() const { return is_broken_; }
+  /// Whether the server ends.
   bool has_ended() const;
   /// Says that no more comes and lets the client read it: what it still sends is thrown away for a
   /// moment, since closing on unread bytes would destroy the answer on its way.
@@ -57,6 +59,7 @@ class HttpConnection final : public httplib::Stream {
   Clock::time_point deadline_;
   std::uint64_t n_read_ = 0;  ///< of this request
   std::array<char, 4096> buffer_{};
+  bool is_broken_ = false;
   std::size_t begin_ = 0, end_ = 0;  ///< bytes that are read and not yet taken
 };
 

@@ -203,18 +203,21 @@ void HttpServer::serve(HttpConnection& connection) {
     // When others wait, one that idles makes room.
     const auto until = std::chrono::steady_clock::now() + options_.idle_time;
     while (!connection.wait_for_request(kBusyCheck))
-      if (threads_->n_waiting() > 0 || connection.has_ended() ||
+      if (threads_->others_wait() || connection.has_ended() ||
           std::chrono::steady_clock::now() >= until)
         return;
     connection.begin_request();
-    last = threads_->n_waiting() > 0;
-    bool closed = false;
+    last = threads_->others_wait();
+    bool closed = false, understood = false;
     const bool answered = process_request(connection, last, closed, [&](httplib::Request& request) {
+      understood = true;
       admit(request);
       // What remains of a chunked body that is wrong would be taken for a request.
       last = last || request.has_header("Transfer-Encoding");
     });
     if (!answered || closed) return;
+    // So would what follows on something that is none, or that came only in part.
+    if (!understood || connection.is_broken()) return connection.linger();
   }
 }
 
