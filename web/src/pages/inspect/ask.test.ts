@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { withChanges } from '../../shell/router';
-import { askChanges, chatRequest, defaults, readAsk, traceRequest, type Ask } from './ask';
+import { defaults } from '../../trace/settings';
+import { askChanges, chatRequest, readAsk, traceRequest, type Ask } from './ask';
 
 const back = (ask: Ask) => readAsk(withChanges(new URLSearchParams(), askChanges(ask)));
 
