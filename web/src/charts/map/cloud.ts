@@ -38,19 +38,18 @@ export interface Painter {
 
 export const radiusShares = [0.85, 1, 1.7] as const;
 
-/** The points by rising weight, else in their own order. */
-export function paintOrder(weights: Uint8Array): Uint32Array {
-  const next = [0, 0, 0, 0];
-  for (const weight of weights) next[weight + 1] = (next[weight + 1] ?? 0) + 1;
-  for (let weight = 0; weight < 3; weight++)
-    next[weight + 1] = (next[weight + 1] ?? 0) + (next[weight] ?? 0);
+/** The points by rising weight, in each those of colour 0 first, else in their own order. */
+export function paintOrder({ weights, colours }: Pick<Cloud, 'weights' | 'colours'>): Uint32Array {
+  const keys = weights.map((weight, i) => 2 * weight + Math.min(1, colours[i] ?? 0));
+  const next = new Uint32Array(7);
+  for (const key of keys) next[key + 1] = (next[key + 1] ?? 0) + 1;
+  for (let key = 0; key < 6; key++) next[key + 1] = (next[key + 1] ?? 0) + (next[key] ?? 0);
   const order = new Uint32Array(weights.length);
-  for (let i = 0; i < weights.length; i++) {
-    const weight = weights[i] ?? 0;
-    const at = next[weight] ?? 0;
+  keys.forEach((key, i) => {
+    const at = next[key] ?? 0;
     order[at] = i;
-    next[weight] = at + 1;
-  }
+    next[key] = at + 1;
+  });
   return order;
 }
 

@@ -11,6 +11,8 @@ export interface Gestures {
 }
 
 const tapReach = 5;
+/** Pixels between corners of an outline. */
+const cornerApart = 4;
 
 /** `isLasso` says whether a drag draws; with Shift it always does. Returns what ends listening. */
 export function listen(
@@ -58,6 +60,8 @@ export function listen(
     const old = middle();
     pointers.set(event.pointerId, at);
     if (outline) {
+      const [lx, ly] = outline.at(-1) ?? at;
+      if (Math.hypot(at[0] - lx, at[1] - ly) < cornerApart) return;
       outline.push(at);
       gestures.lasso(outline, false);
       return;

@@ -30,3 +30,24 @@ export function pointsInside(
     .filter((point) => isInside(outline, xs[point] ?? 0, ys[point] ?? 0))
     .sort((a, b) => a - b);
 }
+
+const grain = 1e5;
+const maxCorners = 80;
+
+/** An outline as a word for an address, with at most 80 corners. */
+export function writeOutline(outline: Outline): string {
+  const step = Math.max(1, Math.ceil(outline.length / maxCorners));
+  return outline
+    .filter((_, i) => i % step === 0)
+    .map(([x, y]) => `${Math.round(x * grain)}.${Math.round(y * grain)}`)
+    .join('_');
+}
+
+/** Null where the word is none of `writeOutline`. */
+export function readOutline(word: string): Outline | null {
+  const corners = word.split('_').map((corner) => corner.split('.').map(Number));
+  const isOutline =
+    corners.length >= 3 &&
+    corners.every((corner) => corner.length === 2 && corner.every(Number.isSafeInteger));
+  return isOutline ? corners.map(([x = 0, y = 0]) => [x / grain, y / grain] as const) : null;
+}

@@ -2,10 +2,11 @@ import { expect, test } from 'vitest';
 import { bright, dim, paintOrder, plain, pointRadius, shades } from './cloud';
 import { discStamp, mix } from './paint_canvas';
 
-test('points are painted by weight, else in their order', () => {
-  const weights = Uint8Array.from([bright, plain, dim, plain, dim]);
-  expect([...paintOrder(weights)]).toEqual([2, 4, 1, 3, 0]);
-  expect([...paintOrder(new Uint8Array())]).toEqual([]);
+test('points are painted by weight, those without a colour first', () => {
+  const weights = Uint8Array.from([bright, plain, dim, plain, dim, plain]);
+  const colours = Uint8Array.from([0, 3, 1, 0, 0, 2]);
+  expect([...paintOrder({ weights, colours })]).toEqual([4, 2, 3, 1, 5, 0]);
+  expect([...paintOrder({ weights: new Uint8Array(), colours: new Uint8Array() })]).toEqual([]);
 });
 
 test('a disc covers its area', () => {

@@ -55,7 +55,7 @@ export function canvasPainter(canvas: HTMLCanvasElement): Painter | null {
     kind: 'canvas',
     take(next) {
       cloud = next;
-      order = paintOrder(next.weights);
+      order = paintOrder(next);
     },
     paint(camera, size, look) {
       const { width, height } = size;

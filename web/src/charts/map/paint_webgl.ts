@@ -48,6 +48,13 @@ function compile(gl: WebGL2RenderingContext): WebGLProgram | null {
   return gl.getProgramParameter(program, gl.LINK_STATUS) ? program : null;
 }
 
+/** Whether the processor plays the graphics card; browsers do not always own up to the caveat. */
+function isSoftware(gl: WebGL2RenderingContext): boolean {
+  const info = gl.getExtension('WEBGL_debug_renderer_info');
+  const name = info ? String(gl.getParameter(info.UNMASKED_RENDERER_WEBGL)) : '';
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
+
 /** Null where there is no WebGL2, or only a slow one and `slowToo` is not set. */
 export function webglPainter(canvas: HTMLCanvasElement, slowToo = false): Painter | null {
   const gl = canvas.getContext('webgl2', {
@@ -55,8 +62,9 @@ export function webglPainter(canvas: HTMLCanvasElement, slowToo = false): Painte
     depth: false,
     failIfMajorPerformanceCaveat: !slowToo,
   });
-  const program = gl && compile(gl);
-  if (!gl || !program) return null;
+  if (!gl || (!slowToo && isSoftware(gl))) return null;
+  const program = compile(gl);
+  if (!program) return null;
   gl.useProgram(program);
   gl.enable(gl.BLEND);
   gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
@@ -90,7 +98,7 @@ export function webglPainter(canvas: HTMLCanvasElement, slowToo = false): Painte
       gl.enableVertexAttribArray(at);
       gl.vertexAttribIPointer(at, 2, gl.UNSIGNED_BYTE, 0, 0);
       gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, indices);
-      gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, paintOrder(cloud.weights), gl.STATIC_DRAW);
+      gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, paintOrder(cloud), gl.STATIC_DRAW);
     },
     paint(camera, size, look) {
       gl.viewport(0, 0, size.width, size.height);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { pointGrid } from './grid';
-import { isInside, pointsInside } from './lasso';
+import { isInside, pointsInside, readOutline, writeOutline } from './lasso';
 
 /** A repeatable cloud (an additive sequence, no two alike). */
 function cloud(n: number) {
@@ -80,4 +80,13 @@ test('two corners hold nothing', () => {
     [1, 1],
   ];
   expect(pointsInside(line, pointGrid(xs, ys), xs, ys)).toEqual([]);
+});
+
+test('an outline goes into an address and back', () => {
+  expect(readOutline(writeOutline(bow))).toEqual(bow);
+  expect(writeOutline([[-0.01, 1.2]])).toBe('-1000.120000');
+  const long = Array.from({ length: 1000 }, (_, i) => [i / 1000, 0] as const);
+  expect(readOutline(writeOutline(long))?.length).toBeLessThanOrEqual(80);
+  for (const word of ['', '1.2', '1.2_3.4', '1.2_3.4_x.5', '1_2_3', '1.2.3_1.2_3.4'])
+    expect(readOutline(word)).toBeNull();
 });

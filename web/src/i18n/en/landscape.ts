@@ -1,1 +1,34 @@
-export const landscape = {} as const;
+export const landscape = {
+  'landscape.map': 'Map of {n} features; near ones write to the model alike',
+  'landscape.help':
+    'Arrow keys move, plus and minus zoom, 0 shows all. The feature nearest to the middle is read out; Enter opens it. S selects all in view.',
+  'landscape.none': 'No feature has a place yet',
+  'landscape.none.remedy': 'Run `safesail atlas landscape` to place the features of the atlas.',
+  'landscape.colour': 'Colour by',
+  'landscape.colour.domain': 'domain',
+  'landscape.colour.layer': 'layer',
+  'landscape.colour.score': 'score',
+  'landscape.search': 'Highlight by explanation',
+  'landscape.found': '{n} match',
+  'landscape.found.many': '{n} match, the first {shown} are highlighted',
+  'landscape.sae': 'SAE',
+  'landscape.sae.all': 'all SAEs',
+  'landscape.pan': 'Move',
+  'landscape.lasso': 'Lasso',
+  'landscape.zoom.in': 'Zoom in',
+  'landscape.zoom.out': 'Zoom out',
+  'landscape.whole': 'Show all',
+  'landscape.view': 'Select all in view',
+  'landscape.selected': '{n} selected',
+  'landscape.selected.none': 'Nothing selected',
+  'landscape.selected.remedy':
+    'Draw around features with the lasso, or hold Shift and drag. With the keyboard, press S.',
+  'landscape.clear': 'Clear',
+  'landscape.more': 'Show more',
+  'landscape.renderer.webgl': 'drawn with WebGL',
+  'landscape.renderer.canvas': 'drawn on a 2-D canvas',
+  'landscape.note':
+    'Places come from decoder directions, brought to two dimensions: near neighbours mean something, distances across the map do not.',
+  'landscape.low': 'low',
+  'landscape.high': 'high',
+} as const;
