@@ -27,8 +27,9 @@ Json json_of(const SaeRow& sae, std::int64_t n_in_atlas) {
 /// By name: those of the run, and in their place those of the atlas, which knows more.
 Json saes_json(AtlasPool* pool, const std::optional<fs::path>& run) {
   std::map<std::string, Json> by_name;
-  if (run)
-    for (const Json& cell : run_report(*run).at("cells"))
+  if (run) {
+    const Json report = run_report(*run);
+    for (const Json& cell : report.at("cells"))
       by_name[cell.at("sae")] = {{"name", cell.at("sae")},
                                  {"model", nullptr},
                                  {"site", cell.at("site")},
@@ -37,6 +38,7 @@ Json saes_json(AtlasPool* pool, const std::optional<fs::path>& run) {
                                  {"n_features", cell.at("n_features")},
                                  {"k", cell.at("k")},
                                  {"n_in_atlas", 0}};
+  }
   if (pool != nullptr) {
     const AtlasPool::Loan atlas = pool->lend();
     std::map<std::string, std::int64_t> n_features;
