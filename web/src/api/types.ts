@@ -389,7 +389,8 @@ export type ChatEvent =
   | { event: 'start'; data: Omit<Trace, 'seconds'> }
   | {
       event: 'token';
-      data: { position: number; id: number; text: string; start: number; end: number };
+      data: Pick<Token, 'position' | 'id' | 'text' | 'start' | 'end'> &
+        Partial<Pick<Token, 'role' | 'part' | 'special'>>;
     }
   | {
       event: 'features';

@@ -8,11 +8,11 @@ export function grow(trace: Trace | null, { event, data }: ChatEvent): Trace | n
   if (!trace) return null;
   if (event === 'token') {
     const token: Token = {
-      ...data,
       role: 'assistant',
       part: 'response',
       special: false,
       features: [],
+      ...data,
     };
     return { ...trace, text: trace.text + data.text, tokens: [...trace.tokens, token] };
   }

@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises';
+import { checkPage, expect, keepPicture, places, test, type Page } from './visit';
+
+const pair = JSON.stringify([
+  ['war', 'The soldiers attacked the town.'],
+  ['peace', 'The gardeners watered the town.'],
+]);
+
+async function compared(page: Page) {
+  await expect(page.getByRole('heading', { name: 'Domains over layers' })).toBeVisible();
+}
+
+const matrix = (page: Page) =>
+  page.getByRole('region', { name: 'Largest normalised activation by prompt' }).last();
+
+/** The numbers of a column, from the right. */
+async function column(page: Page, fromRight: number): Promise<number[]> {
+  const rows = await matrix(page).locator('tbody tr').all();
+  return Promise.all(
+    rows.map(async (row) =>
+      Number(
+        await row
+          .locator('td')
+          .nth(-1 - fromRight)
+          .innerText(),
+      ),
+    ),
+  );
+}
+
+test('sets one question in three languages side by side', async ({ page }) => {
+  await page.goto('/#/compare');
+  await page.getByRole('button', { name: 'One question, three languages' }).click();
+  await compared(page);
+  await expect(page.getByRole('listbox')).toHaveCount(3);
+  await expect(page.getByRole('listbox').nth(2)).toContainText('समाचार');
+  await expect(page.getByText('not proof of cause')).toBeVisible();
+  const charts = page.getByRole('region', { name: 'Domains over layers' }).locator('figure');
+  expect(await charts.count()).toBeGreaterThan(0);
+  await keepPicture(page, 'compare');
+  await checkPage(page);
+});
+
+test('aligns features, sorts them and finds their token', async ({ page }) => {
+  await page.goto(places.compare({ prompts: pair, mode: 'text', max: '0' }));
+  await compared(page);
+  const differences = await column(page, 0);
+  const sizes = differences.map(Math.abs);
+  expect(sizes.length).toBeGreaterThan(5);
+  expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
+
+  await matrix(page).getByRole('button', { name: 'war' }).click();
+  await expect(matrix(page).locator('th[aria-sort=descending]')).toHaveText(/war/);
+  const war = await column(page, 2);
+  expect(war).toEqual([...war].sort((a, b) => b - a));
+  expect(page.url()).toContain('sort=0');
+
+  await matrix(page).locator('tbody td.value button').first().click();
+  const panel = page.getByRole('region', { name: 'Features of the token' });
+  await expect(panel).toBeVisible();
+  await expect(page.getByRole('listbox').first().locator('[aria-selected=true]')).toHaveCount(1);
+  await expect(panel.locator('li').first()).toBeVisible();
+  const values = await panel.locator('li strong').allTextContents();
+  expect(values).toContain(war[0]?.toFixed(2));
+
+  const wait = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'CSV' }).click();
+  const csv = (await readFile(await (await wait).path())).toString();
+  expect(csv.split('\r\n')[0]).toBe('sae,layer,feature,score,domains,explanation,war,peace,spread');
+});
+
+test('brings a deep link back', async ({ page }) => {
+  const query = { prompts: pair, mode: 'text', max: '0', domains: 'violence', sort: 'score' };
+  await page.goto(places.compare({ ...query, token: '2', of: '1' }));
+  await compared(page);
+  await expect(page.getByLabel('Prompt 1', { exact: true })).toHaveValue(
+    'The soldiers attacked the town.',
+  );
+  await expect(page.getByRole('button', { name: 'Violence' })).toHaveAttribute(
+    'aria-pressed',
+    'true',
+  );
+  await expect(page.getByRole('listbox').nth(1).locator('[aria-selected=true]')).toHaveCount(1);
+  for (const row of await matrix(page).locator('tbody tr').all())
+    await expect(row).toContainText('Violence');
+});
+
+test('counts whether firing goes with knowing', async ({ page }) => {
+  await page.goto('/#/compare');
+  await page.getByRole('button', { name: 'Known and invented statesmen' }).click();
+  await compared(page);
+  const knowledge = page.getByRole('region', { name: 'Does firing go with knowing?' }).first();
+  await expect(knowledge.getByRole('checkbox')).toHaveCount(8);
+  const counts = async () =>
+    (await knowledge.locator('.counts tbody .numeric').allTextContents()).map(Number);
+  const [knownFires = 0, knownSilent = 0, unknownFires = 0, unknownSilent = 0] = await counts();
+  expect(knownFires + knownSilent).toBe(4);
+  expect(unknownFires + unknownSilent).toBe(4);
+  await expect(knowledge).toContainText('% of all ways');
+
+  await knowledge.getByRole('checkbox', { name: 'Abraham Lincoln' }).uncheck();
+  const after = await counts();
+  expect((after[0] ?? 0) + (after[1] ?? 0)).toBe(3);
+  await expect(page.getByRole('listbox')).toHaveCount(8);
+  await knowledge.scrollIntoViewIfNeeded();
+  await keepPicture(page, 'compare-knowledge');
+  await checkPage(page);
+});
+
+test('works in the dark and on a narrow screen', async ({ page }) => {
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await page.goto(places.compare({ prompts: pair, mode: 'text', max: '0' }));
+  await compared(page);
+  await checkPage(page);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await checkPage(page);
+  await keepPicture(page, 'compare-narrow-dark');
+});
