@@ -38,7 +38,7 @@ TEST_F(Cli, EveryCommandHasHelpWithAnExample) {
                               "sae verify",     "select",
                               "exemplars",      "explain",
                               "score",          "serve",
-                              "atlas search"}) {
+                              "trace",          "atlas search"}) {
     const Outcome outcome = run_safesail(std::string(command) + " --help");
     EXPECT_EQ(outcome.exit_code, 0) << command;
     EXPECT_THAT(outcome.output, HasSubstr("Example")) << command;
@@ -108,6 +108,21 @@ TEST_F(Cli, SaesThatAreNotSaes) {
   expect_bad_input("sae info --sae " + path("none.safetensors"), "none.safetensors");
   expect_bad_input("sae info --sae " + write("bad.safetensors", "12345678901234567890"),
                    "bad.safetensors");
+}
+
+// oneDNN's bf16 products are silently wrong where OpenMP gives fewer threads than were asked for.
+TEST_F(Cli, AThreadLimitChangesNoResult) {
+  const auto continuation = [&] {
+    return run_safesail("-q --threads 3 model generate " + model_ +
+                        " --dtype bf16 --text 'The capital of France is' -n 12 --json")
+        .output;
+  };
+  const std::string free = continuation();
+  EXPECT_THAT(free, HasSubstr("Paris"));
+  ASSERT_EQ(::setenv("OMP_THREAD_LIMIT", "1", 1), 0);
+  const std::string limited = continuation();
+  ::unsetenv("OMP_THREAD_LIMIT");
+  EXPECT_EQ(limited, free);
 }
 
 }  // namespace

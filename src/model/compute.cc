@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <algorithm>
+#include <omp.h>
 #include <thread>
 #include <torch/headeronly/version.h>
 
@@ -12,8 +13,11 @@
 namespace safesail {
 
 void set_compute_threads(int n) {
-  at::set_num_threads(n > 0 ? n
-                            : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+  const int wanted =
+      n > 0 ? n : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  // Where OpenMP gives fewer threads than were asked for, oneDNN's bf16 products are silently
+  // wrong.
+  at::set_num_threads(std::min(wanted, omp_get_thread_limit()));
 }
 
 ComputeInfo compute_info() {
