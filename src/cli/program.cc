@@ -75,7 +75,7 @@ int run_program(int argc, char** argv) {
       "safety\n"
       "risks, and lets people diagnose the model with them.\n");
   app.set_version_flag("--version", std::string("safesail ") + kVersion);
-  app.add_option("--threads", session.threads, "CPU threads; 0: one a core")
+  app.add_option("--threads", session.threads, "CPU threads; 0: OMP_NUM_THREADS, else one a core")
       ->check(CLI::Range(0, 1024));
   app.add_flag("-q,--quiet", session.quiet, "No progress, no notes; warnings and errors only");
   app.require_subcommand(1);

@@ -5,7 +5,6 @@
 #include <ATen/Version.h>
 #include <algorithm>
 #include <omp.h>
-#include <thread>
 #include <torch/headeronly/version.h>
 
 #include "base/cpu.h"
@@ -13,11 +12,9 @@
 namespace safesail {
 
 void set_compute_threads(int n) {
-  const int wanted =
-      n > 0 ? n : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   // Where OpenMP gives fewer threads than were asked for, oneDNN's bf16 products are silently
   // wrong.
-  at::set_num_threads(std::min(wanted, omp_get_thread_limit()));
+  at::set_num_threads(std::min(n > 0 ? n : omp_get_max_threads(), omp_get_thread_limit()));
 }
 
 ComputeInfo compute_info() {

@@ -5,8 +5,8 @@
 
 namespace safesail {
 
-/// CPU threads of every tensor operation from now on; 0: one a core; never more than
-/// OMP_THREAD_LIMIT allows. Call once, before the first.
+/// CPU threads of every tensor operation from now on; 0: OMP_NUM_THREADS, else one a core;
+/// never more than OMP_THREAD_LIMIT. Call once, before the first.
 void set_compute_threads(int n);
 
 struct ComputeInfo {
