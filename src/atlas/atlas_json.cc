@@ -86,7 +86,25 @@ Json json_of(const Score& score, const std::vector<Exemplar>* exemplars) {
   return json;
 }
 
-Json json_of(const ExplanationWithScores& item, const std::vector<Exemplar>* exemplars) {
+Json json_of(const Spending& spent) {
+  return {{"requests", spent.requests},
+          {"prompt_tokens", spent.prompt_tokens},
+          {"completion_tokens", spent.completion_tokens},
+          {"cached_tokens", spent.cached_tokens},
+          {"money", spent.money}};
+}
+
+/// What the requests behind the explanation cost; null where none was made. Texts in other
+/// languages are translations, all made by one request.
+Json cost_of(const ExplanationKey& key, const std::vector<Spending>& spending) {
+  const std::string_view purpose = key.language == "en" ? "explain" : "translate";
+  for (const Spending& spent : spending)
+    if (spent.purpose == purpose && spent.model == key.model) return json_of(spent);
+  return nullptr;
+}
+
+Json json_of(const ExplanationWithScores& item, const std::vector<Spending>& spending,
+             const std::vector<Exemplar>* exemplars) {
   const Explanation& explanation = item.explanation;
   Json scores = Json::array();
   for (const Score& score : item.scores) scores.push_back(json_of(score, exemplars));
@@ -98,6 +116,7 @@ Json json_of(const ExplanationWithScores& item, const std::vector<Exemplar>* exe
           {"status", to_string(explanation.status)},
           {"text", explanation.short_text},
           {"long_text", explanation.long_text},
+          {"cost", cost_of(explanation.key, spending)},
           {"scores", scores}};
 }
 
@@ -130,14 +149,11 @@ Json json_of(const FeaturePage& page, const FeatureQuery& query) {
 
 Json json_of(const FeatureCounts& counts, const std::vector<Spending>& spending) {
   Json spent = Json::array();
-  for (const Spending& one : spending)
-    spent.push_back({{"purpose", one.purpose},
-                     {"model", one.model},
-                     {"requests", one.requests},
-                     {"prompt_tokens", one.prompt_tokens},
-                     {"completion_tokens", one.completion_tokens},
-                     {"cached_tokens", one.cached_tokens},
-                     {"money", one.money}});
+  for (const Spending& one : spending) {
+    spent.push_back(json_of(one));
+    spent.back()["purpose"] = one.purpose;
+    spent.back()["model"] = one.model;
+  }
   return {{"features", counts.n_features},
           {"explained", counts.n_explained},
           {"scored", counts.n_scored},
@@ -158,7 +174,8 @@ Json json_of(const FeatureEntry& entry, const std::vector<Neighbour>& neighbours
   Json explanations = Json::array(), tags = Json::array(), metrics = Json::array(),
        near = Json::array(), exemplars = Json::array();
   for (const ExplanationWithScores& item : entry.explanations)
-    explanations.push_back(json_of(item, with_exemplars ? &record.exemplars : nullptr));
+    explanations.push_back(
+        json_of(item, entry.spending, with_exemplars ? &record.exemplars : nullptr));
   std::set<std::string> domains;
   for (const Tag& tag : entry.tags) {
     domains.insert(tag.domain);

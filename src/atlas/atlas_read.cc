@@ -71,6 +71,15 @@ std::optional<FeatureName> parse_feature_name(std::string_view name) {
   return parsed;
 }
 
+/// From "purpose, model, prompt, completion and cached tokens, requests, money".
+std::vector<Spending> sums_of(Query row) {
+  std::vector<Spending> result;
+  while (row.next())
+    result.push_back({std::string(row.text(0)), std::string(row.text(1)), row.integer(2),
+                      row.integer(3), row.integer(4), row.integer(5), row.real(6)});
+  return result;
+}
+
 }  // namespace
 
 fs::path atlas_path(const fs::path& run_or_file) {
@@ -83,14 +92,9 @@ std::vector<std::int64_t> Atlas::explanations(const ExplanationFilter& which) {
 }
 
 std::vector<Spending> Atlas::spending() {
-  std::vector<Spending> result;
-  Query row = database_.query(
+  return sums_of(database_.query(
       "SELECT purpose, model, sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
-      "sum(requests), sum(money) FROM ledger GROUP BY purpose, model ORDER BY purpose, model");
-  while (row.next())
-    result.push_back({std::string(row.text(0)), std::string(row.text(1)), row.integer(2),
-                      row.integer(3), row.integer(4), row.integer(5), row.real(6)});
-  return result;
+      "sum(requests), sum(money) FROM ledger GROUP BY purpose, model ORDER BY purpose, model"));
 }
 
 std::optional<std::string> Atlas::find_answer(std::string_view request_hash) {
@@ -244,6 +248,11 @@ FeatureEntry Atlas::entry(std::int64_t feature) {
     entry.pair_metrics.push_back({std::string(pairs.text(0)), std::string(pairs.text(1)),
                                   pairs.real(2), pairs.real(3), pairs.real(4), pairs.real(5),
                                   pairs.real(6), pairs.integer(7)});
+  entry.spending = sums_of(database_.query(
+      "SELECT purpose, model, sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
+      "sum(requests), sum(money) FROM ledger WHERE feature_id = ? "
+      "GROUP BY purpose, model ORDER BY purpose, model",
+      feature));
   return entry;
 }
 

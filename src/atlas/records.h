@@ -158,6 +158,7 @@ struct FeatureEntry {
   std::vector<ExplanationWithScores> explanations;
   std::vector<Tag> tags;
   std::vector<PairMetrics> pair_metrics;
+  std::vector<Spending> spending;  ///< on this feature alone
 };
 
 }  // namespace safesail

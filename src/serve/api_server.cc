@@ -7,6 +7,7 @@
 #include "serve/atlas_pool.h"
 #include "serve/atlas_routes.h"
 #include "serve/http_answer.h"
+#include "serve/openapi.h"
 #include "serve/query_parameters.h"
 #include "serve/run_routes.h"
 #include "serve/sae_routes.h"
@@ -71,6 +72,13 @@ void ApiServer::Impl::mount() {
     response.set_header("Cache-Control", "no-store");
     send_json(response, health());
   });
+  server.get("/api/v1/openapi.json",
+             [kept = KeptContent(std::string(openapi_text()), "application/json")](
+                 const auto& request, auto& response) {
+               const QueryParameters none(request.params, {});
+               response.set_header("Cache-Control", "no-cache");
+               if (!has_it(request, response, kVersion)) kept.send(request, response);
+             });
   engine ? mount_trace_routes(server, *subject, *engine) : mount_no_model(server);
   mount_sae_routes(server, atlas, options.run);
   mount_atlas_routes(server, atlas);

@@ -73,6 +73,8 @@ TEST_F(ApiTest, ShowsAFeature) {
   EXPECT_EQ(simulation["units"], Json({{0, 2}, {2, 7}, {7, 13}}));
   EXPECT_EQ(json("/features/mlp_out.3:0")["id"], 1);
   EXPECT_EQ(json("/features/3_0")["id"], 1);
+  EXPECT_EQ(feature["explanations"][0]["cost"]["money"], 0.25);
+  EXPECT_TRUE(feature["explanations"][2]["cost"].is_null()) << "the baseline costs nothing";
   const Json brief = json("/features/1?exemplars=0");
   EXPECT_EQ(brief["exemplars"], Json::array());
   EXPECT_EQ(brief["explanations"].size(), 3U);

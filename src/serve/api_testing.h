@@ -25,7 +25,7 @@ class ApiTest : public AtlasTest {
     AtlasTest::TearDown();
   }
 
-  void start(ApiServerOptions options) {
+  void start(const ApiServerOptions& options) {
     end();
     server_ = std::make_unique<ApiServer>(options, nullptr, silent_);
     running_.emplace([this](std::stop_token stop) { server_->run(stop); });
@@ -69,8 +69,15 @@ class ApiTest : public AtlasTest {
       Explanation text = make_explanation("speaks of bombs \"" + std::to_string(i) + "\"");
       text.key.prompt_hash = Prompt("explain.v1").hash();
       const std::int64_t id = atlas.put_explanation(ids.back(), text);
+      atlas.add_ledger_line({.purpose = "explain",
+                             .feature = ids.back(),
+                             .model = "judge-1",
+                             .prompt_tokens = 100,
+                             .money = 0.25});
       atlas.put_explanation(ids.back(), make_explanation("炸弹", "llm", "zh"));
-      atlas.put_explanation(ids.back(), make_explanation("fires on bomb", "lexical"));
+      Explanation baseline = make_explanation("fires on bomb", "lexical");
+      baseline.key.model.clear();
+      atlas.put_explanation(ids.back(), baseline);
       Score score{.key = {"token", "judge-1", "def", 0}, .value = i * 0.02, .n_windows = 2};
       score.simulations.push_back({.exemplar = 0, .values = {0, 1, 0.5F}});
       atlas.put_score(id, score);
