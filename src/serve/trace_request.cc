@@ -103,7 +103,10 @@ TraceRequest parse_trace_request(std::string_view text) {
   const Json json = parse_json(text, "request", kLimits);
   const JsonObject body(json, "request");
   check_names(body, {&kPromptNames, &kOptionNames});
-  return {read_asked(body, false), read_options(body)};
+  TraceRequest request;
+  request.prompt = read_asked(body, false);
+  request.options = read_options(body);
+  return request;
 }
 
 ChatRequest parse_chat_request(std::string_view text) {
@@ -111,8 +114,11 @@ ChatRequest parse_chat_request(std::string_view text) {
   const Json json = parse_json(text, "request", kLimits);
   const JsonObject body(json, "request");
   check_names(body, {&kOwn, &kGenerationNames, &kOptionNames});
-  ChatRequest request{
-      {read_messages(body), true}, read_options(body), read_generation(body, kDefaultNewTokens)};
+  // One by one: gcc 12 destroys what it has not made when a part of a braced list throws.
+  ChatRequest request;
+  request.prompt = {read_messages(body), true};
+  request.options = read_options(body);
+  request.generation = read_generation(body, kDefaultNewTokens);
   if (request.generation.max_new_tokens < 1)
     bad_input(body.where(), "'max_tokens': expected at least 1, got 0",
               "ask for some, or POST /trace to read a text without an answer");
@@ -124,7 +130,9 @@ CompareRequest parse_compare_request(std::string_view text) {
   const Json json = parse_json(text, "request", kLimits);
   const JsonObject body(json, "request");
   check_names(body, {&kOwn, &kGenerationNames, &kOptionNames});
-  CompareRequest request{{}, read_options(body), read_generation(body, 0)};
+  CompareRequest request;
+  request.options = read_options(body);
+  request.generation = read_generation(body, 0);
   const auto list = json.find("prompts");
   if (list == json.end() || !list->is_array() || list->size() < kMinPrompts ||
       list->size() > kMaxPrompts)
