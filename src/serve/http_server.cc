@@ -233,6 +233,8 @@ void HttpServer::admit(httplib::Request& request) const {
             options_.token.authorization()))
     throw Refusal(401, "unauthorized", "expected the key of this endpoint",
                   "send the header Authorization: Bearer KEY");
+  if (request.method != "GET" && request.method != "HEAD" && request.method != "POST")
+    throw not_routed(request.path);
   check_body(request, options_.limits.request_bytes);
   // Of the encodings only gzip is spoken: httplib's brotli is too slow for answers made on demand.
   const bool gzip = takes_gzip(request);
@@ -247,6 +249,7 @@ void HttpServer::admit(httplib::Request& request) const {
 void HttpServer::refuse(httplib::Response& response, const Refusal& refusal) const {
   response.status = refusal.status;
   if (refusal.status == 503) response.set_header("Retry-After", "1");
+  if (!refusal.allow.empty()) response.set_header("Allow", refusal.allow);
   if (refusal.status == 401) response.set_header("WWW-Authenticate", "Bearer");
   response.set_header("Cache-Control", "no-store");
   response.set_content(error_body_(refusal), "application/json");
@@ -272,7 +275,7 @@ void HttpServer::answer_fault(httplib::Response& response, std::exception_ptr fa
     refuse(response, refusal);
   } catch (const Error& error) {
     if (error.fault() == Fault::input)
-      refuse(response, bad_request(error.problem(), error.remedy()));
+      refuse(response, bad_request(error.where() + ": " + error.problem(), error.remedy()));
     else
       refuse(response, {500, "internal", error.problem(), error.remedy()});
   } catch (...) {
@@ -281,25 +284,28 @@ void HttpServer::answer_fault(httplib::Response& response, std::exception_ptr fa
   }
 }
 
+Refusal HttpServer::not_routed(const std::string& path) const {
+  std::string allowed;
+  for (const Route& route : routes_)
+    if (std::regex_match(path, route.matches))
+      allowed +=
+          (allowed.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
+  if (allowed.empty())
+    return {404, "not_found", "there is nothing here", "see /api/v1/openapi.json"};
+  Refusal refusal{405, "bad_request", fmt::format("expected one of {}", allowed),
+                  "see /api/v1/openapi.json"};
+  refusal.allow = allowed;
+  return refusal;
+}
+
 /// What httplib answers by itself has a status and no body.
 void HttpServer::answer_status(const httplib::Request& request, httplib::Response& response) const {
   if (!response.body.empty()) return;
-  std::string allowed;
   if (response.status == 404)
-    for (const Route& route : routes_)
-      if (std::regex_match(request.path, route.matches))
-        allowed +=
-            (allowed.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
-  if (!allowed.empty()) {
-    response.set_header("Allow", allowed);
-    refuse(response, {405, "bad_request", fmt::format("expected one of {}", allowed),
-                      "see /api/v1/openapi.json"});
-  } else if (response.status == 404) {
-    refuse(response, {404, "not_found", "there is nothing here", "see /api/v1/openapi.json"});
-  } else {
+    refuse(response, not_routed(request.path));
+  else
     refuse(response, {response.status, code_of_status(response.status),
                       fmt::format("HTTP {}", response.status), "send a correct request"});
-  }
 }
 
 }  // namespace safesail

@@ -7,6 +7,9 @@
 #include "base/error.h"
 #include "formats/json.h"
 
+// Fields are read one by one: gcc 12 destroys what it has not made when a part of a braced list
+// throws.
+
 namespace safesail {
 namespace {
 
@@ -22,12 +25,16 @@ const Names kGenerationNames = {"max_tokens", "temperature", "top_k", "top_p", "
 const Names kPromptNames = {"text", "messages", "add_generation_prompt"};
 
 void check_names(const JsonObject& object, std::initializer_list<const Names*> known) {
-  for (const auto& [name, value] : object.json().items())
-    if (std::ranges::none_of(known, [&](const Names* names) {
+  for (const auto& [name, value] : object.json().items()) {
+    if (std::ranges::none_of(known, [&, &name = name](const Names* names) {
           return std::ranges::find(*names, name) != names->end();
         }))
       bad_input(object.where(), fmt::format("{}: no such field", printable(name)),
                 "leave it out; /api/v1/openapi.json lists the fields");
+    if (value.is_null())
+      bad_input(object.where(), fmt::format("'{}': expected a value, got null", name),
+                "leave it out");
+  }
 }
 
 std::int64_t integer(const JsonObject& object, std::string_view name, std::int64_t low,
@@ -84,7 +91,9 @@ std::vector<ChatMessage> read_messages(const JsonObject& object) {
   std::vector<ChatMessage> messages;
   for (const Json& item : *list) {
     const JsonObject message(item, object.where() + ": messages");
-    messages.push_back({message.get<std::string>("role"), message.get<std::string>("content")});
+    ChatMessage& one = messages.emplace_back();
+    one.role = message.get<std::string>("role");
+    one.content = message.get<std::string>("content");
   }
   return messages;
 }
@@ -94,7 +103,10 @@ AskedPrompt read_asked(const JsonObject& object, bool answer) {
   if (has_text == has_messages)
     bad_input(object.where(), "expected one of 'text' and 'messages'", "give one of them");
   if (has_text) return object.get<std::string>("text");
-  return AskedMessages{read_messages(object), object.get_or<bool>("add_generation_prompt", answer)};
+  AskedMessages asked;
+  asked.messages = read_messages(object);
+  asked.add_generation_prompt = object.get_or<bool>("add_generation_prompt", answer);
+  return asked;
 }
 
 }  // namespace
@@ -114,7 +126,6 @@ ChatRequest parse_chat_request(std::string_view text) {
   const Json json = parse_json(text, "request", kLimits);
   const JsonObject body(json, "request");
   check_names(body, {&kOwn, &kGenerationNames, &kOptionNames});
-  // One by one: gcc 12 destroys what it has not made when a part of a braced list throws.
   ChatRequest request;
   request.prompt = {read_messages(body), true};
   request.options = read_options(body);

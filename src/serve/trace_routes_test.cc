@@ -1,0 +1,215 @@
+// The model over HTTP: the whole server on the packaged model with two small SAEs.
+#include <chrono>
+#include <cmath>
+#include <gmock/gmock.h>
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <tuple>
+
+#include "diagnose/subject_testing.h"
+#include "diagnose/trace_json.h"
+#include "serve/api_server.h"
+#include "serve/serve_testing.h"
+
+namespace safesail {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class TraceRoutes : public ::testing::Test {
+ protected:
+  void SetUp() override { start({}); }
+  void TearDown() override { running_.reset(); }
+
+  void start(const EngineLimits& limits) {
+    running_.reset();
+    server_ = std::make_unique<ApiServer>(
+        ApiServerOptions{.http = {}, .run = {}, .atlas = {}, .page = {}, .engine = limits},
+        &testing::small_subject(), silent_);
+    running_.emplace([this](std::stop_token stop) { server_->run(stop); });
+  }
+  int port() const { return server_->http().port(); }
+  httplib::Result post(const std::string& path, const Json& body) const {
+    httplib::Client client("127.0.0.1", port());
+    client.set_read_timeout(60, 0);
+    return client.Post("/api/v1" + path, body.dump(), "application/json");
+  }
+  Json load() const {
+    httplib::Client client("127.0.0.1", port());
+    return Json::parse(client.Get("/api/v1/health")->body).at("queue");
+  }
+  std::string chat_request(const std::string& question, int n) const {
+    const std::string body =
+        Json{{"messages", {{{"role", "user"}, {"content", question}}}}, {"max_tokens", n}}.dump();
+    return fmt::format(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        "Content-Length: {}\r\n\r\n{}",
+        body.size(), body);
+  }
+
+  SilentReporter silent_;
+  std::unique_ptr<ApiServer> server_;
+  std::optional<Running> running_;
+};
+
+struct ServerEvent {
+  std::string name;
+  Json data;
+};
+
+std::vector<ServerEvent> events_of(const std::string& body) {
+  std::vector<ServerEvent> events;
+  std::istringstream lines(body);
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("event: "))
+      events.push_back({line.substr(7), {}});
+    else if (line.starts_with("data: "))
+      events.back().data = Json::parse(line.substr(6));
+  return events;
+}
+
+TEST_F(TraceRoutes, ATraceIsThatOfTheLibrary) {
+  const auto answer = post("/trace", {{"text", "Rain fell on the city."}, {"unlisted", true}});
+  ASSERT_TRUE(answer);
+  ASSERT_EQ(answer->status, 200) << answer->body;
+  Json got = Json::parse(answer->body);
+  const Subject& subject = testing::small_subject();
+  const Json expected =
+      json_of(trace(subject, prompt_of_text(subject.model.tokenizer, "Rain fell on the city."),
+                    {.unlisted = true}));
+  EXPECT_EQ(got["model"], "small");
+  EXPECT_EQ(got["tokens"], expected["tokens"]);
+  EXPECT_EQ(got["features"], expected["features"]);
+}
+
+TEST_F(TraceRoutes, AChatTellsItsTokensAndThenTheirFeatures) {
+  const auto answer =
+      post("/chat",
+           {{"messages", {{{"role", "user"}, {"content", "Count to five."}}}}, {"max_tokens", 20}});
+  ASSERT_TRUE(answer);
+  EXPECT_THAT(answer->get_header_value("Content-Type"), StartsWith("text/event-stream"));
+  const std::vector<ServerEvent> events = events_of(answer->body);
+  ASSERT_GE(events.size(), 3u);
+  std::map<std::string, int> counts;
+  std::size_t n_features = 0;
+  std::set<int> told, explained;
+  std::string text;
+  for (const ServerEvent& event : events) {
+    ++counts[event.name];
+    if (event.name == "start") {
+      text = event.data["text"];
+      n_features = event.data["features"].size();
+    } else if (event.name == "token") {
+      told.insert(event.data["position"].get<int>());
+      EXPECT_EQ(event.data["start"], text.size());
+      text += event.data["text"].get<std::string>();
+      EXPECT_EQ(event.data["part"], "response");
+    } else if (event.name == "features") {
+      n_features += event.data["new"].size();
+      for (const Json& token : event.data["tokens"]) {
+        const int position = token["position"].get<int>();
+        EXPECT_TRUE(told.contains(position)) << "a token comes before its features";
+        explained.insert(position);
+        for (const Json& feature : token["features"])
+          EXPECT_LT(feature["feature"].get<std::size_t>(), n_features);
+      }
+    }
+  }
+  EXPECT_EQ(counts["start"], 1);
+  EXPECT_EQ(events.back().name, "end");
+  EXPECT_EQ(events.back().data["n_new"], told.size());
+  EXPECT_EQ(told, explained);
+  EXPECT_GT(told.size(), 3u);
+}
+
+TEST_F(TraceRoutes, AComparisonAlignsPrompts) {
+  const auto answer = post("/compare", {{"prompts",
+                                         {{{"label", "a"}, {"text", "A bomb threat."}},
+                                          {{"label", "b"}, {"text", "A chair sale."}}}}});
+  ASSERT_EQ(answer->status, 200) << answer->body;
+  const Json json = Json::parse(answer->body);
+  ASSERT_EQ(json["traces"].size(), 2u);
+  EXPECT_EQ(json["traces"][1]["label"], "b");
+  EXPECT_EQ(json["traces"][0]["response"], "");
+  ASSERT_FALSE(json["features"].empty());
+  double last = INFINITY;
+  for (const Json& feature : json["features"]) {
+    const double a = feature["max"][0], b = feature["max"][1];
+    EXPECT_LE(std::abs(a - b), last);
+    last = std::abs(a - b);
+    for (int i = 0; i < 2; ++i) {
+      // The maximum is at the token that it names.
+      const int position = feature["max_position"][i];
+      double found = 0;
+      if (position >= 0)
+        for (const Json& one : json["traces"][i]["tokens"][position]["features"])
+          if (json["traces"][i]["features"][one["feature"].get<int>()]["name"] == feature["name"])
+            found = one["normalised"];
+      EXPECT_EQ(found, feature["max"][i].get<double>());
+    }
+  }
+}
+
+TEST_F(TraceRoutes, BadRequestsAreNamed) {
+  for (const auto& [path, body, says] : std::vector<std::tuple<std::string, Json, std::string>>{
+           {"/trace", {{"text", ""}}, "token"},
+           {"/trace", {{"text", "a"}, {"saes", {"nowhere"}}}, "nowhere"},
+           {"/chat", {{"messages", {{{"role", "wizard"}, {"content", 3}}}}}, "content"},
+           {"/chat",
+            {{"messages", {{{"role", "user"}, {"content", "a"}}}}, {"max_tokens", 99999}},
+            "max_tokens"},
+           {"/compare", {{"prompts", Json::array()}}, "prompts"}}) {
+    const auto answer = post(path, body);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 400) << answer->body;
+    EXPECT_THAT(Json::parse(answer->body)["error"]["message"].get<std::string>(), HasSubstr(says));
+  }
+}
+
+TEST_F(TraceRoutes, AFullQueueSaysWhenToComeBack) {
+  start({.max_waiting = 1, .max_active = 1});
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 6; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->send(chat_request("Tell me a long story.", 200));
+    if (i > 0) continue;
+    EXPECT_THAT(clients[0]->receive_until("event: token"), HasSubstr("event: start"));
+  }
+  const auto refused =
+      post("/chat", {{"messages", {{{"role", "user"}, {"content", "me too"}}}}, {"max_tokens", 2}});
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 503) << refused->body;
+  EXPECT_FALSE(refused->get_header_value("Retry-After").empty());
+  EXPECT_EQ(Json::parse(refused->body)["error"]["code"], "busy");
+}
+
+TEST_F(TraceRoutes, WhoHangsUpMakesRoom) {
+  start({.max_waiting = 4, .max_active = 1});
+  RawClient talker(port()), waiter(port());
+  talker.send(chat_request("Tell me a long story.", 1000));
+  EXPECT_THAT(talker.receive_until("event: token"), HasSubstr("event: start"));
+  waiter.send(chat_request("And me.", 1000));
+  EXPECT_THAT(waiter.receive_until("event: queued"), HasSubstr("queued"));
+  talker.close();
+  waiter.close();
+  const auto answer =
+      post("/chat", {{"messages", {{{"role", "user"}, {"content", "Hi."}}}}, {"max_tokens", 2}});
+  EXPECT_THAT(answer->body, HasSubstr("event: end"));
+  EXPECT_EQ(load()["waiting"], 0);
+}
+
+TEST_F(TraceRoutes, TheEndOfTheServerEndsChats) {
+  RawClient talker(port());
+  talker.send(chat_request("Tell me a long story.", 1000));
+  EXPECT_THAT(talker.receive_until("event: token"), HasSubstr("event: start"));
+  std::thread ending([&] { running_.reset(); });
+  EXPECT_THAT(talker.receive(), HasSubstr("event: error"));
+  ending.join();
+}
+
+}  // namespace
+}  // namespace safesail
