@@ -59,6 +59,30 @@ test('brings a deep link back: question, pinned token, colouring, filter', async
   await expect(panel(page)).toContainText('token 33');
 });
 
+test('goes on with a conversation, and stops when told', async ({ page }) => {
+  await page.goto(places.inspect({ q: 'Name a colour.', max: '8' }));
+  await answered(page);
+  await page.getByLabel('Question to the model').fill('Name another.');
+  await page.getByRole('button', { name: 'Follow up' }).click();
+  const users = page.getByRole('group', { name: 'User' });
+  await expect(users).toHaveCount(2);
+  await answered(page);
+  expect(page.url()).toContain('before=');
+
+  await page.getByText('Settings').click();
+  await page.getByLabel('Tokens at most').fill('512');
+  await page.getByLabel('Question to the model').fill('Tell a very long story.');
+  await page.getByRole('button', { name: 'Ask', exact: true }).click();
+  await expect(page.getByRole('status')).toHaveText(/so far/);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeHidden();
+  const kept = await tokens(page).count();
+  expect(kept).toBeGreaterThan(0);
+  expect(kept).toBeLessThan(512);
+  await page.goBack();
+  await expect(users).toHaveCount(2);
+});
+
 test('filters by domain, layer and score', async ({ page }) => {
   await page.goto(places.inspect(short));
   await answered(page);

@@ -36,7 +36,6 @@ export const common = {
   'token.wrong': 'The server did not accept that token.',
   'token.submit': 'Continue',
   'action.cancel': 'Cancel',
-  'action.close': 'Close',
   'word.layer': 'Layer',
   'word.feature': 'Feature',
   'word.features': 'Features',

@@ -25,7 +25,9 @@ export const trace = {
   'trace.panel.hidden': 'All that fires here ({n}) is filtered out. Widen the filter to see it.',
   'trace.panel.silent': 'No known feature fires on this token.',
   'trace.unpin': 'Unpin',
-  'trace.activation': 'Activation {value}',
+  'trace.normalised':
+    'Normalised activation: 1 is what the feature reaches on one token of a thousand',
+  'trace.facts': 'raw {activation} · score {score}',
   'trace.paint': 'Colour tokens by {name}',
   'trace.save': 'Save as',
 } as const;

@@ -37,7 +37,6 @@ export const common: Record<keyof typeof en, string> = {
   'token.wrong': '服务器未接受该令牌。',
   'token.submit': '继续',
   'action.cancel': '取消',
-  'action.close': '关闭',
   'word.layer': '层',
   'word.feature': '特征',
   'word.features': '特征',

@@ -26,7 +26,8 @@ export const trace: Record<keyof typeof en, string> = {
   'trace.panel.hidden': '此处有 {n} 个特征激活,均被筛除。放宽筛选即可看到。',
   'trace.panel.silent': '该词元上没有已知特征激活。',
   'trace.unpin': '取消固定',
-  'trace.activation': '激活值 {value}',
+  'trace.normalised': '归一化激活:1 为该特征千分之一词元所达到的值',
+  'trace.facts': '原值 {activation} · 得分 {score}',
   'trace.paint': '按 {name} 着色',
   'trace.save': '另存为',
 };

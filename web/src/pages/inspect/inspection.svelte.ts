@@ -16,6 +16,8 @@ export class Inspection {
   error = $state.raw<unknown>(null);
   ahead = $state(0);
   private controller: AbortController | null = null;
+  private growing: Trace | null = null;
+  private shownAt = 0;
 
   get busy() {
     return this.status === 'waiting' || this.status === 'queued' || this.status === 'writing';
@@ -27,6 +29,7 @@ export class Inspection {
     this.controller = controller;
     this.status = 'waiting';
     this.trace = null;
+    this.growing = null;
     this.end = null;
     this.error = null;
     try {
@@ -44,6 +47,7 @@ export class Inspection {
       this.status = 'done';
     } catch (error) {
       if (this.controller !== controller) return;
+      this.show();
       if (error instanceof DOMException && error.name === 'AbortError') {
         this.status = this.trace ? 'done' : 'idle';
       } else {
@@ -70,6 +74,13 @@ export class Inspection {
     }
     if (event.event === 'end') this.end = event.data;
     else this.status = 'writing';
-    this.trace = grow(this.trace, event);
+    this.growing = grow(this.growing, event);
+    // Often enough for the eye; each time all tokens are coloured anew.
+    if (event.event === 'end' || performance.now() - this.shownAt > 80) this.show();
+  }
+
+  private show() {
+    this.shownAt = performance.now();
+    if (this.growing) this.trace = this.growing;
   }
 }
