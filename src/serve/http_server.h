@@ -75,6 +75,8 @@ class HttpServer : private httplib::Server {
   void admit(httplib::Request& request) const;
   void refuse(httplib::Response& response, const Refusal& refusal) const;
   void refuse(HttpConnection& connection, const Refusal& refusal) const;
+  /// The refusal of a request that no route answers.
+  Refusal not_routed(const std::string& path) const;
   void answer_fault(httplib::Response& response, std::exception_ptr fault) const;
   void answer_status(const httplib::Request& request, httplib::Response& response) const;
   void add(const char* method, const std::string& path);

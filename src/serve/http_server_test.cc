@@ -156,7 +156,7 @@ TEST_F(HttpServerTest, RefusesWhatIsNoRequest) {
 
 TEST_F(HttpServerTest, RefusesOtherMethods) {
   start();
-  for (const char* method : {"PUT", "DELETE", "PATCH", "OPTIONS"}) {
+  for (const char* method : {"PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"}) {
     const std::string answer =
         exchange(with_close(std::string(method) + " /api/hello HTTP/1.1\r\n"));
     expect_refusal(answer, 405, "bad_request");

@@ -13,7 +13,8 @@
 namespace safesail {
 namespace {
 
-constexpr std::size_t kMaxTextBytes = 2000;
+constexpr std::size_t kMaxBytes = 4000;
+constexpr std::ptrdiff_t kMaxCharacters = 200;
 
 [[noreturn]] void refuse(std::string_view name, const std::string& expected, std::string_view got) {
   throw Refusal(400, "bad_request",
@@ -40,8 +41,7 @@ QueryParameters::QueryParameters(const Params& params,
                     known.size() == 0 ? std::string("leave it out")
                                       : fmt::format("use {}", fmt::join(known, ", ")));
     if (params.count(name) > 1) refuse(name, "one value", "several");
-    if (value.size() > kMaxTextBytes)
-      refuse(name, fmt::format("at most {} bytes", kMaxTextBytes), value);
+    if (value.size() > kMaxBytes) refuse(name, fmt::format("at most {} bytes", kMaxBytes), value);
     if (!is_utf8(value) || value.find('\0') != value.npos) refuse(name, "text in UTF-8", value);
   }
 }
@@ -53,7 +53,13 @@ const std::string* QueryParameters::find(std::string_view name) const {
 
 std::string QueryParameters::text(std::string_view name) const {
   const std::string* value = find(name);
-  return value == nullptr ? std::string() : *value;
+  if (value == nullptr) return "";
+  const auto starts_character = [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  };
+  if (std::ranges::count_if(*value, starts_character) > kMaxCharacters)
+    refuse(name, fmt::format("at most {} characters", kMaxCharacters), *value);
+  return *value;
 }
 
 std::optional<std::int64_t> QueryParameters::integer(std::string_view name, std::int64_t low,

@@ -96,12 +96,15 @@ TEST(FeatureRequest, NamesWhatIsWrong) {
                                                  {{"limit", "501"}},
                                                  {{"text", "\xff"}},
                                                  {{"text", std::string(1, '\0')}},
-                                                 {{"text", std::string(3'000, 'a')}},
+                                                 {{"text", std::string(201, 'a')}},
                                                  {{"domain", "a"}, {"domain", "b"}}})
     EXPECT_THAT(refusal_of(wrong), HasSubstr("parameter " + wrong.begin()->first))
         << wrong.begin()->second;
   EXPECT_THAT(refusal_of({{"limits", "3"}}), HasSubstr("\"limits\""));
   EXPECT_THAT(refusal_of({{"\xff\n", "3"}}), HasSubstr("\\ufffd")) << "made printable";
+  std::string longest;
+  for (int i = 0; i < 200; ++i) longest += "炸";
+  EXPECT_EQ(refusal_of({{"text", longest}}), "");
   std::string many = "1";
   for (int i = 0; i < 500; ++i) many += ",1";
   EXPECT_NE(refusal_of({{"ids", many}}), "");

@@ -19,6 +19,7 @@ struct Refusal : std::exception {
   std::string code;     ///< "bad_request", "not_found"...
   std::string message;  ///< a sentence
   std::string remedy;   ///< what to do
+  std::string allow;    ///< methods, of a 405
 };
 
 /// The code that goes with a status.
