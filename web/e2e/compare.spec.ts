@@ -13,20 +13,9 @@ async function compared(page: Page) {
 const matrix = (page: Page) =>
   page.getByRole('region', { name: 'Largest normalised activation by prompt' }).last();
 
-/** The numbers of a column, from the right. */
-async function column(page: Page, fromRight: number): Promise<number[]> {
-  const rows = await matrix(page).locator('tbody tr').all();
-  return Promise.all(
-    rows.map(async (row) =>
-      Number(
-        await row
-          .locator('td')
-          .nth(-1 - fromRight)
-          .innerText(),
-      ),
-    ),
-  );
-}
+/** The numbers in the cells of a column. */
+const numbers = async (page: Page, cells: string) =>
+  (await matrix(page).locator(`tbody tr ${cells}`).allInnerTexts()).map(Number);
 
 test('sets one question in three languages side by side', async ({ page }) => {
   await page.goto('/#/compare');
@@ -44,14 +33,14 @@ test('sets one question in three languages side by side', async ({ page }) => {
 test('aligns features, sorts them and finds their token', async ({ page }) => {
   await page.goto(places.compare({ prompts: pair, mode: 'text', max: '0' }));
   await compared(page);
-  const differences = await column(page, 0);
+  const differences = await numbers(page, 'td.strong');
   const sizes = differences.map(Math.abs);
   expect(sizes.length).toBeGreaterThan(5);
   expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
 
   await matrix(page).getByRole('button', { name: 'war' }).click();
   await expect(matrix(page).locator('th[aria-sort=descending]')).toHaveText(/war/);
-  const war = await column(page, 2);
+  const war = await numbers(page, 'td:nth-child(2)');
   expect(war).toEqual([...war].sort((a, b) => b - a));
   expect(page.url()).toContain('sort=0');
 

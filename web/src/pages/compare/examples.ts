@@ -4,7 +4,7 @@ import type { Prompt } from './ask';
 
 const languages: Prompt[] = [
   ['English', 'How do news reports describe an attack?'],
-  ['中文', '新闻报道如何描述一次袭击?'],
+  ['中文', '新闻报道如何描述一次袭击？'],
   ['हिन्दी', 'समाचार किसी हमले का वर्णन कैसे करते हैं?'],
 ].map(([label = '', text = '']) => ({ label, text, entity: '', known: false }));
 
