@@ -36,7 +36,7 @@ export interface Painter {
   destroy(): void;
 }
 
-export const radiusShares = [0.85, 1, 1.7] as const;
+export const radiusShares = [0.85, 1, 1.45] as const;
 
 /** The points by rising weight, in each those of colour 0 first, else in their own order. */
 export function paintOrder({ weights, colours }: Pick<Cloud, 'weights' | 'colours'>): Uint32Array {
