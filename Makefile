@@ -1,7 +1,7 @@
 # Two commands: `make demo` runs the main job on the packaged model, `make test` runs every test.
 # Each installs first what is missing (scripts/setup.sh); `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-full lint format tidy bench bench-peers asan tsan fuzz clean
+.PHONY: help setup build web demo test test-full lint format bench bench-peers asan tsan fuzz clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,14 +9,18 @@ help:  ## list the targets
 setup:  ## install what is missing (apt packages; the rest into .deps/)
 	@scripts/setup.sh
 
-build: setup  ## build bin/safesail and the tests
+build: setup web  ## build bin/safesail, its page and the tests
 	@cmake --preset release >build.log 2>&1 || { cat build.log; exit 1; }
 	@rm -f build.log
 	@cmake --build --preset release
 	@mkdir -p bin && ln -sfn ../build/release/bin/safesail bin/safesail
 
-demo: build  ## train 27 SAEs on SmolLM2-135M in one pass; results in runs/demo/
+web: setup  ## build the page into build/web
+	@scripts/build_web.sh
+
+demo: build  ## the main job on SmolLM2-135M: results in runs/demo/, shown in the browser (SERVE=0: not)
 	@bin/safesail demo
+	@[ "$(SERVE)" = 0 ] || bin/safesail serve --run runs/demo
 
 test: build  ## every test; warnings are errors
 	@ctest --preset release -j 2
@@ -25,7 +29,7 @@ test-full: build  ## the tests and those that need the Gemma 3 download
 	@scripts/setup.sh full
 	@ctest --preset release -j 2
 
-lint: setup  ## format, include directions, clang-tidy
+lint: setup  ## format, include directions, clang-tidy, the page's types and style
 	@scripts/lint.sh
 
 format:  ## rewrite the sources with clang-format

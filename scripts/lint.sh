@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, include directions, contrast pairs and clang-tidy; fails on the first kind that finds something.
+# Format, include directions, contrast pairs, the page and clang-tidy; fails on the first kind that finds something.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,11 @@ python3 scripts/check_includes.py
 
 echo "lint: contrast pairs"
 python3 scripts/check_pairs.py data/pairs/*.jsonl
+
+echo "lint: page"
+scripts/build_web.sh packages
+npm --prefix web run --silent lint
+npm --prefix web run --silent check
 
 # clang cannot read gcc's precompiled headers, so tidy has a configuration of its own.
 echo "lint: clang-tidy"

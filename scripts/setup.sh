@@ -24,6 +24,8 @@ apt_packages=(build-essential cmake ninja-build pkg-config ccache clang-format c
 # A toolchain that is already there is used as it is.
 command -v cargo >/dev/null || apt_packages+=(cargo-web)
 command -v npm >/dev/null || apt_packages+=(npm)
+# The page's tests; where the distribution has no such package they are skipped.
+if ! command -v chromium >/dev/null && grep -qs '^ID=debian' /etc/os-release; then apt_packages+=(chromium); fi
 
 missing_apt() {
   local installed

@@ -1,4 +1,5 @@
 import { checkPage, expect, keepPicture, test, type Page } from './visit';
+import { tellingWord } from './words';
 
 interface Landscape {
   n: number;
@@ -113,11 +114,12 @@ test('draws a lasso to a list with links and counts', async ({ page }) => {
 });
 
 test('highlights what a search finds, and selects only that', async ({ page }) => {
+  const word = await tellingWord(page);
   const { total } = (await (
-    await page.request.get('/api/v1/features?text=murder&limit=1')
+    await page.request.get(`/api/v1/features?text=${word}&limit=1`)
   ).json()) as { total: number };
   await open(page);
-  await page.getByLabel('Highlight by explanation').fill('murder');
+  await page.getByLabel('Highlight by explanation').fill(word);
   await expect(page.getByText(`${total} match`)).toBeVisible();
   await map(page).focus();
   await page.keyboard.press('s');
@@ -163,4 +165,34 @@ test('colours by layer and score, in the dark, on a phone', async ({ page }) => 
   await expect(page.locator('.ramp')).not.toHaveText(/^7\s*23$/);
   await checkPage(page);
   await keepPicture(page, 'landscape-phone');
+});
+
+test.describe('with fingers', () => {
+  test.use({ hasTouch: true });
+
+  test('two spread to zoom about their middle, one shows a feature, and opens it', async ({
+    page,
+  }) => {
+    const landscape = await open(page);
+    const { x, y } = await pixel(page, { x: 0.5, y: 0.5 });
+    const session = await page.context().newCDPSession(page);
+    const fingers = (type: 'touchStart' | 'touchMove' | 'touchEnd', apart: number | null) =>
+      session.send('Input.dispatchTouchEvent', {
+        type,
+        touchPoints: apart === null ? [] : [-1, 1].map((side) => ({ x: x + side * apart, y })),
+      });
+    await fingers('touchStart', 40);
+    for (let apart = 50; apart <= 120; apart += 10) await fingers('touchMove', apart);
+    await fingers('touchEnd', null);
+    await expect.poll(() => new URL(page.url()).hash).toContain('zoom=3.00');
+    expect(new URL(page.url()).hash).toMatch(/x=0\.(499|500)/);
+
+    await page.getByRole('button', { name: 'Show all' }).click();
+    const lone = loneliest(landscape);
+    const at = await pixel(page, { x: landscape.x[lone] ?? 0, y: landscape.y[lone] ?? 0 });
+    await page.touchscreen.tap(at.x, at.y);
+    await expect(map(page).getByRole('status')).toContainText(nameOf(landscape, lone));
+    await page.touchscreen.tap(at.x, at.y);
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText(nameOf(landscape, lone));
+  });
 });
