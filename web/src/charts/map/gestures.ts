@@ -3,9 +3,9 @@
 export interface Gestures {
   pan(dx: number, dy: number): void;
   zoom(factor: number, px: number, py: number): void;
-  /** A mouse at rest or moving, nothing pressed; null when it left. */
+  /** A mouse at rest or moving, nothing pressed; null when it left, or a drag began. */
   hover(at: [number, number] | null): void;
-  tap(px: number, py: number): void;
+  tap(px: number, py: number, withFinger: boolean): void;
   /** The outline so far; `done` with the last. An empty one is a lasso given up. */
   lasso(outline: [number, number][], done: boolean): void;
 }
@@ -46,7 +46,6 @@ export function listen(
       outline = null;
       gestures.lasso([], true);
     }
-    gestures.hover(null);
   }
 
   function move(event: PointerEvent) {
@@ -66,6 +65,7 @@ export function listen(
       gestures.lasso(outline, false);
       return;
     }
+    if (travelled > tapReach) gestures.hover(null);
     const now = middle();
     if (old.apart > 0 && now.apart > 0) gestures.zoom(now.apart / old.apart, now.x, now.y);
     if (travelled > tapReach || pointers.size > 1) gestures.pan(now.x - old.x, now.y - old.y);
@@ -78,7 +78,8 @@ export function listen(
       gestures.lasso(still ? [] : outline, true);
       outline = null;
     }
-    if (still && pointers.size === 0 && event.type === 'pointerup') gestures.tap(...place(event));
+    if (still && pointers.size === 0 && event.type === 'pointerup')
+      gestures.tap(...place(event), event.pointerType === 'touch');
   }
 
   function wheel(event: WheelEvent) {
@@ -88,7 +89,10 @@ export function listen(
     gestures.zoom(Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.0016)), ...place(event));
   }
 
-  const leave = () => gestures.hover(null);
+  // A finger leaves with every tap; what it showed stays.
+  const leave = (event: PointerEvent) => {
+    if (event.pointerType === 'mouse') gestures.hover(null);
+  };
   element.addEventListener('pointerdown', down);
   element.addEventListener('pointermove', move);
   element.addEventListener('pointerup', up);
