@@ -16,6 +16,7 @@ test('answers a question token by token and shows what fires', async ({ page }) 
   await page.getByLabel('Question to the model').fill(question);
   await page.getByText('Settings').click();
   await page.getByLabel('Tokens at most').fill('24');
+  await page.getByText('Settings').click();
   await page.getByRole('button', { name: 'Ask', exact: true }).click();
   await answered(page);
 
@@ -37,6 +38,15 @@ test('answers a question token by token and shows what fires', async ({ page }) 
   expect(numbers).toEqual([...numbers].sort((a, b) => b - a));
   await keepPicture(page, 'inspect');
   await checkPage(page);
+
+  const place = panel(page).getByRole('link').first();
+  const name = (await place.textContent()) ?? '';
+  await place.click();
+  await expect(page).toHaveTitle(/^Feature/);
+  await expect(page.getByRole('main')).toContainText(name.split(':')[1] ?? name);
+  await page.goBack();
+  await answered(page);
+  await expect(panel(page)).toContainText('attack');
 });
 
 test('brings a deep link back: question, pinned token, colouring, filter', async ({ page }) => {

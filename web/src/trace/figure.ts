@@ -25,11 +25,15 @@ const escaped = (text: string) =>
     // eslint-disable-next-line no-control-regex
     .replace(/[\u0000-\u001f\ufffe\uffff]/g, ' ');
 
-const cell = { width: 18, height: 14 };
-const margin = { left: 44, top: 34, bottom: 120, right: 90 };
+const cell = { width: 18, height: 16 };
+const longest = 24;
 
 export function figureSvg(strip: Strip, labels: readonly string[], style: FigureStyle): string {
   const { layers, cells } = strip;
+  const shown = labels.map((label) => label.trim().slice(0, longest) || '·');
+  // Labels hang down to the right, at about 7 units a letter.
+  const hang = 7 * Math.max(1, ...shown.map((label) => label.length));
+  const margin = { left: 44, top: 34, bottom: 24 + 0.77 * hang, right: 12 + 0.65 * hang };
   const width = margin.left + labels.length * cell.width + margin.right;
   const height = margin.top + layers.length * cell.height + margin.bottom;
   const floor = margin.top + layers.length * cell.height;
@@ -42,10 +46,9 @@ export function figureSvg(strip: Strip, labels: readonly string[], style: Figure
     const y = margin.top + (row + 0.75) * cell.height;
     return `<text x="${margin.left - 6}" y="${y}" text-anchor="end" fill="${style.muted}">${layer}</text>`;
   });
-  const columns = labels.map((label, column) => {
+  const columns = shown.map((label, column) => {
     const x = margin.left + (column + 0.6) * cell.width;
-    const shown = label.trim() === '' ? '·' : label.trim();
-    return `<text transform="translate(${x} ${floor + 10}) rotate(50)" fill="${style.ink}">${escaped(shown.slice(0, 24))}</text>`;
+    return `<text transform="translate(${x} ${floor + 10}) rotate(50)" fill="${style.ink}">${escaped(label)}</text>`;
   });
   const domains = [...new Set(cells.map(({ tint }) => tint.domain))].sort((a, b) =>
     (a ?? '~').localeCompare(b ?? '~'),
@@ -55,7 +58,7 @@ export function figureSvg(strip: Strip, labels: readonly string[], style: Figure
     return `<rect x="${x}" y="8" width="10" height="10" fill="${style.domain(domain)}"/><text x="${x + 15}" y="17" fill="${style.ink}">${escaped(style.domainName(domain))}</text>`;
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${Math.max(width, 460)} ${height}" width="${Math.max(width, 460)}" height="${height}" font-family="Inter, Noto Sans, sans-serif" font-size="11">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${Math.max(width, 560)} ${height}" width="${Math.max(width, 560)}" height="${height}" font-family="Inter, Noto Sans, sans-serif" font-size="11">`,
     `<rect width="100%" height="100%" fill="${style.ground}"/>`,
     ...legend,
     `<text x="8" y="${margin.top - 6}" fill="${style.muted}">${escaped(style.layer)}</text>`,
