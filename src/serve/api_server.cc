@@ -80,7 +80,7 @@ void ApiServer::Impl::mount() {
                if (!has_it(request, response, kVersion)) kept.send(request, response);
              });
   engine ? mount_trace_routes(server, *subject, *engine) : mount_no_model(server);
-  mount_sae_routes(server, atlas, options.run);
+  mount_sae_routes(server, atlas, options.run, subject);
   mount_atlas_routes(server, atlas);
   mount_run_routes(server, options.run);
   files ? files->mount(server) : mount_no_page(server);

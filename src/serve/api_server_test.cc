@@ -29,6 +29,7 @@ TEST_F(ApiTest, ListsSaes) {
   EXPECT_EQ(saes[1]["k"], 32);
   EXPECT_EQ(saes[0]["n_in_atlas"], 10);
   EXPECT_EQ(saes[1]["n_in_atlas"], 30);
+  EXPECT_EQ(saes[0]["traced"], false);
 }
 
 TEST_F(ApiTest, ListsFeatures) {

@@ -21,11 +21,25 @@ Json json_of(const SaeRow& sae, std::int64_t n_in_atlas) {
           {"architecture", sae.architecture},
           {"n_features", sae.n_features},
           {"k", has_k ? details["k"] : Json()},
-          {"n_in_atlas", n_in_atlas}};
+          {"n_in_atlas", n_in_atlas},
+          {"traced", false}};
 }
 
-/// By name: those of the run, and in their place those of the atlas, which knows more.
-Json saes_json(AtlasPool* pool, const std::optional<fs::path>& run) {
+Json json_of(const KnownSae& sae, const std::string& model) {
+  const SaeSpec& spec = sae.sae().spec();
+  return {{"name", sae.name()},
+          {"model", model},
+          {"site", to_string(sae.site())},
+          {"layer", sae.site().layer},
+          {"architecture", spec.architecture},
+          {"n_features", spec.n_features},
+          {"k", spec.k},
+          {"n_in_atlas", 0}};
+}
+
+/// By name: those of the run, and in their place those of the atlas, which knows more. "traced" are
+/// those that the model is read with.
+Json saes_json(AtlasPool* pool, const std::optional<fs::path>& run, const Subject* subject) {
   std::map<std::string, Json> by_name;
   if (run) {
     const Json report = run_report(*run);
@@ -37,7 +51,8 @@ Json saes_json(AtlasPool* pool, const std::optional<fs::path>& run) {
                                  {"architecture", cell.at("architecture")},
                                  {"n_features", cell.at("n_features")},
                                  {"k", cell.at("k")},
-                                 {"n_in_atlas", 0}};
+                                 {"n_in_atlas", 0},
+                                 {"traced", false}};
   }
   if (pool != nullptr) {
     const AtlasPool::Loan atlas = pool->lend();
@@ -45,6 +60,11 @@ Json saes_json(AtlasPool* pool, const std::optional<fs::path>& run) {
     for (const Count& count : atlas->counts().saes) n_features[count.name] += count.n;
     for (const SaeRow& sae : atlas->saes()) by_name[sae.name] = json_of(sae, n_features[sae.name]);
   }
+  if (subject != nullptr)
+    for (const KnownSae& sae : subject->saes) {
+      const auto found = by_name.try_emplace(sae.name(), json_of(sae, subject->name)).first;
+      found->second["traced"] = true;
+    }
   Json saes = Json::array();
   for (auto& [name, sae] : by_name) saes.push_back(std::move(sae));
   return {{"saes", std::move(saes)}};
@@ -52,20 +72,21 @@ Json saes_json(AtlasPool* pool, const std::optional<fs::path>& run) {
 
 }  // namespace
 
-void mount_sae_routes(HttpServer& server, AtlasPool* pool, const std::optional<fs::path>& run) {
-  server.get("/api/v1/saes",
-             [pool, run, kept = std::make_shared<KeptJson>()](const auto& request, auto& response) {
-               const QueryParameters none(request.params, {});
-               const std::string version = (pool == nullptr ? std::string() : pool->version()) +
-                                           "." + (run ? run_version(*run) : std::string());
-               kept->answer(request, response, version, [&] {
-                 try {
-                   return saes_json(pool, run);
-                 } catch (const Error& error) {
-                   throw Refusal(500, "internal", error.problem(), error.remedy());
-                 }
-               });
-             });
+void mount_sae_routes(HttpServer& server, AtlasPool* pool, const std::optional<fs::path>& run,
+                      const Subject* subject) {
+  server.get("/api/v1/saes", [pool, run, subject, kept = std::make_shared<KeptJson>()](
+                                 const auto& request, auto& response) {
+    const QueryParameters none(request.params, {});
+    const std::string version = (pool == nullptr ? std::string() : pool->version()) + "." +
+                                (run ? run_version(*run) : std::string());
+    kept->answer(request, response, version, [&] {
+      try {
+        return saes_json(pool, run, subject);
+      } catch (const Error& error) {
+        throw Refusal(500, "internal", error.problem(), error.remedy());
+      }
+    });
+  });
 }
 
 }  // namespace safesail

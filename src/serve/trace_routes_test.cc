@@ -154,6 +154,17 @@ TEST_F(TraceRoutes, AComparisonAlignsPrompts) {
   }
 }
 
+TEST_F(TraceRoutes, SaesSayWhichAreTraced) {
+  httplib::Client client("127.0.0.1", port());
+  const Json saes = Json::parse(client.Get("/api/v1/saes")->body)["saes"];
+  ASSERT_EQ(saes.size(), 2u);
+  for (const Json& sae : saes) {
+    EXPECT_TRUE(sae["traced"].get<bool>());
+    const auto answer = post("/trace", {{"text", "a"}, {"saes", {sae["name"]}}});
+    EXPECT_EQ(answer->status, 200) << answer->body;
+  }
+}
+
 TEST_F(TraceRoutes, BadRequestsAreNamed) {
   for (const auto& [path, body, says] : std::vector<std::tuple<std::string, Json, std::string>>{
            {"/trace", {{"text", ""}}, "token"},

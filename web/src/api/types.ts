@@ -46,6 +46,8 @@ export interface Sae {
   n_features: number;
   k: number;
   n_in_atlas: number;
+  /** The model is read with it. */
+  traced: boolean;
 }
 
 export interface FeatureIdentity {
