@@ -22,7 +22,6 @@ export const feature = {
   'feature.language': 'Language of the explanation',
   'feature.long': 'In full',
   'feature.unscored': 'Not scored.',
-  'feature.scorer': 'Scorer',
   'feature.interval': '95 % interval',
   'feature.floor': 'Floor',
   'feature.floor.hint': 'what another feature’s explanation gets on the same windows',

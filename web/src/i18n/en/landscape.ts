@@ -18,7 +18,7 @@ export const landscape = {
   'landscape.zoom.in': 'Zoom in',
   'landscape.zoom.out': 'Zoom out',
   'landscape.whole': 'Show all',
-  'landscape.view': 'Select all in view',
+  'landscape.view': 'Select view',
   'landscape.selected': '{n} selected',
   'landscape.selected.none': 'Nothing selected',
   'landscape.selected.remedy':
@@ -29,6 +29,4 @@ export const landscape = {
   'landscape.renderer.canvas': 'drawn on a 2-D canvas',
   'landscape.note':
     'Places come from decoder directions, brought to two dimensions: near neighbours mean something, distances across the map do not.',
-  'landscape.low': 'low',
-  'landscape.high': 'high',
 } as const;

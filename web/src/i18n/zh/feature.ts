@@ -22,7 +22,6 @@ export const feature: Record<keyof typeof en, string> = {
   'feature.language': '解释的语言',
   'feature.long': '全文',
   'feature.unscored': '未评分。',
-  'feature.scorer': '评分方法',
   'feature.interval': '95 % 区间',
   'feature.floor': '下限',
   'feature.floor.hint': '另一特征的解释在相同窗口上的得分',

@@ -20,7 +20,7 @@ export const landscape: Record<keyof typeof en, string> = {
   'landscape.zoom.in': '放大',
   'landscape.zoom.out': '缩小',
   'landscape.whole': '显示全部',
-  'landscape.view': '选中视野内的全部',
+  'landscape.view': '选中视野',
   'landscape.selected': '已选 {n} 个',
   'landscape.selected.none': '未选中特征',
   'landscape.selected.remedy': '用套索圈出特征，或按住 Shift 拖动。使用键盘时按 S。',
@@ -29,6 +29,4 @@ export const landscape: Record<keyof typeof en, string> = {
   'landscape.renderer.webgl': '用 WebGL 绘制',
   'landscape.renderer.canvas': '用二维画布绘制',
   'landscape.note': '位置由解码方向降至二维而来：近邻有意义，跨越地图的距离没有意义。',
-  'landscape.low': '低',
-  'landscape.high': '高',
 };
