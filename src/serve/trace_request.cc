@@ -102,10 +102,11 @@ AskedPrompt read_asked(const JsonObject& object, bool answer) {
   const bool has_text = object.contains("text"), has_messages = object.contains("messages");
   if (has_text == has_messages)
     bad_input(object.where(), "expected one of 'text' and 'messages'", "give one of them");
+  const bool add_prompt = object.get_or<bool>("add_generation_prompt", answer);
   if (has_text) return object.get<std::string>("text");
   AskedMessages asked;
   asked.messages = read_messages(object);
-  asked.add_generation_prompt = object.get_or<bool>("add_generation_prompt", answer);
+  asked.add_generation_prompt = add_prompt;
   return asked;
 }
 
