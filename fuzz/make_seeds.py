@@ -136,6 +136,9 @@ def llm_answers() -> None:
                "answer_form": {"text": "[_]", "slot": "_", "choices": ["0", "1"]},
                "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}
     put("fuzz_completion_request", "full", json.dumps(request).encode())
+    put("fuzz_feature_request", "full", b"text=bomb*&domain=terror&sae=mlp_out.15/topk-k32&layer=15&min_score=-0.5&"
+        b"max_density=1e-4&explained=true&sufficient=0&ids=3,17,42&language=zh&order=density&ascending=1&offset=20&limit=500")
+    put("fuzz_feature_request", "not_utf8", b"text=\xff\x00&limit=0")
 
 
 def main() -> None:
