@@ -76,6 +76,7 @@ ApiServerOptions api_options(const ServeOptions& options) {
 
 /// A run that has not come as far as its features can be looked at without the model.
 std::optional<Subject> subject_to_serve(const ServeOptions& options, Session& session) {
+  if (!options.subject.release.empty()) import_release_once(options.subject, *session.reporter);
   if (options.no_model || options.subject.is_empty()) return std::nullopt;
   try {
     return load_subject(options.subject, *session.reporter);

@@ -15,16 +15,10 @@ Subject load_release(const SubjectOptions& options, Reporter& reporter) {
   if (options.model.path.empty())
     bad_input("--release", fmt::format("expected its model, {}, got none", kReleaseModel),
               "name it with --model, or in the environment as SOURCE_MODEL");
-  const fs::path atlas = *options.atlas_file();
-  if (!fs::exists(atlas)) {
-    if (atlas.has_parent_path()) fs::create_directories(atlas.parent_path());
-    Atlas made(atlas);
-    import_release(made, release_database(options.release));
-    reporter.note(fmt::format("imported the release into {}", atlas.string()));
-  }
+  import_release_once(options, reporter);
   return subject_of_release({.folder = options.release,
                              .model = options.model.path,
-                             .atlas = atlas,
+                             .atlas = *options.atlas_file(),
                              .k = options.k.value_or(200)},
                             options.model.load_options(), reporter);
 }
@@ -36,6 +30,16 @@ std::optional<fs::path> SubjectOptions::atlas_file() const {
   if (!release.empty()) return fs::path(release) / "atlas.sqlite";
   if (!run.empty() && fs::exists(atlas_path(run))) return atlas_path(run);
   return std::nullopt;
+}
+
+void import_release_once(const SubjectOptions& options, Reporter& reporter) {
+  const fs::path atlas = *options.atlas_file();
+  if (fs::exists(atlas)) return;
+  const fs::path database = release_database(options.release);
+  if (atlas.has_parent_path()) fs::create_directories(atlas.parent_path());
+  Atlas made(atlas);
+  import_release(made, database);
+  reporter.note(fmt::format("imported the release into {}", atlas.string()));
 }
 
 void add_subject_options(CLI::App& command, SubjectOptions& options) {

@@ -25,8 +25,10 @@ struct SubjectOptions {
 
 void add_subject_options(CLI::App& command, SubjectOptions& options);
 
-/// An input error unless exactly one of the three is named. The atlas of a release is made where
-/// there is none yet.
+/// Makes the atlas of a release where there is none yet.
+void import_release_once(const SubjectOptions& options, Reporter& reporter);
+
+/// An input error unless exactly one of the three is named.
 Subject load_subject(const SubjectOptions& options, Reporter& reporter);
 
 }  // namespace safesail
