@@ -27,7 +27,7 @@ class KeptContent {
  public:
   KeptContent() = default;
   KeptContent(std::string bytes, std::string type);
-  /// What it is packed to is never copied; the answer may outlive this.
+  /// Without a copy; the answer may outlive this.
   void send(const httplib::Request& request, httplib::Response& response) const;
 
  private:

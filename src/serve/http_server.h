@@ -18,6 +18,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "base/report.h"
@@ -33,8 +34,7 @@ struct HttpOptions {
   int port = 0;               ///< 0: any that is free
   ApiKey token;               ///< requests must bring it; empty: none
   std::string guarded = "/";  ///< ... below this path
-  /// Others may reach the address without a token.
-  bool open = false;
+  bool open = false;          ///< others, too, may reach it without a token
   ConnectionLimits limits;
   std::chrono::milliseconds idle_time{15'000};  ///< that a connection is kept between requests
   std::size_t max_connections = 256;            ///< served at once; as many more may wait
@@ -64,7 +64,6 @@ class HttpServer : private httplib::Server {
   void get_else(Handler handler);
   const std::vector<Route>& routes() const { return routes_; }
 
-  const std::string& host() const { return options_.host; }
   int port() const { return port_; }
   /// Serves until `stop`; answers under way are waited for.
   void run(std::stop_token stop);
