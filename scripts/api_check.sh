@@ -15,10 +15,11 @@ if [ ! -x "$checker" ]; then
   .deps/schemathesis/bin/pip install -q 'schemathesis==4.32.5'
 fi
 
-log=$(mktemp)
+scratch=$(mktemp -d)
+log=$scratch/server.log
 "$build/bin/safesail" serve --run "$run" --port 0 --max-new 64 2>"$log" &
 server=$!
-trap 'kill $server; rm -f "$log"' EXIT
+trap 'kill $server; rm -rf "$scratch"' EXIT
 for _ in $(seq 300); do
   url=$(grep -o 'http://127.0.0.1:[0-9]*' "$log" || true)
   [ -n "$url" ] && break
@@ -26,5 +27,7 @@ for _ in $(seq 300); do
   sleep 0.2
 done
 
-"$checker" --config-file scripts/schemathesis.toml run "$url/api/v1/openapi.json" \
+config=$PWD/scripts/schemathesis.toml
+cd "$scratch"  # it keeps notes where it runs
+"$checker" --config-file "$config" run "$url/api/v1/openapi.json" \
   --max-examples "$examples" --generation-deterministic --request-timeout 60
