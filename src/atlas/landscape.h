@@ -29,4 +29,8 @@ PlanePoints lay_out(std::span<const float> rows, std::size_t n, std::size_t d, s
 std::size_t lay_out_features(Atlas& atlas, std::int64_t sae, std::span<const float> decoder,
                              std::size_t d, std::uint64_t seed);
 
+/// Places the features of the atlas that have an explanation by its words (English where there is
+/// one), rare words counting more (tf-idf); gives how many. For databases without weights.
+std::size_t lay_out_texts(Atlas& atlas, std::uint64_t seed);
+
 }  // namespace safesail

@@ -105,5 +105,34 @@ TEST_F(LandscapeOfAnAtlas, PlacesItsFeatures) {
       << "a decoder of 8 features has no feature 9";
 }
 
+using TextLandscape = AtlasTest;
+
+TEST_F(TextLandscape, FeaturesThatSpeakOfTheSameLieTogether) {
+  Atlas atlas(dir_ / "atlas.sqlite");
+  const std::int64_t sae = atlas.put_sae(make_sae());
+  const std::vector<std::string> subjects = {"bombs and explosive devices", "elections and voters",
+                                             "weather and rain clouds"};
+  for (std::int32_t i = 0; i < 90; ++i) {
+    const std::int64_t id = atlas.put_feature(sae, make_record(i));
+    atlas.put_explanation(
+        id, make_explanation(fmt::format("Fires on {} in text {}",
+                                         subjects[static_cast<std::size_t>(i % 3)], i % 7)));
+  }
+  EXPECT_EQ(lay_out_texts(atlas, 1), 90u);
+  const Landscape plane = atlas.landscape();
+  ASSERT_EQ(plane.ids.size(), 90u);
+  std::size_t n_right = 0;
+  for (std::size_t i = 0; i < 90; ++i) {
+    std::size_t nearest = i == 0 ? 1 : 0;
+    const auto distance = [&](std::size_t j) {
+      return std::hypot(plane.x[i] - plane.x[j], plane.y[i] - plane.y[j]);
+    };
+    for (std::size_t j = 0; j < 90; ++j)
+      if (j != i && distance(j) < distance(nearest)) nearest = j;
+    n_right += nearest % 3 == i % 3;
+  }
+  EXPECT_GE(n_right, 85u);  // by chance: 30
+}
+
 }  // namespace
 }  // namespace safesail

@@ -235,6 +235,14 @@ void show_command(const Options& options) {
 
 void landscape_command(const Options& options) {
   Atlas atlas(atlas_path(options.atlas), Atlas::Mode::write);
+  if (options.weights.empty()) {
+    const std::size_t n = lay_out_texts(atlas, options.seed);
+    if (options.as_json)
+      print_json({{"n_features", n}, {"sae", nullptr}});
+    else
+      fmt::print("{} features laid out by their explanations\n", n);
+    return;
+  }
   std::vector<SaeRow> saes = atlas.saes();
   std::erase_if(saes,
                 [&](const SaeRow& sae) { return !options.sae.empty() && sae.name != options.sae; });
@@ -366,11 +374,13 @@ void add_atlas_commands(CLI::App& app, Session& session) {
   }
   {
     auto [command, options] = add(
-        "landscape", "Place features in the plane by their decoder rows", landscape_command,
+        "landscape", "Place features in the plane by their decoder rows, or by their explanations",
+        landscape_command,
         "landscape --atlas runs/demo --weights runs/demo/sae/mlp_out.15/topk-k32/sae.safetensors "
         "--sae mlp_out.15/topk-k32");
     add_atlas_option(command, *options);
-    command->add_option("--weights", options->weights, "sae.safetensors")->required();
+    command->add_option("--weights", options->weights,
+                        "sae.safetensors; without it all features are placed by their words");
     command->add_option("--sae", options->sae, "Name of that SAE in the atlas, if it has several");
     command->add_option("--seed", options->seed, "Another seed, another map")
         ->capture_default_str();

@@ -55,8 +55,10 @@ class ReleaseSubjectTest : public ::testing::Test {
     write_file(data("activation/indices/indices_layer5.pt"), torch_list({7, 3, 7, 20}));
     // Column c holds the values 1 + c / 8, 2 + c / 8, ...
     std::vector<float> top(static_cast<std::size_t>(kTopRows * 4));
-    for (std::size_t i = 0; i < top.size(); ++i)
-      top[i] = static_cast<float>(1 + i / 4) + static_cast<float>(i % 4) / 8;
+    for (std::size_t i = 0; i < top.size(); ++i) {
+      const std::size_t row = i / 4, column = i % 4;
+      top[i] = static_cast<float>(1 + row) + static_cast<float>(column) / 8;
+    }
     write_torch(data("activation/quantiles/quantile_layer5.pt"),
                 std::vector<TorchItem>{{"top_neuron_activations", view(top, {kTopRows, 4})}});
     write_file(data("neuron_db/en_db.json"),

@@ -13,8 +13,6 @@
 namespace safesail {
 namespace {
 
-using ::testing::Each;
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 const Subject& subject() {

@@ -28,5 +28,5 @@ export const landscape = {
   'landscape.renderer.webgl': 'drawn with WebGL',
   'landscape.renderer.canvas': 'drawn on a 2-D canvas',
   'landscape.note':
-    'Places come from decoder directions, brought to two dimensions: near neighbours mean something, distances across the map do not.',
+    'Alike features lie near each other: by their decoder directions, or where there are no weights by their explanations. Distances across the map mean nothing.',
 } as const;
