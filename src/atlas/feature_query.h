@@ -31,8 +31,8 @@ struct FeatureQuery {
   std::string sae, site;
   std::optional<std::int32_t> layer;
   std::optional<double> min_score, max_score, min_density, max_density;
-  std::optional<bool> explained;   ///< has an explanation with text
-  std::optional<bool> sufficient;  ///< has enough examples (status "ok")
+  std::optional<bool> explained;                 ///< has an explanation with text
+  std::optional<bool> sufficient;                ///< has enough examples (status "ok")
   std::optional<std::vector<std::int64_t>> ids;  ///< is one of these
 
   std::string language;  ///< preferred for the text shown; empty: English
