@@ -136,6 +136,15 @@ def llm_answers() -> None:
                "answer_form": {"text": "[_]", "slot": "_", "choices": ["0", "1"]},
                "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}
     put("fuzz_completion_request", "full", json.dumps(request).encode())
+    put("fuzz_trace_request", "trace", json.dumps({
+        "text": "rain", "domains": ["terror"], "min_score": 0.2, "top_n": 3, "saes": ["a"], "unlisted": True,
+        "mask_special": False, "interventions": []}).encode())
+    put("fuzz_trace_request", "chat", json.dumps({
+        "messages": [{"role": "user", "content": "hi"}], "max_tokens": 7, "temperature": 0.5, "top_k": 5, "top_p": 0.9,
+        "seed": 3}).encode())
+    put("fuzz_trace_request", "compare", json.dumps({
+        "prompts": [{"label": "x", "text": "a"}, {"messages": [{"role": "user", "content": "b"}],
+                                                  "add_generation_prompt": True}], "max_tokens": 2}).encode())
     put("fuzz_feature_request", "full", b"text=bomb*&domain=terror&sae=mlp_out.15/topk-k32&layer=15&min_score=-0.5&"
         b"max_density=1e-4&explained=true&sufficient=0&ids=3,17,42&language=zh&order=density&ascending=1&offset=20&limit=500")
     put("fuzz_feature_request", "not_utf8", b"text=\xff\x00&limit=0")

@@ -13,7 +13,7 @@ model=.deps/models/smollm2-135m-instruct-q4_1.gguf
 corpus=.deps/corpora/wordnet.jsonl
 shapes=(576,4608,32,1024 2048,20480,200,4096)
 
-cmake --build "$build" --target bench_prefill bench_sae_step bench_grid bench_tokenize bench_roofline bench_atlas bench_serve >"$build/bench.log" ||
+cmake --build "$build" --target bench_prefill bench_sae_step bench_grid bench_tokenize bench_roofline bench_atlas bench_serve bench_diagnose >"$build/bench.log" ||
   { cat "$build/bench.log" >&2; exit 1; }
 
 scripts/machine.sh
@@ -33,3 +33,5 @@ echo
 echo
 [ -f "$build/bench_serve.sqlite" ] || "$bin/bench_atlas" "$build/bench_serve.sqlite" 100000 >/dev/null
 "$bin/bench_serve" "$build/bench_serve.sqlite"
+echo
+"$bin/bench_diagnose" "$model" "$repeats"  # what features cost a chat, and 32 chats at once

@@ -4,10 +4,13 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <algorithm>
-#include <omp.h>
 #include <torch/headeronly/version.h>
 
 #include "base/cpu.h"
+
+// Of OpenMP, whose omp.h not every compiler that reads this has.
+extern "C" int omp_get_max_threads();
+extern "C" int omp_get_thread_limit();
 
 namespace safesail {
 

@@ -161,10 +161,4 @@ CompareRequest parse_compare_request(std::string_view text) {
   return request;
 }
 
-TracePrompt read_prompt(const Tokenizer& tokenizer, const AskedPrompt& asked) {
-  if (const auto* text = std::get_if<std::string>(&asked)) return prompt_of_text(tokenizer, *text);
-  const auto& chat = std::get<AskedMessages>(asked);
-  return prompt_of_messages(tokenizer, chat.messages, chat.add_generation_prompt);
-}
-
 }  // namespace safesail

@@ -45,7 +45,4 @@ struct CompareRequest {
 };
 CompareRequest parse_compare_request(std::string_view body);
 
-/// The prompt as the model reads it.
-TracePrompt read_prompt(const Tokenizer& tokenizer, const AskedPrompt& asked);
-
 }  // namespace safesail
