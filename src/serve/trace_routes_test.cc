@@ -16,7 +16,6 @@
 namespace safesail {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
