@@ -28,5 +28,6 @@ export const landscape: Record<keyof typeof en, string> = {
   'landscape.more': '显示更多',
   'landscape.renderer.webgl': '用 WebGL 绘制',
   'landscape.renderer.canvas': '用二维画布绘制',
-  'landscape.note': '相似的特征彼此靠近：依据解码方向，没有权重时依据解释文本。跨越地图的距离没有意义。',
+  'landscape.note':
+    '相似的特征彼此靠近：依据解码方向，没有权重时依据解释文本。跨越地图的距离没有意义。',
 };
