@@ -67,12 +67,8 @@ bool wait(Engine::Ticket& ticket) {
 void run(const std::string& path, int repeats) {
   const Subject subject = subject_with_four_saes(path);
   Engine engine(subject, {.max_waiting = 64, .max_active = 4});
-  std::vector<std::int32_t> ids;
-  for (const TraceToken& token :
-       prompt_of_messages(subject.model.tokenizer,
-                          {{"user", "Tell me about the history of ships."}}, true)
-           .tokens)
-    ids.push_back(token.id);
+  const std::vector<std::int32_t> ids = ids_of(prompt_of_messages(
+      subject.model.tokenizer, {{"user", "Tell me about the history of ships."}}, true));
   std::vector<double> plain, traced, ratio;
   for (int i = 0; i <= repeats; ++i) {
     const double a = seconds([&] {

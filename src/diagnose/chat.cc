@@ -6,8 +6,8 @@
 namespace safesail {
 namespace {
 
-/// Tokens that are encoded at a time: the encoders are read once for all of
-/// them, and a reader does not notice the delay.
+/// Tokens that are encoded at a time: the encoders are read once for all of them, and a reader does
+/// not notice the delay.
 constexpr std::size_t kTokensAtOnce = 8;
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
@@ -30,9 +30,7 @@ Chat::Chat(const Subject& subject, EngineRequest request, Give give)
 Chat::~Chat() = default;
 
 std::vector<std::int32_t> Chat::prompt_ids() const {
-  std::vector<std::int32_t> ids;
-  for (const TraceToken& token : text_.tokens) ids.push_back(token.id);
-  return ids;
+  return ids_of(text_);
 }
 
 SequenceConfig Chat::sequence() const {

@@ -91,19 +91,23 @@ Error ending() {
   return Error(Fault::environment, "engine", "the server is ending", "ask again when it is back");
 }
 
+/// What a visitor hears of an exception.
+Failed failed_by(const std::exception& fault) {
+  if (const auto* error = dynamic_cast<const Error*>(&fault)) return {*error};
+  return {Error(Fault::environment, "engine", "a fault inside ended the request",
+                "ask again; report it when it comes back")};
+}
+
 /// Calls `work`; an exception becomes the visitor's event.
 template <class Work>
 bool attempt(const auto& visitor, const Work& work) {
   try {
     work();
     return true;
-  } catch (const Error& error) {
-    visitor->give(Failed{error});
-  } catch (const std::exception&) {
-    visitor->give(Failed{Error(Fault::environment, "engine", "a fault inside ended the request",
-                               "ask again; report it when it comes back")});
+  } catch (const std::exception& fault) {
+    visitor->give(failed_by(fault));
+    return false;
   }
-  return false;
 }
 
 }  // namespace
@@ -186,12 +190,7 @@ void Engine::Impl::work(const std::stop_token& stop) {
       step(*generator);
     } catch (const std::exception& fault) {
       // The pass was for all of them; the next ones get a new generator.
-      const auto* error = dynamic_cast<const Error*>(&fault);
-      for (const Active& one : active)
-        one.visitor->give(Failed{error != nullptr
-                                     ? *error
-                                     : Error(Fault::environment, "engine",
-                                             "a fault inside ended the request", "ask again")});
+      for (const Active& one : active) one.visitor->give(failed_by(fault));
       active.clear();
       generator = std::make_unique<Generator>(subject.model.model, sites);
     }
@@ -209,19 +208,6 @@ Engine::~Engine() = default;
 
 void Engine::end() {
   impl_->worker.request_stop();
-}
-
-const EngineLimits& Engine::limits() const {
-  return impl_->limits;
-}
-
-std::uint64_t Engine::cache_bytes() const {
-  const LanguageModel& model = impl_->subject.model.model;
-  const std::uint64_t element = model.options().dtype == ComputeType::bf16 ? 2 : 4;
-  const EngineLimits& limits = impl_->limits;
-  return KvCache::bytes_per_token(model.spec(), element) *
-         static_cast<std::uint64_t>(limits.max_prompt_tokens + limits.max_new_tokens + 1) *
-         limits.max_active;
 }
 
 std::vector<std::unique_ptr<Engine::Ticket>> Engine::submit(std::vector<EngineRequest> requests) {

@@ -89,10 +89,6 @@ class Engine {
   /// Requests under way, waiting and to come end as Failed.
   void end();
 
-  const EngineLimits& limits() const;
-  /// Bytes that the keys and values of `max_active` longest chats take.
-  std::uint64_t cache_bytes() const;
-
   /// All of `requests` wait, or, when there is no room for them, none: then the
   /// result is empty. An input error names what is beyond the limits or
   /// impossible.

@@ -112,8 +112,7 @@ void expect_same(const Trace& a, const Trace& b) {
 TEST(Engine, AnswersAsGenerationDoesWithTheFeaturesOfATrace) {
   Engine engine(subject(), {});
   const EngineRequest request = chat("Name three colours.", 21);
-  std::vector<std::int32_t> ids;
-  for (const TraceToken& token : request.prompt.tokens) ids.push_back(token.id);
+  const std::vector<std::int32_t> ids = ids_of(request.prompt);
   const auto expected = generate(subject().model.model, {ids}, {.max_new_tokens = 21}).front();
 
   const auto ticket = submit(engine, request);

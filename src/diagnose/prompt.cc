@@ -52,6 +52,12 @@ TracePrompt prompt_of(const Tokenizer& tokenizer, std::string text, bool add_spe
 
 }  // namespace
 
+std::vector<std::int32_t> ids_of(const TracePrompt& prompt) {
+  std::vector<std::int32_t> ids;
+  for (const TraceToken& token : prompt.tokens) ids.push_back(token.id);
+  return ids;
+}
+
 TracePrompt prompt_of_text(const Tokenizer& tokenizer, const std::string& text) {
   return prompt_of(tokenizer, text, true);
 }
@@ -87,8 +93,7 @@ const TraceToken& append_response(TracePrompt& prompt, std::int32_t id, std::str
 
 TracePrompt with_answer(const TextModel& model, TracePrompt prompt, const GenerateConfig& config,
                         std::stop_token stop) {
-  std::vector<std::int32_t> ids;
-  for (const TraceToken& token : prompt.tokens) ids.push_back(token.id);
+  const std::vector<std::int32_t> ids = ids_of(prompt);
   StreamDecoder decoder(model.tokenizer);
   generate(
       model.model, {ids}, config,

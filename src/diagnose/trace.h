@@ -69,6 +69,8 @@ struct TracePrompt {
   std::vector<TraceToken> tokens;
 };
 
+std::vector<std::int32_t> ids_of(const TracePrompt& prompt);
+
 TracePrompt prompt_of_text(const Tokenizer& tokenizer, const std::string& text);
 TracePrompt prompt_of_messages(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages,
                                bool add_generation_prompt);
