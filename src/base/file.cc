@@ -143,6 +143,15 @@ void write_file(const fs::path& path, std::string_view text) {
   file.commit();
 }
 
+void remove_whole(const fs::path& path) {
+  const fs::path removed = path.string() + kRemoved;
+  std::error_code error;
+  fs::remove_all(removed, error);
+  if (!error && fs::exists(fs::symlink_status(path))) fs::rename(path, removed, error);
+  if (!error) fs::remove_all(removed, error);
+  if (error) failed(path.string(), "cannot remove: " + error.message(), "check its permissions");
+}
+
 std::uint64_t free_disk_bytes(const fs::path& path) {
   std::error_code error;
   fs::path existing = fs::absolute(path, error);

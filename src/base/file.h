@@ -64,6 +64,12 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes);
 /// AtomicFile in one call.
 void write_file(const fs::path& path, std::string_view text);
 
+constexpr const char* kRemoved = ".removed";
+
+/// Removes a file or a folder, if it is there. Killed at any moment it leaves all of it or nothing
+/// under that name, at worst a rest as `<path>.removed`, which the next call removes.
+void remove_whole(const fs::path& path);
+
 /// Bytes that this user may still write on the file system of `path` (or of its nearest existing
 /// parent).
 std::uint64_t free_disk_bytes(const fs::path& path);

@@ -1,7 +1,12 @@
 #include "base/file.h"
 
+#include <chrono>
+#include <csignal>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -44,6 +49,33 @@ TEST_F(FileTest, AbandonedAtomicFileLeavesTheOldOneAndNoRest) {
   }
   EXPECT_EQ(read_file(dir_ / "a.txt", 100), "old");
   EXPECT_EQ(n_files(), 1u);
+}
+
+TEST_F(FileTest, RemovalThatIsKilledLeavesAllOrNothing) {
+  constexpr std::size_t kFiles = 300;
+  const fs::path folder = dir_ / "folder";
+  for (int round = 0; round < 20; ++round) {
+    fs::create_directory(folder);
+    for (std::size_t file = 0; file < kFiles; ++file)
+      std::ofstream(folder / std::to_string(file)) << "kept";
+    const pid_t child = ::fork();
+    if (child == 0) {
+      remove_whole(folder);
+      ::_exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(100 * round));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    if (fs::exists(folder)) {
+      EXPECT_EQ(static_cast<std::size_t>(
+                    std::distance(fs::directory_iterator(folder), fs::directory_iterator{})),
+                kFiles)
+          << "round " << round;
+    }
+  }
+  remove_whole(folder);
+  EXPECT_EQ(n_files(), 0u);
+  remove_whole(folder);  // of what is not there
 }
 
 TEST_F(FileTest, MapsAnEmptyFile) {

@@ -16,7 +16,7 @@ namespace safesail {
 namespace {
 
 constexpr std::uint64_t kMaxStateBytes = std::uint64_t{1} << 30;
-constexpr const char *kState = "state.json", *kScores = "scores.json";
+constexpr const char *kState = "state.json", *kScores = "scores.json", *kPartial = ".partial";
 constexpr double kWorst = std::numeric_limits<double>::infinity();
 
 fs::path folder_of(const fs::path& run) {
@@ -64,8 +64,9 @@ Score score_of(const SaeSpec& spec, const CellProgress& progress) {
 /// Of each cell in that checkpoint; the worst of all where it no longer trained.
 std::vector<Score> scores_of(const Checkpoint& checkpoint) {
   std::vector<Score> scores;
-  const nlohmann::json found =
-      nlohmann::json::parse(read_file(checkpoint.folder / kScores, 1 << 24), nullptr, false);
+  const fs::path file = checkpoint.folder / kScores;
+  if (!fs::exists(file)) return scores;
+  const nlohmann::json found = nlohmann::json::parse(read_file(file, 1 << 24), nullptr, false);
   if (!found.is_array()) return scores;
   for (const nlohmann::json& score : found) {
     const bool known = score.is_object() && score.value("fvu", nlohmann::json()).is_number() &&
@@ -96,10 +97,15 @@ void remove_older(const fs::path& run, std::size_t keep_last) {
   const auto best = std::min_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return mean_score(a) < mean_score(b);
   });
-  std::error_code ignored;  // an old checkpoint too many does no harm
-  for (auto checkpoint = all.begin(); checkpoint != all.end(); ++checkpoint)
-    if (checkpoint != best || newest <= mean_score(*best))
-      fs::remove_all(checkpoint->folder, ignored);
+  const Score lowest = mean_score(*best);
+  for (auto checkpoint = all.begin(); checkpoint != all.end(); ++checkpoint) {
+    if (checkpoint == best && lowest < newest) continue;
+    try {
+      remove_whole(checkpoint->folder);
+    } catch (const Error&) {
+      // An old checkpoint too many does no harm; to end a long training for it would.
+    }
+  }
 }
 
 nlohmann::json state_of(const GridProgress& progress, const std::string& config_hash) {
@@ -162,6 +168,16 @@ std::optional<GridProgress> read_checkpoint(const fs::path& folder, const std::s
   }
 }
 
+/// What a kill left half written or half removed: of checkpoints, which are large.
+void remove_leftovers(const fs::path& run) {
+  if (!fs::is_directory(folder_of(run))) return;
+  std::vector<fs::path> leftovers;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_of(run)))
+    if (entry.path().extension() == kPartial || entry.path().extension() == kRemoved)
+      leftovers.push_back(entry.path());
+  for (const fs::path& leftover : leftovers) fs::remove_all(leftover);
+}
+
 /// So that nothing takes it for a checkpoint any more.
 void set_aside(const fs::path& folder) {
   const fs::path aside = folder.string() + ".unreadable";
@@ -176,7 +192,7 @@ void save_checkpoint(const fs::path& run, const std::string& config_hash,
                      const std::vector<GridCell>& cells, const GridProgress& progress,
                      std::size_t keep_last) {
   const fs::path final_path = folder_of(run) / fmt::to_string(progress.tokens);
-  const fs::path partial = final_path.string() + ".partial";
+  const fs::path partial = final_path.string() + kPartial;
   fs::remove_all(partial);
   fs::create_directories(partial);
   nlohmann::json scores = nlohmann::json::array();
@@ -192,8 +208,8 @@ void save_checkpoint(const fs::path& run, const std::string& config_hash,
   }
   write_file(partial / kScores, scores.dump());
   write_file(partial / kState, state_of(progress, config_hash).dump());
+  remove_whole(final_path);
   std::error_code error;
-  fs::remove_all(final_path, error);
   fs::rename(partial, final_path, error);
   if (error)
     failed(final_path.string(), fmt::format("cannot write the checkpoint: {}", error.message()),
@@ -204,6 +220,7 @@ void save_checkpoint(const fs::path& run, const std::string& config_hash,
 std::optional<GridProgress> load_checkpoint(const fs::path& run, const std::string& config_hash,
                                             const std::vector<GridCell>& cells,
                                             Reporter& reporter) {
+  remove_leftovers(run);
   const std::vector<Checkpoint> found = complete_checkpoints(run);
   std::optional<Error> problem;  // of the newest
   for (auto checkpoint = found.rbegin(); checkpoint != found.rend(); ++checkpoint) {
@@ -247,7 +264,7 @@ std::optional<CellCheckpoint> best_of_cell(const fs::path& run, const GridCell& 
 }
 
 void remove_checkpoints(const fs::path& run) {
-  fs::remove_all(folder_of(run));
+  remove_whole(folder_of(run));
 }
 
 }  // namespace safesail

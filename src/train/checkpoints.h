@@ -4,11 +4,11 @@
 //                             /scores.json         how good each SAE is, for those who choose
 //                             /<cell>.safetensors  SaeTrainer::save of each SAE that still trains
 //
-// A checkpoint is written under another name, synced, and renamed; then the older ones are removed,
-// but for the last few and the best. An SAE is at its best where its FVU was lowest among the
-// checkpoints in which its L0 was within 10 % of its target, or among all where it was in none (or
-// has no target): more features active always make a lower FVU. For the grid, the fewest SAEs off
-// their target, then the lowest mean FVU.
+// A checkpoint is written under another name, synced, and renamed; then the older ones are renamed
+// and removed, but for the last few and the best. An SAE is at its best where its FVU was lowest
+// among the checkpoints in which its L0 was within 10 % of its target, or among all where it was in
+// none (or has no target): more features active always make a lower FVU. For the grid, the fewest
+// SAEs off their target, then the lowest mean FVU.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,8 @@ void save_checkpoint(const fs::path& run, const std::string& config_hash,
 
 /// The newest checkpoint of the run; nothing when there is none. Where it cannot be read the one
 /// before is taken with a warning, and the unreadable ones are renamed; when none is left that is
-/// an input error. So is one made with another configuration.
+/// an input error. So is one made with another configuration. What a kill left half written or half
+/// removed is removed.
 std::optional<GridProgress> load_checkpoint(const fs::path& run, const std::string& config_hash,
                                             const std::vector<GridCell>& cells, Reporter& reporter);
 

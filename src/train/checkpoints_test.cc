@@ -114,6 +114,26 @@ TEST_F(CheckpointsTest, WhenNoneIsLeftTheNewestIsTheError) {
   EXPECT_THAT(folders(), testing::ElementsAre("100", "200"));
 }
 
+TEST_F(CheckpointsTest, OneWithoutScoresIsTheWorst) {
+  save(100, {{.4, 4}, {.4, 4}});
+  fs::remove(run_ / "checkpoints/100/scores.json");
+  save(200, {{.5, 4}, {.5, 4}});
+  EXPECT_THAT(folders(), testing::ElementsAre("200"));
+  EXPECT_EQ(best(0), 200u);
+}
+
+TEST_F(CheckpointsTest, WhatAKillLeftIsRemoved) {
+  save(100, {{.4, 4}, {.4, 4}});
+  for (const char* rest : {"50.removed", "150.partial"}) {
+    fs::create_directories(run_ / "checkpoints" / rest);
+    fs::copy(run_ / "checkpoints/100/state.json", run_ / "checkpoints" / rest);
+  }
+  Warnings reporter;
+  EXPECT_EQ(load_checkpoint(run_, "hash", cells_, reporter)->tokens, 100u);
+  EXPECT_THAT(reporter.all, testing::IsEmpty());
+  EXPECT_THAT(folders(), testing::ElementsAre("100"));
+}
+
 TEST_F(CheckpointsTest, AnotherConfigurationIsNoReasonToGoBack) {
   save(100, {{.4, 4}, {.4, 4}});
   Warnings reporter;

@@ -79,7 +79,7 @@ void do_stages(const std::vector<Stage<Run>>& stages, Run& run, const fs::path& 
     for (auto i = static_cast<std::size_t>(first - names.begin()); i < stages.size(); ++i) {
       manifest.forget(stages[i].name);
       // Only what a stage of ours writes; whatever else lies in the folder is not ours to remove.
-      for (const std::string& name : stages[i].writes) fs::remove_all(out / name);
+      for (const std::string& name : stages[i].writes) remove_whole(out / name);
     }
   }
   for (const Stage<Run>& stage : stages) {
