@@ -9,6 +9,10 @@ it('quotes only what must be quoted', () => {
   );
 });
 
+it('makes no formula of text', () => {
+  expect(toCsv([['=1+1', '+a', '-b', '@c', -0.5, 'a=b']])).toBe("'=1+1,'+a,'-b,'@c,-0.5,a=b\r\n");
+});
+
 const trace: Trace = {
   model: 'm',
   text: 'a,你',

@@ -3,10 +3,14 @@
 import type { Trace } from '../api/types';
 import { explanationOf, shownFirings, type Filter } from './firing';
 
-/** RFC 4180: a cell is quoted where it must be, lines end in CRLF. */
+/**
+ * RFC 4180: a cell is quoted where it must be, lines end in CRLF. Text that a spreadsheet would run
+ * as a formula gets an apostrophe in front: tokens and explanations come from anywhere.
+ */
 export function toCsv(rows: readonly (readonly (string | number | null)[])[]): string {
   const cell = (value: string | number | null) => {
-    const text = value === null ? '' : String(value);
+    let text = value === null ? '' : String(value);
+    if (typeof value === 'string' && /^[=+\-@\t\r]/.test(value)) text = `'${text}`;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return rows.map((row) => row.map(cell).join(',') + '\r\n').join('');
