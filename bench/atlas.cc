@@ -157,14 +157,14 @@ void measure(const fs::path& path) {
   list("all by score, last page", {}, 1);
   list("all by place, last page", {.order = FeatureOrder::place}, 1);
   list("domain, score range, by score, middle",
-       {.domain = "terror", .min_score = 0.2, .max_score = 0.6}, 0.5);
+       {.domains = {"terror"}, .min_score = 0.2, .max_score = 0.6}, 0.5);
   list("subclass, by effect, last", {.subclass = "s1", .order = FeatureOrder::effect}, 1);
   list("layer, density range, by density, first",
        {.layer = 7, .min_density = 1e-5, .max_density = 1e-3, .order = FeatureOrder::density}, 0);
   list("site, explained, by max activation, last",
        {.site = "mlp_out.3", .explained = true, .order = FeatureOrder::max_activation}, 1);
   list("insufficient, by place, middle", {.sufficient = false, .order = FeatureOrder::place}, 0.5);
-  list("text and domain, by score, first", {.text = english(300), .domain = "politics"}, 0);
+  list("text and domain, by score, first", {.text = english(300), .domains = {"politics"}}, 0);
 
   // Another word each time, all of about the same rank.
   const auto search = [&](std::string_view name, const auto& text) {

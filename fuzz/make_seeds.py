@@ -145,7 +145,7 @@ def llm_answers() -> None:
     put("fuzz_trace_request", "compare", json.dumps({
         "prompts": [{"label": "x", "text": "a"}, {"messages": [{"role": "user", "content": "b"}],
                                                   "add_generation_prompt": True}], "max_tokens": 2}).encode())
-    put("fuzz_feature_request", "full", b"text=bomb*&domain=terror&sae=mlp_out.15/topk-k32&layer=15&min_score=-0.5&"
+    put("fuzz_feature_request", "full", b"text=bomb*&domains=terror,violence&sae=mlp_out.15/topk-k32&layer=15&min_score=-0.5&"
         b"max_density=1e-4&explained=true&sufficient=0&ids=3,17,42&language=zh&order=density&ascending=1&offset=20&limit=500")
     put("fuzz_feature_request", "not_utf8", b"text=\xff\x00&limit=0")
 

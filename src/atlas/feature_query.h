@@ -27,7 +27,8 @@ FeatureOrder parse_feature_order(std::string_view text);
 /// All conditions hold; an empty or missing one holds for every feature.
 struct FeatureQuery {
   std::string text;  ///< words, "phrases" and beginnings (bomb*) in its explanations; search.h
-  std::string domain, subclass;  ///< of one tag
+  std::vector<std::string> domains;  ///< one of these, in one tag with ...
+  std::string subclass;              ///< ... this
   std::string sae, site;
   std::optional<std::int32_t> layer;
   std::optional<double> min_score, max_score, min_density, max_density;

@@ -127,11 +127,13 @@ std::size_t FeatureTable::row_of(std::int64_t id) const {
 
 RowSet FeatureTable::matching(const FeatureQuery& query) const {
   RowSet rows = RowSet::all(size());
-  if (!query.domain.empty() || !query.subclass.empty()) {
+  const auto wants = [&](const std::string& domain) {
+    return query.domains.empty() || std::ranges::find(query.domains, domain) != query.domains.end();
+  };
+  if (!query.domains.empty() || !query.subclass.empty()) {
     RowSet tagged(size());
     for (const auto& [tag, having] : tags_)
-      if ((query.domain.empty() || query.domain == tag.first) &&
-          (query.subclass.empty() || query.subclass == tag.second))
+      if (wants(tag.first) && (query.subclass.empty() || query.subclass == tag.second))
         tagged |= having;
     rows &= tagged;
   }

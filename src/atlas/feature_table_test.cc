@@ -54,7 +54,7 @@ class Listing : public AtlasTest {
       const auto has = [&](const std::string& domain) {
         return std::count(line.domains.begin(), line.domains.end(), domain) > 0;
       };
-      return (!query.domain.empty() && !has(query.domain)) ||
+      return (!query.domains.empty() && std::ranges::none_of(query.domains, has)) ||
              (query.layer && line.layer != *query.layer) ||
              (!query.site.empty() && line.site != query.site) ||
              (query.min_score && !(line.score >= *query.min_score)) ||
@@ -79,18 +79,19 @@ class Listing : public AtlasTest {
 };
 
 TEST_F(Listing, PagesPutTogetherAreTheWholeListInOrder) {
-  std::vector<FeatureQuery> queries(9);
-  queries[1].domain = "politics";
+  std::vector<FeatureQuery> queries(10);
+  queries[1].domains = {"politics"};
   queries[2].layer = 1;
   queries[3].site = "mlp_out.3";
   queries[3].min_score = 0.5;
   queries[4].max_density = 0.03;
   queries[5].explained = false;
   queries[6].sufficient = true;
-  queries[7].domain = "violence";
+  queries[7].domains = {"violence"};
   queries[7].layer = 3;
   queries[7].min_score = 0.1;
-  queries[8].domain = "weather";
+  queries[8].domains = {"weather"};
+  queries[9].domains = {"violence", "politics"};
   for (FeatureQuery query : queries)
     for (const FeatureOrder order : {FeatureOrder::score, FeatureOrder::density})
       for (const bool ascending : {false, true}) {
@@ -104,7 +105,8 @@ TEST_F(Listing, PagesPutTogetherAreTheWholeListInOrder) {
           EXPECT_EQ(page.n_total, static_cast<std::int64_t>(want.size()));
           for (const FeatureLine& line : page.lines) got.push_back(line.id);
         }
-        EXPECT_EQ(got, want) << "domain " << query.domain << " order " << to_string(order);
+        EXPECT_EQ(got, want) << "domains " << testing::PrintToString(query.domains) << " order "
+                             << to_string(order);
       }
 }
 
@@ -118,9 +120,10 @@ TEST_F(Listing, ByPlaceMeansLayerSaeIndex) {
 }
 
 TEST_F(Listing, CountsAgreeWithListings) {
-  for (const char* domain : {"", "politics"}) {
+  for (const std::vector<std::string>& domains :
+       std::vector<std::vector<std::string>>{{}, {"politics"}, {"politics", "violence"}}) {
     FeatureQuery query;
-    query.domain = domain;
+    query.domains = domains;
     const FeatureCounts counts = atlas_->counts(query);
     EXPECT_EQ(counts.n_features, atlas_->list(query).n_total);
     for (const Count& count : counts.layers) {
@@ -136,7 +139,7 @@ TEST_F(Listing, CountsAgreeWithListings) {
   }
   const FeatureCounts counts = atlas_->counts();
   for (const Count& count : counts.domains)
-    EXPECT_EQ(count.n, atlas_->list({.domain = count.name}).n_total) << count.name;
+    EXPECT_EQ(count.n, atlas_->list({.domains = {count.name}}).n_total) << count.name;
   ASSERT_EQ(counts.subclasses.size(), 1u);
   EXPECT_EQ(counts.subclasses[0].name, "politics/cult");
   EXPECT_EQ(counts.subclasses[0].n, atlas_->list({.subclass = "cult"}).n_total);

@@ -264,7 +264,10 @@ void landscape_command(const Options& options) {
 
 void add_filters(CLI::App* command, Options& options) {
   FeatureQuery& query = options.query;
-  command->add_option("--domain", query.domain, "Only features tagged with it, as politics");
+  command
+      ->add_option("--domain", query.domains,
+                   "Only features tagged with one of these, as politics,terror")
+      ->delimiter(',');
   command->add_option("--subclass", query.subclass, "Only features tagged with it, as cult");
   command->add_option("--layer", query.layer, "Only features of this layer");
   command->add_option("--site", query.site, "Only features of this site, as mlp_out.17");

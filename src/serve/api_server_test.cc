@@ -34,7 +34,7 @@ TEST_F(ApiTest, ListsSaes) {
 
 TEST_F(ApiTest, ListsFeatures) {
   start();
-  const Json page = json("/features?domain=terror&order=score&limit=3&offset=1");
+  const Json page = json("/features?domains=terror&order=score&limit=3&offset=1");
   EXPECT_EQ(page["total"], 19);
   EXPECT_EQ(page["offset"], 1);
   ASSERT_EQ(page["features"].size(), 3U);
@@ -47,7 +47,7 @@ TEST_F(ApiTest, ListsFeatures) {
   const Json two = json("/features?ids=3,7,99999&order=place");
   ASSERT_EQ(two["features"].size(), 2U);
   EXPECT_EQ(two["features"][0]["id"], 3);
-  EXPECT_EQ(json("/features?domain=nothing")["total"], 0);
+  EXPECT_EQ(json("/features?domains=nothing")["total"], 0);
 }
 
 TEST_F(ApiTest, CountsFeatures) {
@@ -57,7 +57,7 @@ TEST_F(ApiTest, CountsFeatures) {
   EXPECT_EQ(all["explained"], 39);
   EXPECT_EQ(all["insufficient"], 1);
   EXPECT_THAT(all["languages"], ElementsAre("en", "zh"));
-  EXPECT_EQ(json("/stats?domain=violence")["features"], 20);
+  EXPECT_EQ(json("/stats?domains=violence")["features"], 20);
 }
 
 TEST_F(ApiTest, ShowsAFeature) {
@@ -227,7 +227,7 @@ TEST_F(ApiTest, AnswersManyAtOnceWhileTheAtlasIsWritten) {
     readers.emplace_back([&, r] {
       httplib::Client client("127.0.0.1", server_->http().port());
       client.set_keep_alive(true);
-      const char* paths[] = {"/features?domain=terror", "/stats", "/landscape", "/features/1"};
+      const char* paths[] = {"/features?domains=terror", "/stats", "/landscape", "/features/1"};
       for (int i = 0; i < 20; ++i) {
         const auto answer = client.Get(std::string("/api/v1") + paths[(i + r) % 4]);
         if (!answer || answer->status != 200 || !Json::accept(answer->body)) ++n_wrong;

@@ -9,12 +9,13 @@ namespace safesail {
 namespace {
 
 constexpr std::int64_t kMaxLimit = 500;
+constexpr std::size_t kMaxDomains = 32;
 constexpr std::int64_t kMaxOffset = 1'000'000'000;
 
 FeatureQuery filters_of(const QueryParameters& parameters) {
   FeatureQuery query;
   query.text = parameters.text("text");
-  query.domain = parameters.text("domain");
+  query.domains = parameters.texts("domains", kMaxDomains);
   query.subclass = parameters.text("subclass");
   query.sae = parameters.text("sae");
   query.site = parameters.text("site");
@@ -43,13 +44,13 @@ FeatureOrder order_of(const std::string& text) {
 
 FeatureQuery parse_feature_filters(const QueryParameters::Params& params) {
   return filters_of(QueryParameters(
-      params, {"text", "domain", "subclass", "sae", "site", "layer", "min_score", "max_score",
+      params, {"text", "domains", "subclass", "sae", "site", "layer", "min_score", "max_score",
                "min_density", "max_density", "explained", "sufficient", "ids", "language"}));
 }
 
 FeatureQuery parse_feature_request(const QueryParameters::Params& params) {
   const QueryParameters parameters(
-      params, {"text", "domain", "subclass", "sae", "site", "layer", "min_score", "max_score",
+      params, {"text", "domains", "subclass", "sae", "site", "layer", "min_score", "max_score",
                "min_density", "max_density", "explained", "sufficient", "ids", "language", "order",
                "ascending", "offset", "limit"});
   FeatureQuery query = filters_of(parameters);

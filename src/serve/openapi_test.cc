@@ -61,7 +61,7 @@ TEST_F(OpenApiTest, DescribesWhatTheServerAnswers) {
     expect_as_described(path, std::string(path) + "?nothing=1", 400);
   }
   EXPECT_EQ(json("/openapi.json"), document_);
-  expect_as_described("/features", "/features?domain=terror&language=zh&limit=500&order=place");
+  expect_as_described("/features", "/features?domains=terror&language=zh&limit=500&order=place");
   expect_as_described("/stats", "/stats?explained=true");
   for (int id = 1; id <= kFeatures; ++id)
     expect_as_described("/features/{feature}", fmt::format("/features/{}", id));

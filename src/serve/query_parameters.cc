@@ -62,6 +62,20 @@ std::string QueryParameters::text(std::string_view name) const {
   return *value;
 }
 
+std::vector<std::string> QueryParameters::texts(std::string_view name, std::size_t max_n) const {
+  const std::string all = text(name);
+  std::vector<std::string> parts;
+  if (find(name) == nullptr) return parts;
+  for (std::string_view rest = all;;) {
+    const std::size_t comma = rest.find(',');
+    parts.emplace_back(rest.substr(0, comma));
+    if (parts.back().empty() || parts.size() > max_n)
+      refuse(name, fmt::format("at most {} names with commas between them", max_n), all);
+    if (comma == rest.npos) return parts;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
 std::optional<std::int64_t> QueryParameters::integer(std::string_view name, std::int64_t low,
                                                      std::int64_t high) const {
   const std::string* value = find(name);

@@ -25,6 +25,8 @@ class QueryParameters {
                                       std::int64_t high) const;
   std::optional<double> number(std::string_view name) const;
   std::optional<bool> flag(std::string_view name) const;  ///< true, false, 1, 0
+  /// "terror,violence"; at most `max_n`, none empty. Empty when it is missing.
+  std::vector<std::string> texts(std::string_view name, std::size_t max_n) const;
   /// "3,17,42"; at most `max_n`, none negative.
   std::optional<std::vector<std::int64_t>> integers(std::string_view name, std::size_t max_n) const;
 

@@ -25,7 +25,7 @@ std::string refusal_of(const Params& params) {
 
 TEST(FeatureRequest, IsReadWhole) {
   const FeatureQuery query = parse_feature_request({{"text", "炸弹 bomb*"},
-                                                    {"domain", "terror"},
+                                                    {"domains", "terror,violence"},
                                                     {"subclass", "weapons"},
                                                     {"sae", "mlp_out.15/topk-k32"},
                                                     {"site", "mlp_out.15"},
@@ -43,7 +43,7 @@ TEST(FeatureRequest, IsReadWhole) {
                                                     {"offset", "20"},
                                                     {"limit", "500"}});
   EXPECT_EQ(query.text, "炸弹 bomb*");
-  EXPECT_EQ(query.domain, "terror");
+  EXPECT_THAT(query.domains, testing::ElementsAre("terror", "violence"));
   EXPECT_EQ(query.subclass, "weapons");
   EXPECT_EQ(query.sae, "mlp_out.15/topk-k32");
   EXPECT_EQ(query.site, "mlp_out.15");
@@ -97,7 +97,10 @@ TEST(FeatureRequest, NamesWhatIsWrong) {
                                                  {{"text", "\xff"}},
                                                  {{"text", std::string(1, '\0')}},
                                                  {{"text", std::string(201, 'a')}},
-                                                 {{"domain", "a"}, {"domain", "b"}}})
+                                                 {{"domains", ""}},
+                                                 {{"domains", "a,,b"}},
+                                                 {{"domains", "a,"}},
+                                                 {{"domains", "a"}, {"domains", "b"}}})
     EXPECT_THAT(refusal_of(wrong), HasSubstr("parameter " + wrong.begin()->first))
         << wrong.begin()->second;
   EXPECT_THAT(refusal_of({{"limits", "3"}}), HasSubstr("\"limits\""));

@@ -53,13 +53,13 @@ test('filters by domain and subclass from the sunburst, and Back takes it back',
   page,
 }) => {
   const all = await ask<Listing>(page, 'features?limit=1');
-  const violence = await ask<Listing>(page, 'features?domain=violence&limit=1');
+  const violence = await ask<Listing>(page, 'features?domains=violence&limit=1');
   await page.goto('/#/atlas');
   const chart = page.getByRole('group', { name: 'Features by domain and subclass' });
   await chart.getByRole('button', { name: /^Violence/ }).click();
   await expect(total(page)).toHaveText(`${violence.total} features`);
   await expect(page.getByRole('button', { name: /^Violence \d/, pressed: true })).toBeVisible();
-  expect(address(page)).toContain('domain=violence');
+  expect(address(page)).toContain('domains=violence');
 
   const concepts = page.getByRole('list', { name: 'Finest concepts' });
   const finest = concepts.getByRole('button').first();
@@ -71,6 +71,18 @@ test('filters by domain and subclass from the sunburst, and Back takes it back',
   await page.goBack();
   await page.goBack();
   await expect(total(page)).toHaveText(`${all.total} features`);
+});
+
+test('shows the features of several domains at once', async ({ page }) => {
+  const { total: n } = await ask<Listing>(page, 'features?domains=violence,politics&limit=1');
+  await page.goto('/#/atlas');
+  const toggles = page.getByRole('group', { name: 'Domain', exact: true });
+  await toggles.getByRole('button', { name: /^Violence/ }).click();
+  await toggles.getByRole('button', { name: /^Politics/ }).click();
+  await expect(total(page)).toHaveText(`${n} features`);
+  await expect(toggles.getByRole('button', { pressed: true })).toHaveCount(2);
+  await toggles.getByRole('button', { name: /^Violence/ }).click();
+  await expect(toggles.getByRole('button', { pressed: true })).toHaveText(/^Politics/);
 });
 
 test('filters by layer and score, sorts, and clears', async ({ page }) => {
@@ -138,7 +150,7 @@ test('a phone shows the table first', async ({ page }) => {
 
 test.describe('a feature', () => {
   test('is found by name and by id', async ({ page }) => {
-    const { features } = await ask<Listing>(page, 'features?domain=violence&limit=1');
+    const { features } = await ask<Listing>(page, 'features?domains=violence&limit=1');
     const feature = features[0];
     if (!feature) throw new Error('the atlas has no feature of violence');
     const href = `/#/feature/${feature.name}?${new URLSearchParams({ sae: feature.sae })}`;

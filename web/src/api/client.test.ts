@@ -21,7 +21,7 @@ const failure = (code: string) => ({ error: { code, message: 'No.', remedy: 'Do 
 describe('a request', () => {
   it('names what it asks for and leaves out what is undefined', async () => {
     const fetcher = answering(json({ total: 0, offset: 0, features: [] }));
-    await createApi(open, '/v1', fetcher).features({ text: 'a&b ü', domain: undefined, limit: 5 });
+    await createApi(open, '/v1', fetcher).features({ text: 'a&b ü', domains: undefined, limit: 5 });
     expect(fetcher.mock.calls[0]?.[0]).toBe('/v1/features?text=a%26b+%C3%BC&limit=5');
     expect(queryString({})).toBe('');
   });

@@ -85,7 +85,8 @@ export interface FeatureQuery {
   /** At most 500, separated by commas. */
   ids?: string | undefined;
   text?: string | undefined;
-  domain?: string | undefined;
+  /** Names separated by commas: features of one of them. */
+  domains?: string | undefined;
   subclass?: string | undefined;
   sae?: string | undefined;
   site?: string | undefined;

@@ -9,11 +9,11 @@ const query = (text: string) => {
 test('reads every filter', () => {
   expect(
     query(
-      'text=war&domain=violence&subclass=insult&sae=s/topk&site=mlp_out.7&layer=7&min_score=0.2&max_score=0.9&min_density=0.1&max_density=5&explained=yes&sufficient=no&order=effect&ascending=yes',
+      'text=war&domains=violence,terror&subclass=insult&sae=s/topk&site=mlp_out.7&layer=7&min_score=0.2&max_score=0.9&min_density=0.1&max_density=5&explained=yes&sufficient=no&order=effect&ascending=yes',
     ),
   ).toEqual({
     text: 'war',
-    domain: 'violence',
+    domains: 'violence,terror',
     subclass: 'insult',
     sae: 's/topk',
     site: 'mlp_out.7',
@@ -45,8 +45,8 @@ test('layer 0 is a layer', () => {
 });
 
 test('counts across domains keep the other filters', () => {
-  const all = acrossDomains(toQuery(new URLSearchParams('domain=terror&layer=7&order=place')));
-  expect(all.domain).toBeUndefined();
+  const all = acrossDomains(toQuery(new URLSearchParams('domains=terror&layer=7&order=place')));
+  expect(all.domains).toBeUndefined();
   expect(all.order).toBeUndefined();
   expect(all.layer).toBe(7);
 });

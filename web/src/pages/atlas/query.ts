@@ -33,7 +33,7 @@ export function toQuery(address: URLSearchParams): FeatureQuery {
   const order = address.get('order');
   return {
     text,
-    domain: word('domain'),
+    domains: word('domains'),
     subclass: word('subclass'),
     sae: word('sae'),
     site: word('site'),
@@ -53,7 +53,7 @@ export function toQuery(address: URLSearchParams): FeatureQuery {
 export function acrossDomains(query: FeatureQuery): FeatureQuery {
   return {
     ...query,
-    domain: undefined,
+    domains: undefined,
     subclass: undefined,
     order: undefined,
     ascending: undefined,
@@ -64,7 +64,7 @@ export function acrossDomains(query: FeatureQuery): FeatureQuery {
 /** The parameters that filter: what `clear` takes out of the address. */
 export const filterNames = [
   'text',
-  'domain',
+  'domains',
   'subclass',
   'sae',
   'site',
