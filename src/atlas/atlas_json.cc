@@ -1,6 +1,7 @@
 #include "atlas/atlas_json.h"
 
 #include <cmath>
+#include <fmt/format.h>
 #include <set>
 
 #include "interpret/question.h"
@@ -37,12 +38,19 @@ Json json_of(const std::vector<WeightedToken>& tokens) {
   return list;
 }
 
+Json json_of(const std::vector<PartDensity>& parts) {
+  Json list = Json::array();
+  for (const PartDensity& part : parts)
+    list.push_back({{"part", part.part}, {"n_tokens", part.n_tokens}, {"n_active", part.n_active}});
+  return list;
+}
+
 Json json_of(const Exemplar& exemplar) {
   const Window& window = exemplar.window;
   return {{"use", to_string(exemplar.use)},
           {"kind", to_string(exemplar.kind)},
           {"level", exemplar.level},
-          {"document", window.document},
+          {"document", fmt::format("{:016x}", window.document)},
           {"position", window.position},
           {"text", window.text},
           {"ids", window.ids},
@@ -215,6 +223,7 @@ Json json_of(const FeatureEntry& entry, const std::vector<Neighbour>& neighbours
           {"y", json_number(entry.y)},
           {"n_tokens", record.n_tokens},
           {"n_active", record.n_active},
+          {"parts", json_of(record.parts)},
           {"max_activation", record.max_activation},
           {"quantile", record.quantile},
           {"histogram", record.histogram},

@@ -32,6 +32,7 @@ TEST_F(AtlasTest, KeepsARecordWhole) {
   EXPECT_EQ(got.feature, 5);
   EXPECT_EQ(got.n_tokens, want.n_tokens);
   EXPECT_EQ(got.n_active, want.n_active);
+  EXPECT_EQ(got.parts, want.parts);
   EXPECT_EQ(got.max_activation, want.max_activation);
   EXPECT_EQ(got.quantile, want.quantile);
   EXPECT_EQ(got.histogram, want.histogram);
@@ -266,6 +267,7 @@ TEST_F(AtlasTest, NamesDamage) {
         "UPDATE windows SET ids = x''", "UPDATE exemplars SET activation = x'7F01020304'",
         "UPDATE exemplars SET use = 'nothing'", "UPDATE feature_details SET promoted = '[[1,2]]'",
         "UPDATE feature_details SET nearest = '{'",
+        "UPDATE feature_details SET parts = '[[-1,\"a\",0]]'",
         "UPDATE feature_details SET histogram = x'FF'"}) {
     const Transaction undone = atlas.transaction();
     database.execute(damage);

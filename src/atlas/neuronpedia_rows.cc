@@ -142,6 +142,12 @@ FeatureRow feature_of(const JsonObject& row) {
     record.quantile = float_of(own->get<double>("quantile"), own->where());
     for (const std::int64_t count : own->get<std::vector<std::int64_t>>("histogram"))
       record.histogram.push_back(static_cast<std::uint64_t>(count));
+    for (const Json& item : own->json().value("parts", Json::array())) {
+      const JsonObject part(item, own->where() + ": parts");
+      record.parts.push_back({part.get<std::string>("part"),
+                              static_cast<std::uint64_t>(part.get<std::int64_t>("n_tokens")),
+                              static_cast<std::uint64_t>(part.get<std::int64_t>("n_active"))});
+    }
   }
   return result;
 }
@@ -184,6 +190,9 @@ Json row_of(const FeatureEntry& entry, const Place& place) {
                  {"n_active", record.n_active},
                  {"quantile", short_double(record.quantile)},
                  {"histogram", record.histogram}};
+    for (const PartDensity& part : record.parts)
+      row[kOwn]["parts"].push_back(
+          {{"part", part.part}, {"n_tokens", part.n_tokens}, {"n_active", part.n_active}});
   }
   put_place(row, place);
   return row;

@@ -148,6 +148,7 @@ TEST_F(NeuronpediaTest, OurOwnFeaturesComeBackWhole) {
   EXPECT_EQ(entry.record.exemplars[1].use, Use::test);
   EXPECT_EQ(entry.record.n_active, record.n_active);
   EXPECT_EQ(entry.record.histogram, record.histogram);
+  EXPECT_EQ(entry.record.parts, record.parts);
   ASSERT_EQ(entry.explanations.size(), 1u);
   EXPECT_EQ(entry.explanations[0].explanation.key.language, "hi");
   EXPECT_EQ(entry.explanations[0].explanation.key.seed, explanation.key.seed);

@@ -31,6 +31,13 @@ std::string json_of(const std::vector<NearFeature>& near) {
   return dump(list);
 }
 
+std::string json_of(const std::vector<PartDensity>& parts) {
+  Json list = Json::array();
+  for (const PartDensity& part : parts)
+    list.push_back(Json::array({part.n_tokens, part.part, part.n_active}));
+  return dump(list);
+}
+
 /// The items of a list of lists, each checked to start with an integer and end with a number.
 std::vector<Json> items_of(std::string_view text, const std::string& where, std::size_t n_parts) {
   const Json list = parse_json(text, where);
@@ -57,6 +64,17 @@ std::vector<NearFeature> near_of(std::string_view text, const std::string& where
   for (const Json& item : items_of(text, where, 2))
     near.push_back({item[0].get<std::int32_t>(), item[1].get<float>()});
   return near;
+}
+
+std::vector<PartDensity> parts_of(std::string_view text, const std::string& where) {
+  std::vector<PartDensity> parts;
+  for (const Json& item : items_of(text, where, 3)) {
+    if (!item[0].is_number_unsigned() || !item[1].is_string() || !item[2].is_number_unsigned())
+      damaged(where, "expected [tokens, part of the corpus, tokens that fire]");
+    parts.push_back(
+        {item[1].get<std::string>(), item[0].get<std::uint64_t>(), item[2].get<std::uint64_t>()});
+  }
+  return parts;
 }
 
 Exemplar exemplar_of(const Query& row, const std::string& where) {
@@ -107,11 +125,11 @@ void write_record(Database& database, std::int64_t feature, const FeatureRecord&
   const auto firing = [&](Use use) {
     return record.n_firing_windows[static_cast<std::size_t>(use)];
   };
-  database.run("INSERT OR REPLACE INTO feature_details VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  database.run("INSERT OR REPLACE INTO feature_details VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                feature, firing(Use::explain), firing(Use::calibrate), firing(Use::test),
                std::span<const std::byte>(pack_counts(record.histogram)), json_of(record.fires_on),
-               json_of(record.promoted), json_of(record.suppressed), json_of(record.nearest),
-               extra);
+               json_of(record.promoted), json_of(record.suppressed), json_of(record.nearest), extra,
+               json_of(record.parts));
   // Simulations were of the exemplars that go.
   database.run(
       "DELETE FROM simulations WHERE score_id IN (SELECT c.id FROM scores c JOIN explanations e ON "
@@ -151,6 +169,7 @@ FeatureRecord read_record(Database& database, std::int64_t feature) {
     record.promoted = tokens_of(details.text(6), where);
     record.suppressed = tokens_of(details.text(7), where);
     record.nearest = near_of(details.text(8), where);
+    record.parts = parts_of(details.text(10), where);
   }
   Query exemplars = database.query(
       "SELECT e.use, e.kind, e.level, w.document, w.position, w.text, w.ids, w.starts, "

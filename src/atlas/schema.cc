@@ -238,6 +238,10 @@ DROP TABLE exemplars;
 ALTER TABLE new_exemplars RENAME TO exemplars;
 ALTER TABLE new_simulations RENAME TO simulations;
 )sql",
+    // How often a feature fires in each part of the corpus.
+    R"sql(
+ALTER TABLE feature_details ADD COLUMN parts TEXT NOT NULL DEFAULT '[]';
+)sql",
 };
 
 std::int64_t pragma(Database& database, std::string_view sql) {

@@ -46,6 +46,7 @@ TEST_F(SchemaTest, AnOlderFileBecomesANewerOneWithoutLoss) {
     for (const std::int64_t id : {1, 2}) {
       const FeatureRecord record = atlas.record(id);
       ASSERT_EQ(record.exemplars.size(), 1u);
+      EXPECT_TRUE(record.parts.empty());
       const Window& window = record.exemplars[0].window;
       EXPECT_EQ(record.exemplars[0].use, Use::test);
       EXPECT_EQ(window.document, 4u);

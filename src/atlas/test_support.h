@@ -48,6 +48,7 @@ inline FeatureRecord make_record(std::int32_t feature) {
   record.feature = feature;
   record.n_tokens = 1000;
   record.n_active = static_cast<std::uint64_t>(feature) + 1;
+  record.parts = {{"news.jsonl", 600, 0}, {"forum", 400, record.n_active}};
   record.max_activation = 4.5F;
   record.quantile = 4.0F;
   record.histogram = {5, 0, 300, 1};

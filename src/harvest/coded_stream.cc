@@ -28,7 +28,8 @@ void append_piece(const Document& document, const Encoding& encoding, std::size_
                    .hash = hash64(document.text),
                    .first_row = coded.n_rows(),
                    .n_rows = 0,
-                   .text = {}};
+                   .text = {},
+                   .part = document.part};
   // A token ends where the tokenizer says and begins where the one before it ended, so that blanks
   // which the tokenizer trims off are not lost. Tokens that it added itself take up no text.
   std::uint32_t begin = first == 0 ? 0 : encoding.offsets[first - 1].second, end = begin;

@@ -35,7 +35,8 @@ struct CodedPiece {
   std::uint64_t document = 0;  ///< Document::id
   std::uint64_t hash = 0;      ///< of the document's whole text
   std::size_t first_row = 0, n_rows = 0;
-  std::string text;  ///< of the piece
+  std::string text;        ///< of the piece
+  std::uint32_t part = 0;  ///< Document::part
 };
 
 /// Rows are content tokens.

@@ -1,6 +1,7 @@
 #include "harvest/exemplar_collector.h"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 #include <unordered_set>
 #include <utility>
@@ -35,7 +36,8 @@ struct Reservoir {
 struct Collected {
   ValueHistogram values;
   TokenMass mass;
-  float scale = 0;  ///< quantile so far
+  std::vector<std::uint64_t> n_active;  ///< [n_parts] tokens on which it fired
+  float scale = 0;                      ///< quantile so far
   std::uint64_t n_at_scale = 0;
   std::array<std::uint64_t, 3> n_firing_windows{};
   std::array<std::vector<Kept>, 3> top;  ///< heaps, the weakest in front
@@ -58,14 +60,17 @@ struct Hit {
 }  // namespace
 
 struct ExemplarCollector::Impl {
-  Impl(std::vector<WantedFeatures> wanted_features, ExemplarConfig settings)
-      : wanted(std::move(wanted_features)), config(settings), rng(config.seed, "exemplars") {
+  Impl(std::vector<WantedFeatures> wanted_features, std::size_t n_parts, ExemplarConfig settings)
+      : wanted(std::move(wanted_features)),
+        config(settings),
+        rng(config.seed, "exemplars"),
+        n_tokens(n_parts) {
     for (const WantedFeatures& sae : wanted) {
       std::vector<std::int32_t>& slots = slot_of.emplace_back(sae.n_features, -1);
       for (const std::int32_t feature : sae.features) {
         SAFESAIL_CHECK(feature >= 0 && feature < sae.n_features);
         slots[static_cast<std::size_t>(feature)] = static_cast<std::int32_t>(collected.size());
-        collected.emplace_back();
+        collected.emplace_back().n_active.resize(n_parts);
       }
     }
     for (const Use use : kUses)
@@ -94,11 +99,12 @@ struct ExemplarCollector::Impl {
   std::vector<Collected> collected;                // [slot]
   std::vector<WindowPool> pools;                   // [use]
   std::vector<std::uint64_t> recent;
-  std::uint64_t n_tokens = 0;
+  std::vector<std::uint64_t> n_tokens;  // [n_parts]
 };
 
-ExemplarCollector::ExemplarCollector(std::vector<WantedFeatures> wanted, ExemplarConfig config)
-    : impl_(std::make_unique<Impl>(std::move(wanted), config)) {}
+ExemplarCollector::ExemplarCollector(std::vector<WantedFeatures> wanted, std::size_t n_parts,
+                                     ExemplarConfig config)
+    : impl_(std::make_unique<Impl>(std::move(wanted), n_parts, config)) {}
 ExemplarCollector::~ExemplarCollector() = default;
 
 std::uint64_t ExemplarCollector::bytes_at_most() const {
@@ -107,7 +113,7 @@ std::uint64_t ExemplarCollector::bytes_at_most() const {
   const auto window = static_cast<std::uint64_t>(config.window_tokens) * 18 + 200;
   const auto kept = static_cast<std::uint64_t>(config.n_top) +
                     11 * static_cast<std::uint64_t>(config.n_per_level);
-  return impl_->collected.size() * (3 * kept * window + 40'000) +
+  return impl_->collected.size() * (3 * kept * window + 40'000 + 8 * impl_->n_tokens.size()) +
          3 * config.pool_windows * (window + 2'000) + impl_->recent.size() * sizeof(std::uint64_t);
 }
 
@@ -117,7 +123,7 @@ void ExemplarCollector::add(const CodedBatch& batch) {
 
 void ExemplarCollector::Impl::add(const CodedBatch& batch) {
   SAFESAIL_CHECK(batch.codes.size() == wanted.size());
-  n_tokens += batch.n_rows();
+  for (const CodedPiece& piece : batch.pieces) n_tokens.at(piece.part) += piece.n_rows;
   count(batch);
   for (const WindowRows& rows : cut_windows(batch, config.window_tokens, config.min_tokens)) {
     if (seen(rows.hash)) continue;
@@ -157,15 +163,17 @@ std::vector<Hit> ExemplarCollector::Impl::hits_of(const CodedBatch& batch,
 void ExemplarCollector::Impl::count(const CodedBatch& batch) {
   for (std::size_t s = 0; s < wanted.size(); ++s) {
     const SparseCodes& codes = batch.codes[s];
-    for (std::size_t row = 0; row < batch.n_rows(); ++row)
-      for (std::int64_t i = codes.offsets[row]; i < codes.offsets[row + 1]; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        const std::int32_t slot = slot_of[s][static_cast<std::size_t>(codes.indices[at])];
-        if (slot < 0) continue;
-        Collected& feature = collected[static_cast<std::size_t>(slot)];
-        feature.values.add(codes.values[at]);
-        feature.mass.add(batch.ids[row], codes.values[at]);
-      }
+    for (const CodedPiece& piece : batch.pieces)
+      for (std::size_t row = piece.first_row; row < piece.first_row + piece.n_rows; ++row)
+        for (std::int64_t i = codes.offsets[row]; i < codes.offsets[row + 1]; ++i) {
+          const auto at = static_cast<std::size_t>(i);
+          const std::int32_t slot = slot_of[s][static_cast<std::size_t>(codes.indices[at])];
+          if (slot < 0) continue;
+          Collected& feature = collected[static_cast<std::size_t>(slot)];
+          feature.values.add(codes.values[at]);
+          feature.mass.add(batch.ids[row], codes.values[at]);
+          ++feature.n_active[piece.part];
+        }
   }
   for (Collected& feature : collected) feature.refresh_scale();
 }
@@ -241,8 +249,10 @@ std::vector<Exemplar> ExemplarCollector::Impl::choose(std::int32_t slot, float q
 }
 
 std::vector<FeatureRecord> ExemplarCollector::finish(
-    const std::function<std::string(std::int32_t)>& spell) {
+    const std::function<std::string(std::int32_t)>& spell,
+    std::span<const std::string> part_names) {
   Impl& all = *impl_;
+  SAFESAIL_CHECK(part_names.size() == all.n_tokens.size());
   for (WindowPool& pool : all.pools) pool.index();
   std::vector<FeatureRecord> records;
   for (const WantedFeatures& sae : all.wanted)
@@ -250,7 +260,9 @@ std::vector<FeatureRecord> ExemplarCollector::finish(
       const auto slot = static_cast<std::int32_t>(records.size());
       Collected& feature = all.collected[records.size()];
       FeatureRecord record{.sae = sae.sae, .site = sae.site, .feature = number};
-      record.n_tokens = all.n_tokens;
+      for (std::size_t part = 0; part < part_names.size(); ++part)
+        record.parts.push_back({part_names[part], all.n_tokens[part], feature.n_active[part]});
+      record.n_tokens = std::reduce(all.n_tokens.begin(), all.n_tokens.end());
       record.n_active = feature.values.n();
       record.max_activation = feature.values.max();
       record.quantile = feature.values.quantile(kQuantile);

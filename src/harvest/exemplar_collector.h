@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,8 @@ struct WantedFeatures {
 
 class ExemplarCollector {
  public:
-  /// `wanted` in the order of the stream's SAEs.
-  ExemplarCollector(std::vector<WantedFeatures> wanted, ExemplarConfig config);
+  /// `wanted` in the order of the stream's SAEs; the documents are of parts [0, n_parts).
+  ExemplarCollector(std::vector<WantedFeatures> wanted, std::size_t n_parts, ExemplarConfig config);
   ~ExemplarCollector();
 
   /// An upper bound of what it will hold, for the statement before a long pass.
@@ -45,9 +46,10 @@ class ExemplarCollector {
 
   void add(const CodedBatch& batch);
   /// Ends the collection. One record a wanted feature, in their order; `spell` gives a token's
-  /// text. A feature that never fired has a record with n_active = 0 and no windows but silent
-  /// ones. No window's text stands in two uses of a feature.
-  std::vector<FeatureRecord> finish(const std::function<std::string(std::int32_t)>& spell);
+  /// text, `part_names` those of Document::part. A feature that never fired has a record with
+  /// n_active = 0 and no windows but silent ones. No window's text stands in two uses of a feature.
+  std::vector<FeatureRecord> finish(const std::function<std::string(std::int32_t)>& spell,
+                                    std::span<const std::string> part_names);
 
  private:
   struct Impl;

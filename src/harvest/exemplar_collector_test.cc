@@ -36,7 +36,8 @@ CodedBatch coded(const std::vector<PlantedText>& texts, std::uint64_t first_docu
                      .hash = first_document + batch.pieces.size() + 1,
                      .first_row = batch.n_rows(),
                      .n_rows = text.ids.size(),
-                     .text = {}};
+                     .text = {},
+                     .part = static_cast<std::uint32_t>(text.ids.size() % 2)};
     for (std::size_t t = 0; t < text.ids.size(); ++t) {
       const auto begin = static_cast<std::uint32_t>(piece.text.size());
       piece.text += fmt::format("{}w{}", t == 0 ? "" : " ", text.ids[t]);
@@ -73,7 +74,7 @@ class Collected : public testing::Test {
   static std::vector<FeatureRecord> collect(ExemplarConfig config = {}) {
     ExemplarCollector collector(
         {{.sae = "a/topk-k2", .site = "mlp_out.1", .n_features = kFeatures, .features = {0, 1, 2}}},
-        config);
+        2, config);
     Rng rng(5, "planted texts");
     std::uint64_t n_documents = 0;
     for (int b = 0; b < 20; ++b) {
@@ -82,7 +83,7 @@ class Collected : public testing::Test {
       collector.add(coded(texts, n_documents));
       n_documents += texts.size();
     }
-    return collector.finish(spell);
+    return collector.finish(spell, std::array<std::string, 2>{"even", "odd"});
   }
 };
 
@@ -137,22 +138,27 @@ TEST_F(Collected, FindsWindowsOfEveryKind) {
 TEST_F(Collected, StatisticsAreThoseOfTheWholeStream) {
   const std::vector<FeatureRecord> records = collect();
   Rng rng(5, "planted texts");
-  std::array<std::uint64_t, kFeatures> n_active{};
-  std::uint64_t n_tokens = 0;
+  std::array<std::array<std::uint64_t, 2>, kFeatures> n_active{};
+  std::array<std::uint64_t, 2> n_tokens{};
   float strongest = 0;
   for (int b = 0; b < 20; ++b) {
     std::vector<PlantedText> texts = random_texts(50, rng);
     texts.push_back(texts.front());
-    for (const PlantedText& text : texts)
-      for (std::size_t t = 0; t < text.ids.size(); ++t, ++n_tokens)
+    for (const PlantedText& text : texts) {
+      const std::size_t part = text.ids.size() % 2;
+      n_tokens[part] += text.ids.size();
+      for (std::size_t t = 0; t < text.ids.size(); ++t)
         for (int f = 0; f < kFeatures; ++f) {
-          n_active[static_cast<std::size_t>(f)] += planted(f, text.ids, t) > 0;
+          n_active[static_cast<std::size_t>(f)][part] += planted(f, text.ids, t) > 0;
           if (f == 0) strongest = std::max(strongest, planted(f, text.ids, t));
         }
+    }
   }
   for (std::size_t f = 0; f < kFeatures; ++f) {
-    EXPECT_EQ(records[f].n_active, n_active[f]);
-    EXPECT_EQ(records[f].n_tokens, n_tokens);
+    EXPECT_EQ(records[f].n_active, n_active[f][0] + n_active[f][1]);
+    EXPECT_EQ(records[f].n_tokens, n_tokens[0] + n_tokens[1]);
+    EXPECT_EQ(records[f].parts, (std::vector<PartDensity>{{"even", n_tokens[0], n_active[f][0]},
+                                                          {"odd", n_tokens[1], n_active[f][1]}}));
   }
   EXPECT_EQ(records[0].max_activation, strongest);
   ASSERT_EQ(records[0].fires_on.size(), 1U);

@@ -72,6 +72,14 @@ struct NearFeature {
   float cosine = 0;
 };
 
+/// How often a feature fires in one part of the corpus: a domain where the corpus has a file or a
+/// folder for each.
+struct PartDensity {
+  std::string part;
+  std::uint64_t n_tokens = 0, n_active = 0;  ///< content tokens read there, and those it fired on
+  bool operator==(const PartDensity&) const = default;
+};
+
 /// What is known of one feature before any explanation.
 struct FeatureRecord {
   std::string sae;           ///< name of its SAE in the run: "mlp_out.15/topk-k32"
@@ -79,6 +87,7 @@ struct FeatureRecord {
   std::int32_t feature = 0;  ///< index in its SAE
 
   std::uint64_t n_tokens = 0, n_active = 0;  ///< content tokens read, and those on which it fired
+  std::vector<PartDensity> parts;            ///< in the order of the corpus; sums to the two above
   float max_activation = 0;
   float quantile = 0;  ///< 0.999 quantile of the values at which it fired
   /// Tokens by activation: kHistogramBins equal bins from 0 to max_activation, firing tokens only.

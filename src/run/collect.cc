@@ -126,7 +126,7 @@ Collected collect_features(const TextModel& model, const std::string& model_name
   std::vector<WantedFeatures> wanted;
   for (const EvaluationCell* cell : cells)
     wanted.push_back(wanted_of(*cell, selection, config.max_features));
-  ExemplarCollector collector(wanted, config.exemplars);
+  ExemplarCollector collector(wanted, config.corpus.paths.size(), config.exemplars);
   reporter.note(
       fmt::format("exemplars: at most {} of memory", human_bytes(collector.bytes_at_most())));
   require_memory(collector.bytes_at_most(), "the exemplars",
@@ -134,7 +134,8 @@ Collected collect_features(const TextModel& model, const std::string& model_name
   Collected collected;
   read_corpus(model, cells, config, collector, collected, reporter, stop);
   std::vector<FeatureRecord> records = collector.finish(
-      [&](std::int32_t id) { return model.tokenizer.decode(std::span(&id, 1), false); });
+      [&](std::int32_t id) { return model.tokenizer.decode(std::span(&id, 1), false); },
+      part_names(config.corpus));
 
   Transaction transaction = atlas.transaction();
   atlas.put_model({.name = model_name});

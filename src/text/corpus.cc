@@ -20,7 +20,7 @@ constexpr std::size_t kWindowBytes = std::size_t{256} << 20;
 struct Corpus::Impl {
   CorpusConfig config;
   const Tokenizer* tokenizer;
-  std::vector<fs::path> files;
+  std::vector<CorpusFile> files;
   std::size_t next_file = 0;
   std::unique_ptr<CorpusReader> reader;
   CorpusReport report;
@@ -42,7 +42,7 @@ struct Corpus::Impl {
           finish();
           break;
         }
-        reader = open_corpus_file(files[next_file++], config, tokenizer);
+        reader = open_corpus_file(files[next_file++].path, config, tokenizer);
       }
       std::optional<FileItem> item = reader->next();
       if (!item)
@@ -50,7 +50,8 @@ struct Corpus::Impl {
       else if (!item->bad.empty())
         count_bad(*item);
       else
-        return Document{report.n_documents++, std::move(item->text), item->is_chat};
+        return Document{report.n_documents++, std::move(item->text), item->is_chat,
+                        files[next_file - 1].part};
     }
     return std::nullopt;
   }
@@ -59,7 +60,7 @@ struct Corpus::Impl {
     ++report.n_bad;
     if (report.first_bad.size() < kFirstBad)
       report.first_bad.push_back(
-          fmt::format("{}:{}: {}", files[next_file - 1].string(), item.place, item.bad));
+          fmt::format("{}:{}: {}", files[next_file - 1].path.string(), item.place, item.bad));
     if (report.n_bad + report.n_documents >= kEnoughToJudge) check_bad_share();
   }
 
@@ -77,7 +78,7 @@ struct Corpus::Impl {
     at_end = true;
     check_bad_share();
     if (report.n_documents == 0)
-      bad_input(files.front().string(), "expected documents, got none", "check the paths");
+      bad_input(files.front().path.string(), "expected documents, got none", "check the paths");
   }
 
   bool refill_window() {
@@ -92,6 +93,15 @@ struct Corpus::Impl {
     return !window.empty();
   }
 };
+
+std::vector<std::string> part_names(const CorpusConfig& config) {
+  std::vector<std::string> names;
+  for (const std::string& path : config.paths) {
+    const fs::path part = path;
+    names.push_back((part.has_filename() ? part : part.parent_path()).filename().string());
+  }
+  return names;
+}
 
 void warn_of_bad_lines(const CorpusReport& report, Reporter& reporter) {
   if (report.n_bad == 0) return;

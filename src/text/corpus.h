@@ -39,7 +39,11 @@ struct Document {
   std::uint64_t id = 0;  ///< number of the document in file order, from 0; independent of shuffling
   std::string text;
   bool is_chat = false;  ///< rendered from messages: BOS and EOS are in the text where they belong
+  std::uint32_t part = 0;  ///< of the corpus: place in CorpusConfig::paths
 };
+
+/// A name for each part: the last component of its path.
+std::vector<std::string> part_names(const CorpusConfig& config);
 
 struct CorpusReport {
   std::uint64_t n_documents = 0, n_bad = 0;

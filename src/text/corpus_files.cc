@@ -60,11 +60,12 @@ std::vector<fs::path> files_matching(const std::string& pattern) {
 
 }  // namespace
 
-std::vector<fs::path> find_corpus_files(const std::vector<std::string>& paths) {
+std::vector<CorpusFile> find_corpus_files(const std::vector<std::string>& paths) {
   if (paths.empty())
     bad_input("corpus", "expected at least one path, got none", "name files, folders or globs");
-  std::vector<fs::path> files;
-  for (const std::string& path : paths) {
+  std::vector<CorpusFile> files;
+  for (std::uint32_t part = 0; part < paths.size(); ++part) {
+    const std::string& path = paths[part];
     std::vector<fs::path> found;
     // A file may have a star in its name: what exists is taken as it is written.
     if (fs::is_directory(path))
@@ -77,10 +78,11 @@ std::vector<fs::path> find_corpus_files(const std::vector<std::string>& paths) {
       bad_input(path, "expected corpus files, got none",
                 "correct the path; a folder needs .jsonl, .json, .parquet or .txt files, also .gz "
                 "and .zst");
-    files.insert(files.end(), found.begin(), found.end());
+    for (fs::path& file : found) files.push_back({std::move(file), part});
   }
-  std::sort(files.begin(), files.end());
-  files.erase(std::unique(files.begin(), files.end()), files.end());
+  std::ranges::stable_sort(files, {}, &CorpusFile::path);
+  const auto copies = std::ranges::unique(files, {}, &CorpusFile::path);
+  files.erase(copies.begin(), copies.end());
   return files;
 }
 

@@ -12,9 +12,14 @@
 
 namespace safesail {
 
+struct CorpusFile {
+  fs::path path;
+  std::uint32_t part = 0;  ///< place in `paths` of the first that names it
+};
+
 /// Existing files that `paths` name (files, folders, globs), sorted, each once. A path without any
 /// is an input error.
-std::vector<fs::path> find_corpus_files(const std::vector<std::string>& paths);
+std::vector<CorpusFile> find_corpus_files(const std::vector<std::string>& paths);
 
 /// One document of a file, or the reason why there is none at its place.
 struct FileItem {

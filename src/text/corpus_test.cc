@@ -192,6 +192,18 @@ TEST_F(CorpusTest, FindsFilesOfFoldersAndGlobs) {
   EXPECT_THAT(texts_of(config({"star*.txt"})), ElementsAre("star"));
 }
 
+TEST_F(CorpusTest, EachPathIsAPart) {
+  write("law/b.txt", "b1\nb2");
+  write("law/sub/c.txt", "c");
+  write("a.txt", "a");
+  const CorpusConfig wanted = config({"law/", "a.txt", "law/b.txt"});
+  EXPECT_THAT(texts_of(wanted), ElementsAre("a", "b1", "b2", "c"));
+  std::vector<std::uint32_t> parts;
+  for (const Document& document : documents_) parts.push_back(document.part);
+  EXPECT_THAT(parts, ElementsAre(1, 0, 0, 0)) << "a file belongs to the first path that names it";
+  EXPECT_THAT(part_names(wanted), ElementsAre("law", "a.txt", "b.txt"));
+}
+
 TEST_F(CorpusTest, RefusesPathsWithoutFiles) {
   fs::create_directory(folder_ / "empty");
   for (const char* path : {"none.txt", "*.nothing", "empty"}) {

@@ -173,7 +173,8 @@ export interface Exemplar {
   use: 'explain' | 'calibrate' | 'test';
   kind: 'top' | 'level' | 'silent' | 'hard_token' | 'hard_cofiring';
   level: number;
-  document: number;
+  /** hash of its text */
+  document: string;
   position: number;
   text: string;
   ids: number[];
@@ -202,6 +203,8 @@ export interface FeatureEntry extends FeatureIdentity {
   density: number | null;
   n_tokens: number;
   n_active: number;
+  /** of the corpus; empty where that is not known */
+  parts: { part: string; n_tokens: number; n_active: number }[];
   max_activation: number | null;
   histogram: number[];
   n_firing_windows: [number, number, number];

@@ -72,6 +72,8 @@ export const feature = {
   'feature.tokens': 'tokens',
   'feature.fires': 'Fires on',
   'feature.fires.hint': 'share of its activation',
+  'feature.parts': 'In the parts of the corpus',
+  'feature.parts.hint': 'share of tokens on which it fires',
   'feature.promoted': 'Promotes',
   'feature.suppressed': 'Suppresses',
   'feature.logits': 'logit weights, from the weights alone',

@@ -72,6 +72,8 @@ export const feature: Record<keyof typeof en, string> = {
   'feature.tokens': '个词元',
   'feature.fires': '激活于',
   'feature.fires.hint': '占其激活量的份额',
+  'feature.parts': '在语料各部分中',
+  'feature.parts.hint': '激活的词元所占比例',
   'feature.promoted': '促进',
   'feature.suppressed': '抑制',
   'feature.logits': 'logit 权重，仅由权重计算',
