@@ -13,15 +13,25 @@ mkdir -p "$run"
 cp tests/page_run.toml "$run/safesail.toml"
 "$program" run "$run/safesail.toml"
 
-log=build/page-test/serve.log
-"$program" serve --run "$run" --port 0 --web build/web >"$log" 2>&1 &
-server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null || true' EXIT
-for _ in $(seq 300); do
-  url=$(grep -o 'http://127[^ ]*' "$log" || true)
-  [ -n "$url" ] && break
-  kill -0 $server 2>/dev/null || { cat "$log"; exit 1; }
-  sleep 0.2
-done
-[ -n "$url" ] || { cat "$log"; exit 1; }
-SAFESAIL_URL=$url CHROMIUM=$chromium npm --prefix web run --silent e2e -- "$@"
+servers=()
+trap 'kill "${servers[@]}" 2>/dev/null; wait "${servers[@]}" 2>/dev/null || true' EXIT
+# Starts `safesail serve` on the run with these options; its address is in $url.
+serve() {
+  local log=build/page-test/serve-${#servers[@]}.log
+  "$program" serve --run "$run" --port 0 --web build/web "$@" >"$log" 2>&1 &
+  servers+=($!)
+  for _ in $(seq 300); do
+    url=$(grep -o 'http://127[^ ]*' "$log" || true)
+    [ -n "$url" ] && return
+    kill -0 "${servers[-1]}" 2>/dev/null || break
+    sleep 0.2
+  done
+  cat "$log"
+  exit 1
+}
+export SAFESAIL_TOKEN=secret
+serve --no-model --token-env SAFESAIL_TOKEN
+export SAFESAIL_GUARDED_URL=$url
+serve
+export SAFESAIL_URL=$url CHROMIUM=$chromium
+npm --prefix web run --silent e2e -- "$@"

@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/memory.h"
+#include "base/units.h"
 #include "cli/session.h"
 #include "cli/subject_options.h"
 #include "serve/api_server.h"
@@ -87,6 +89,18 @@ std::optional<Subject> subject_to_serve(const ServeOptions& options, Session& se
   }
 }
 
+/// Of the chats; the weights were stated when they were read.
+void state_memory(const Subject& subject, const EngineLimits& limits, Reporter& reporter) {
+  const std::uint64_t bytes = Engine::memory_bytes(subject, limits);
+  reporter.note(
+      fmt::format("memory: {} held by the model and the program, up to {} more for "
+                  "{} chats of {} + {} tokens at once",
+                  human_bytes(resident_memory_bytes()), human_bytes(bytes), limits.max_active,
+                  limits.max_prompt_tokens, limits.max_new_tokens));
+  if (subject.model.model.options().device == "cpu")
+    require_memory(bytes, "the chats", "lower --max-chats, --max-prompt or --max-new");
+}
+
 void serve_page(const ServeOptions& options, Session& session) {
   if (options.subject.is_empty() && options.subject.atlas.empty())
     bad_input("serve", "expected what to serve, got nothing",
@@ -94,6 +108,7 @@ void serve_page(const ServeOptions& options, Session& session) {
               "model with --openai --model");
   const std::optional<Subject> subject = subject_to_serve(options, session);
   const ApiServerOptions api = api_options(options);
+  if (subject) state_memory(*subject, options.engine, *session.reporter);
   ApiServer server(api, subject ? &*subject : nullptr, *session.reporter);
   session.reporter->note(
       fmt::format("http://{}:{} until Ctrl-C", api.http.host, server.http().port()));

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "diagnose/chat.h"
+#include "model/kv_cache.h"
 
 namespace safesail {
 
@@ -205,6 +206,14 @@ Engine::Engine(const Subject& subject, const EngineLimits& limits)
     : impl_(std::make_unique<Impl>(subject, limits)) {}
 
 Engine::~Engine() = default;
+
+std::uint64_t Engine::memory_bytes(const Subject& subject, const EngineLimits& limits) {
+  const LanguageModel& model = subject.model.model;
+  const auto n_chats = static_cast<std::int64_t>(limits.max_active);
+  const std::int64_t longest = limits.max_prompt_tokens + limits.max_new_tokens;
+  return KvCache::bytes_per_token(model) * static_cast<std::uint64_t>(n_chats * longest) +
+         model.forward_bytes(n_chats * limits.max_prompt_tokens, sites_of(subject).size(), false);
+}
 
 void Engine::end() {
   impl_->worker.request_stop();

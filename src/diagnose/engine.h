@@ -85,6 +85,9 @@ class Engine {
   };
 
   Engine(const Subject& subject, const EngineLimits& limits);
+  /// What its chats may need at most: the keys and values of the longest ones, and one pass that
+  /// reads all their prompts.
+  static std::uint64_t memory_bytes(const Subject& subject, const EngineLimits& limits);
   ~Engine();
   /// Requests under way, waiting and to come end as Failed.
   void end();

@@ -244,5 +244,16 @@ TEST(Engine, RefusesWhatIsBeyondItsLimits) {
   EXPECT_THROW(submit(engine, elsewhere), Error);
 }
 
+TEST(EngineMemory, GrowsByTheKeysAndValuesOfEachTokenOfEachChat) {
+  const ModelSpec& spec = subject().model.model.spec();
+  const auto of_new_tokens = [&](std::int64_t n) {
+    return Engine::memory_bytes(subject(), {.max_active = 3, .max_new_tokens = n});
+  };
+  const std::uint64_t element = subject().model.model.options().dtype == ComputeType::bf16 ? 2 : 4;
+  const auto values =
+      static_cast<std::uint64_t>(spec.n_layers * 2 * spec.n_kv_heads * spec.head_dim);
+  EXPECT_EQ(of_new_tokens(500) - of_new_tokens(400), 100 * 3 * values * element);
+}
+
 }  // namespace
 }  // namespace safesail

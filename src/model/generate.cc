@@ -26,9 +26,8 @@ std::vector<Generated> generate(const LanguageModel& model,
     longest = std::max(longest, prompts[s].size());
   }
   const std::uint64_t capacity = longest + static_cast<std::uint64_t>(config.max_new_tokens);
-  const std::uint64_t element = model.options().dtype == ComputeType::bf16 ? 2 : 4;
   if (model.options().device == "cpu")
-    require_memory(KvCache::bytes_per_token(model.spec(), element) * capacity * prompts.size(),
+    require_memory(KvCache::bytes_per_token(model) * capacity * prompts.size(),
                    "the key-value cache", "generate fewer tokens or fewer sequences at a time");
 
   while (!generator.empty()) {

@@ -89,8 +89,10 @@ void KvCache::advance(std::span<const std::int32_t> starts) {
   for (std::size_t s = 0; s < lengths_.size(); ++s) lengths_[s] += starts[s + 1] - starts[s];
 }
 
-std::uint64_t KvCache::bytes_per_token(const ModelSpec& spec, std::uint64_t bytes_per_element) {
-  return static_cast<std::uint64_t>(spec.n_layers * 2 * spec.kv_dim()) * bytes_per_element;
+std::uint64_t KvCache::bytes_per_token(const LanguageModel& model) {
+  const ModelSpec& spec = model.spec();
+  const std::uint64_t element = model.options().dtype == ComputeType::bf16 ? 2 : 4;
+  return static_cast<std::uint64_t>(spec.n_layers * 2 * spec.kv_dim()) * element;
 }
 
 }  // namespace safesail

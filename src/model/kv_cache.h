@@ -46,8 +46,8 @@ class KvCache {
   /// After the last layer: the new tokens now count.
   void advance(std::span<const std::int32_t> starts);
 
-  /// Bytes that one token of one sequence takes in a model.
-  static std::uint64_t bytes_per_token(const ModelSpec& spec, std::uint64_t bytes_per_element);
+  /// Bytes that one token of one sequence takes in the model.
+  static std::uint64_t bytes_per_token(const LanguageModel& model);
 
  private:
   /// Makes room for `capacity` tokens of each sequence and for `n_more` sequences.

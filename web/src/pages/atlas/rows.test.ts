@@ -25,7 +25,11 @@ test('reads the pages of a range, each once', async () => {
   await Promise.all([rows.load({ first: 90, end: 130 }), rows.load({ first: 95, end: 140 })]);
   await rows.load({ first: 0, end: 50 });
   expect(api.features).toHaveBeenCalledTimes(2);
-  expect(api.features.mock.calls[0]?.[0]).toEqual({ domains: 'terror', offset: 0, limit: pageSize });
+  expect(api.features.mock.calls[0]?.[0]).toEqual({
+    domains: 'terror',
+    offset: 0,
+    limit: pageSize,
+  });
   expect(rows.total).toBe(1000);
   expect(rows.get(129)?.id).toBe(129);
   expect(rows.get(500)).toBeUndefined();
