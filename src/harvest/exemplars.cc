@@ -4,7 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include "base/error.h"
+#include "base/enum_names.h"
 
 namespace safesail {
 namespace {
@@ -13,29 +13,20 @@ constexpr std::array<std::string_view, 3> kUseNames = {"explain", "calibrate", "
 constexpr std::array<std::string_view, 5> kKindNames = {"top", "level", "silent", "hard_token",
                                                         "hard_cofiring"};
 
-template <class Enum, std::size_t n>
-Enum parse(std::string_view text, const std::array<std::string_view, n>& names,
-           std::string_view what) {
-  const auto found = std::find(names.begin(), names.end(), text);
-  if (found == names.end())
-    bad_input(what, fmt::format("\"{}\" is none", text), "make the exemplars again");
-  return static_cast<Enum>(found - names.begin());
-}
-
 }  // namespace
 
 std::string_view to_string(Use use) {
   return kUseNames[static_cast<std::size_t>(use)];
 }
 Use parse_use(std::string_view text) {
-  return parse<Use>(text, kUseNames, "use of a document");
+  return parse_enum<Use>(text, kUseNames, "use of a document");
 }
 
 std::string_view to_string(WindowKind kind) {
   return kKindNames[static_cast<std::size_t>(kind)];
 }
 WindowKind parse_window_kind(std::string_view text) {
-  return parse<WindowKind>(text, kKindNames, "kind of a window");
+  return parse_enum<WindowKind>(text, kKindNames, "kind of a window");
 }
 
 int activation_level(float activation, float quantile) {

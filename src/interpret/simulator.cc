@@ -1,10 +1,8 @@
 #include "interpret/simulator.h"
 
-#include <algorithm>
 #include <array>
-#include <fmt/format.h>
 
-#include "base/error.h"
+#include "base/enum_names.h"
 
 namespace safesail {
 namespace {
@@ -20,11 +18,7 @@ std::string_view to_string(Scorer scorer) {
 }
 
 Scorer parse_scorer(std::string_view text) {
-  const auto found = std::ranges::find(kScorerNames, text);
-  if (found == kScorerNames.end())
-    bad_input("scorer", fmt::format("\"{}\" is none", text),
-              "choose segment, token, detection or fuzzing");
-  return static_cast<Scorer>(found - kScorerNames.begin());
+  return parse_enum<Scorer>(text, kScorerNames, "scorer");
 }
 
 std::string_view to_string(AnswerStatus status) {
