@@ -26,13 +26,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   fuzz_one(data, size, [&](auto) { check(parse_trace_request(body).options); });
   fuzz_one(data, size, [&](auto) {
-    const ChatRequest request = parse_chat_request(body);
+    const AskedChat request = parse_chat_request(body);
     check(request.prompt);
     check(request.options);
     check(request.generation);
   });
   return fuzz_one(data, size, [&](auto) {
-    const CompareRequest request = parse_compare_request(body);
+    const AskedComparison request = parse_compare_request(body);
     SAFESAIL_CHECK(request.prompts.size() >= 2 && request.prompts.size() <= 8);
     check(request.options);
     check(request.generation);

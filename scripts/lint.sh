@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, include directions, contrast pairs, the page and clang-tidy; fails on the first kind that finds something.
+# Format, include directions, names, contrast pairs, the page and clang-tidy; fails on the first kind that finds something.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +9,9 @@ clang-format --dry-run --Werror "${sources[@]}"
 
 echo "lint: include directions"
 python3 scripts/check_includes.py
+
+echo "lint: one type a name"
+python3 scripts/check_names.py
 
 echo "lint: contrast pairs"
 python3 scripts/check_pairs.py data/pairs/*.jsonl

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "atlas/atlas.h"
 #include "base/hash.h"
 #include "endpoint_testing.h"
 #include "interpret/llm_explainer.h"
@@ -171,6 +172,47 @@ TEST_F(LlmTest, CountsFailuresExactly) {
   EXPECT_EQ(counts[AnswerStatus::unparsable], 3);
   EXPECT_EQ(counts[AnswerStatus::refused], 2);
   EXPECT_EQ(counts[AnswerStatus::failed], 2);
+}
+
+// The rooms are tested above; this is the program, in which all of them are linked together.
+TEST_F(LlmTest, TheProgramExplainsTagsAndScoresWithAnEndpoint) {
+  {
+    Atlas atlas(dir_ / "atlas.sqlite");
+    atlas.put_model({.name = "m"});
+    FeatureRecord record = record_for(Use::explain);
+    record.sae = "mlp_out.3/topk-k32";
+    add_exemplars(record, Use::test, 40);
+    // One word, which the few excerpts of a prompt are sure to show.
+    std::erase_if(record.exemplars, [](const Exemplar& exemplar) {
+      return exemplar.window.text.find("grenade") != std::string::npos;
+    });
+    atlas.put_feature(atlas.put_sae({.model = "m",
+                                     .name = record.sae,
+                                     .site = record.site,
+                                     .layer = 3,
+                                     .architecture = "topk",
+                                     .n_features = 8,
+                                     .details = "{}"}),
+                      record);
+  }
+  const std::string endpoint =
+      fmt::format(" --run {} --endpoint {} --llm oracle", dir_.string(), oracle.url());
+  const Outcome explained = run_safesail("explain --tag" + endpoint);
+  EXPECT_EQ(explained.exit_code, 0) << explained.output;
+  const Outcome scored =
+      run_safesail("score --scorer segment token detection fuzzing --compare" + endpoint);
+  EXPECT_EQ(scored.exit_code, 0) << scored.output;
+
+  Atlas atlas(dir_ / "atlas.sqlite", Atlas::Mode::read);
+  const FeatureEntry entry =
+      atlas.entry(*atlas.find_feature(*atlas.find_sae("m", "mlp_out.3/topk-k32"), 7));
+  ASSERT_EQ(entry.explanations.size(), 1U);
+  EXPECT_EQ(entry.explanations[0].explanation.short_text, "fires at: bomb");
+  ASSERT_EQ(entry.explanations[0].scores.size(), 4U);
+  for (const Score& score : entry.explanations[0].scores)
+    EXPECT_DOUBLE_EQ(score.value, 1) << score.key.scorer;
+  ASSERT_EQ(entry.tags.size(), 1U);
+  EXPECT_EQ(entry.tags[0].domain, "terror");
 }
 
 }  // namespace

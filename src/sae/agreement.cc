@@ -38,7 +38,7 @@ struct Best {
 
 }  // namespace
 
-Agreement feature_agreement(const Sae& a, const Sae& b, double threshold) {
+FeatureAgreement feature_agreement(const Sae& a, const Sae& b, double threshold) {
   if (a.spec().d_out != b.spec().d_out)
     bad_input(
         "feature agreement",

@@ -8,7 +8,7 @@
 
 namespace safesail {
 
-struct Agreement {
+struct FeatureAgreement {
   /// Mean over features of the largest cosine with any feature of the other SAE.
   double mean_max_cosine = 0;       ///< over the features of the first
   double mean_max_cosine_back = 0;  ///< over the features of the second
@@ -19,6 +19,6 @@ struct Agreement {
 
 /// Decoder rows of length 0 have cosine 0 with everything. An input error when the SAEs write
 /// vectors of unequal width.
-Agreement feature_agreement(const Sae& a, const Sae& b, double threshold = 0.7);
+FeatureAgreement feature_agreement(const Sae& a, const Sae& b, double threshold = 0.7);
 
 }  // namespace safesail

@@ -112,22 +112,22 @@ AskedPrompt read_asked(const JsonObject& object, bool answer) {
 
 }  // namespace
 
-TraceRequest parse_trace_request(std::string_view text) {
+AskedTrace parse_trace_request(std::string_view text) {
   const Json json = parse_json(text, "request", kLimits);
   const JsonObject body(json, "request");
   check_names(body, {&kPromptNames, &kOptionNames});
-  TraceRequest request;
+  AskedTrace request;
   request.prompt = read_asked(body, false);
   request.options = read_options(body);
   return request;
 }
 
-ChatRequest parse_chat_request(std::string_view text) {
+AskedChat parse_chat_request(std::string_view text) {
   static const Names kOwn = {"messages"};
   const Json json = parse_json(text, "request", kLimits);
   const JsonObject body(json, "request");
   check_names(body, {&kOwn, &kGenerationNames, &kOptionNames});
-  ChatRequest request;
+  AskedChat request;
   request.prompt = {read_messages(body), true};
   request.options = read_options(body);
   request.generation = read_generation(body, kDefaultNewTokens);
@@ -137,12 +137,12 @@ ChatRequest parse_chat_request(std::string_view text) {
   return request;
 }
 
-CompareRequest parse_compare_request(std::string_view text) {
+AskedComparison parse_compare_request(std::string_view text) {
   static const Names kOwn = {"prompts"}, kLabel = {"label"};
   const Json json = parse_json(text, "request", kLimits);
   const JsonObject body(json, "request");
   check_names(body, {&kOwn, &kGenerationNames, &kOptionNames});
-  CompareRequest request;
+  AskedComparison request;
   request.options = read_options(body);
   request.generation = read_generation(body, 0);
   const auto list = json.find("prompts");

@@ -21,20 +21,20 @@ struct AskedMessages {
 };
 using AskedPrompt = std::variant<std::string, AskedMessages>;
 
-struct TraceRequest {
+struct AskedTrace {
   AskedPrompt prompt;
   TraceOptions options;
 };
-TraceRequest parse_trace_request(std::string_view body);
+AskedTrace parse_trace_request(std::string_view body);
 
-struct ChatRequest {
+struct AskedChat {
   AskedMessages prompt;
   TraceOptions options;
   SequenceConfig generation;
 };
-ChatRequest parse_chat_request(std::string_view body);
+AskedChat parse_chat_request(std::string_view body);
 
-struct CompareRequest {
+struct AskedComparison {
   struct Prompt {
     std::string label;
     AskedPrompt prompt;
@@ -43,6 +43,6 @@ struct CompareRequest {
   TraceOptions options;
   SequenceConfig generation;  ///< max_new_tokens 0: no answers
 };
-CompareRequest parse_compare_request(std::string_view body);
+AskedComparison parse_compare_request(std::string_view body);
 
 }  // namespace safesail

@@ -11,7 +11,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(TraceRequest, ReadsTextsMessagesAndOptions) {
-  const TraceRequest text = parse_trace_request(
+  const AskedTrace text = parse_trace_request(
       R"({"text": "rain", "domains": ["terror"], "min_score": 0.25, "top_n": 3,)"
       R"( "saes": ["a/b"], "unlisted": true, "mask_special": true, "interventions": []})");
   EXPECT_EQ(std::get<std::string>(text.prompt), "rain");
@@ -21,7 +21,7 @@ TEST(TraceRequest, ReadsTextsMessagesAndOptions) {
   EXPECT_EQ(text.options.top_n, 3u);
   EXPECT_TRUE(text.options.unlisted && text.options.mask_special);
 
-  const TraceRequest chat = parse_trace_request(
+  const AskedTrace chat = parse_trace_request(
       R"({"messages": [{"role": "user", "content": "hi"}], "add_generation_prompt": true})");
   const auto& asked = std::get<AskedMessages>(chat.prompt);
   EXPECT_EQ(asked.messages.at(0).content, "hi");
@@ -29,7 +29,7 @@ TEST(TraceRequest, ReadsTextsMessagesAndOptions) {
 }
 
 TEST(TraceRequest, ReadsChatsAndComparisons) {
-  const ChatRequest chat =
+  const AskedChat chat =
       parse_chat_request(R"({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 7,)"
                          R"( "temperature": 0.5, "top_k": 5, "top_p": 0.9, "seed": 3})");
   EXPECT_EQ(chat.generation.max_new_tokens, 7);
@@ -38,7 +38,7 @@ TEST(TraceRequest, ReadsChatsAndComparisons) {
   EXPECT_EQ(chat.generation.sampling.seed, 3u);
   EXPECT_TRUE(chat.prompt.add_generation_prompt);
 
-  const CompareRequest compare = parse_compare_request(
+  const AskedComparison compare = parse_compare_request(
       R"({"prompts": [{"label": "x", "text": "a"}, {"messages": [{"role": "user",)"
       R"( "content": "b"}]}], "max_tokens": 2})");
   ASSERT_EQ(compare.prompts.size(), 2u);

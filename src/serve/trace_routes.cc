@@ -71,7 +71,7 @@ Served wait_for(Engine::Ticket& ticket) {
   }
 }
 
-Json compare_json(const Subject& subject, const CompareRequest& request, const Tickets& tickets) {
+Json compare_json(const Subject& subject, const AskedComparison& request, const Tickets& tickets) {
   Json traces = Json::array(), features = Json::array(), domains = Json::array();
   std::vector<Trace> served;
   for (std::size_t i = 0; i < tickets.size(); ++i) {
@@ -122,7 +122,7 @@ void mount_trace_routes(HttpServer& server, const Subject& subject, Engine& engi
     send_json(response, models_json(subject));
   });
   server.post("/api/v1/trace", [&](const auto& http, auto& response) {
-    TraceRequest request = parse_trace_request(http.body);
+    AskedTrace request = parse_trace_request(http.body);
     SequenceConfig no_answer;
     no_answer.max_new_tokens = 0;
     const Tickets tickets = submit(
@@ -134,15 +134,15 @@ void mount_trace_routes(HttpServer& server, const Subject& subject, Engine& engi
     send_json(response, json);
   });
   server.post("/api/v1/chat", [&](const auto& http, auto& response) {
-    ChatRequest request = parse_chat_request(http.body);
+    AskedChat request = parse_chat_request(http.body);
     Tickets tickets = submit(engine, {read_prompt(tokenizer, request.prompt),
                                       std::move(request.options), request.generation});
     stream_chat(subject.name, std::move(tickets.front()), response);
   });
   server.post("/api/v1/compare", [&](const auto& http, auto& response) {
-    const CompareRequest request = parse_compare_request(http.body);
+    const AskedComparison request = parse_compare_request(http.body);
     std::vector<EngineRequest> requests;
-    for (const CompareRequest::Prompt& prompt : request.prompts)
+    for (const AskedComparison::Prompt& prompt : request.prompts)
       requests.push_back(
           {read_prompt(tokenizer, prompt.prompt), request.options, request.generation});
     const Tickets tickets = submit(engine, std::move(requests));

@@ -78,7 +78,7 @@ void add_agreement(const std::vector<EvaluationCell>& cells, std::vector<CellRes
   for (std::size_t a = 0; a < cells.size(); ++a)
     for (std::size_t b = a + 1; b < cells.size(); ++b) {
       if (!alike(cells[a].id, cells[b].id) || cells[a].id.seed == cells[b].id.seed) continue;
-      const Agreement agreement = feature_agreement(cells[a].sae, cells[b].sae);
+      const FeatureAgreement agreement = feature_agreement(cells[a].sae, cells[b].sae);
       results[a].agreement.push_back({cells[b].id.seed, agreement});
       results[b].agreement.push_back(
           {cells[a].id.seed,

@@ -43,7 +43,7 @@ struct SplicedLoss {
 
 struct SeedAgreement {
   std::uint64_t seed = 0;  ///< of the other SAE, otherwise alike
-  Agreement features;
+  FeatureAgreement features;
 };
 
 struct CellResult {
