@@ -156,6 +156,29 @@ TEST_F(OpenAiTest, EndsAtStopTexts) {
   EXPECT_EQ(joined, content.substr(0, content.find(stop)));
 }
 
+TEST_F(OpenAiTest, AnswersSeveralAtOnceEachItsOwn) {
+  // More than it answers at once, some of them streamed by clients that leave.
+  std::vector<Json> answers(10);
+  std::vector<std::jthread> clients;
+  for (int i = 0; i < 10; ++i)
+    clients.emplace_back([&, i] { answers[static_cast<std::size_t>(i)] = ask(question(3 + i)); });
+  for (int i = 0; i < 3; ++i)
+    clients.emplace_back([&] {
+      Json body = question(200);
+      body["stream"] = true;
+      httplib::Request leaving;
+      leaving.method = "POST";
+      leaving.path = "/v1/chat/completions";
+      leaving.body = body.dump();
+      leaving.set_header("Content-Type", "application/json");
+      leaving.content_receiver = [](auto...) { return false; };
+      http().send(leaving);
+    });
+  clients.clear();
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(answers[static_cast<std::size_t>(i)].at("usage").at("completion_tokens"), 3 + i);
+}
+
 TEST_F(OpenAiTest, SaysWhatIsWrong) {
   EXPECT_THAT(ask({{"messages", 3}}, 400).at("error").at("message"), HasSubstr("messages"));
   Json other = question(1);

@@ -17,12 +17,14 @@ namespace safesail {
 namespace {
 
 constexpr int kPagePort = 9999, kOpenAiPort = 8080;
+constexpr std::size_t kOpenAiChats = 8;
 
 struct ServeOptions {
   SubjectOptions subject;
   bool openai = false, no_model = false;
   std::string host = "127.0.0.1";
   std::optional<int> port;
+  std::optional<std::size_t> max_chats;
   std::string name, token_variable;
   std::optional<fs::path> page;
   EngineLimits engine;
@@ -39,6 +41,7 @@ void serve_openai(const ServeOptions& options, Session& session) {
   OpenAiServerOptions server_options{.host = options.host,
                                      .port = options.port.value_or(kOpenAiPort),
                                      .model_name = options.name,
+                                     .max_active = options.max_chats.value_or(kOpenAiChats),
                                      .key = token_of(options)};
   if (options.name.empty())
     server_options.model_name = fs::path(options.subject.model.path).stem().string();
@@ -101,7 +104,8 @@ void state_memory(const Subject& subject, const EngineLimits& limits, Reporter& 
     require_memory(bytes, "the chats", "lower --max-chats, --max-prompt or --max-new");
 }
 
-void serve_page(const ServeOptions& options, Session& session) {
+void serve_page(ServeOptions options, Session& session) {
+  options.engine.max_active = options.max_chats.value_or(options.engine.max_active);
   if (options.subject.is_empty() && options.subject.atlas.empty())
     bad_input("serve", "expected what to serve, got nothing",
               "name a run with --run, an atlas with --atlas, SAEs with --model and --sae, or a "
@@ -144,9 +148,11 @@ void add_serve_command(CLI::App& app, Session& session) {
   command->add_option("--max-waiting", engine.max_waiting, "Requests that may wait")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  command->add_option("--max-chats", engine.max_active, "Chats answered at once")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
+  command
+      ->add_option("--max-chats", options->max_chats,
+                   fmt::format("Chats answered at once [{}, with --openai {}]", engine.max_active,
+                               kOpenAiChats))
+      ->check(CLI::Range(1, 64));
   command->add_option("--max-prompt", engine.max_prompt_tokens, "Tokens of a prompt")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -203,6 +203,11 @@ std::size_t QuestionSet::n_firing() const {
 QuestionSet build_questions(const FeatureRecord& record, Scorer scorer,
                             const QuestionOptions& options) {
   SAFESAIL_CHECK(options.min_level >= 1 && options.min_windows >= 1);
+  if (options.max_windows < options.min_windows)
+    bad_input("score.windows",
+              fmt::format("expected at least {} windows of each side, got {}", options.min_windows,
+                          options.max_windows),
+              "ask for more: fewer make no score");
   QuestionSet set{.scorer = scorer};
   Rng rng(options.seed, hash64(fmt::format("questions {} {}", record.sae, record.feature)));
   const Sides sides = choose_windows(record, options, clean_windows(record, set), rng);

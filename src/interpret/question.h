@@ -22,7 +22,7 @@ namespace safesail {
 struct QuestionOptions {
   int min_level = 1;  ///< from which a token, and what holds it, counts as active
   int segment_words = kSegmentWords;
-  std::size_t max_windows = 40;  ///< of a side, firing or silent
+  std::size_t max_windows = 40;  ///< of a side, firing or silent; an input error below min_windows
   std::size_t min_windows = 10;  ///< of a side; below, there is no score
   std::uint64_t seed = 0;
 };

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/error.h"
 #include "interpret/score_testing.h"
 #include "text/utf8.h"
 
@@ -168,6 +169,7 @@ TEST(Questions, TooFewWindowsAreSaidToBe) {
     EXPECT_EQ(build_questions(record, scorer).insufficient,
               "insufficient: n = 3 firing, 20 silent; 10 of each are wanted");
   EXPECT_THAT(build_questions(record, Scorer::segment, {.min_windows = 3}).insufficient, IsEmpty());
+  EXPECT_THROW(build_questions(record, Scorer::segment, {.max_windows = 9}), Error);
   EXPECT_THAT(build_questions(FeatureRecord{}, Scorer::segment).insufficient,
               HasSubstr("n = 0 firing"));
 }

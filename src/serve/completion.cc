@@ -7,7 +7,6 @@
 #include <span>
 
 #include "base/error.h"
-#include "model/generate.h"
 #include "text/stream_decoder.h"
 
 namespace safesail {
@@ -122,11 +121,12 @@ class Probabilities {
 
 }  // namespace
 
-CompletionEnd complete(const TextModel& model, const CompletionRequest& request,
+CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
+                       const CompletionRequest& request,
                        const std::function<bool(const CompletionPiece&)>& give,
-                       std::stop_token stop) {
+                       const std::stop_token& stop) {
   const Tokenizer& tokenizer = model.tokenizer;
-  const auto prompt = tokenizer.encode(render_chat(tokenizer, request.messages, true), false).ids;
+  auto prompt = tokenizer.encode(render_chat(tokenizer, request.messages, true), false).ids;
   CompletionEnd end{.n_prompt = prompt.size()};
   const std::int64_t longest = model.model.spec().max_positions;
   const std::int64_t room = longest - static_cast<std::int64_t>(prompt.size());
@@ -136,34 +136,33 @@ CompletionEnd complete(const TextModel& model, const CompletionRequest& request,
         fmt::format("'messages': expected fewer than {} tokens, got {}", longest, prompt.size()),
         "shorten the messages");
 
-  std::stop_source enough;
-  const std::stop_callback pass_on(stop, [&] { enough.request_stop(); });
   StreamDecoder decoder(tokenizer);
   StopFilter filter(request.stop, give);
   Probabilities probabilities(tokenizer, request.n_alternatives.value_or(0));
-  GenerateConfig config;
-  config.max_new_tokens = std::min(room, request.max_tokens);
-  config.sampling = request.sampling;
-  if (request.n_alternatives)
-    config.on_logits = [&](std::size_t, std::span<const float> logits) {
-      probabilities.see(logits);
-    };
-  const auto on_token = [&](std::size_t, std::int32_t id) {
-    CompletionPiece piece;
-    if (request.n_alternatives) probabilities.fill(piece, id, decoder);
-    piece.text = decoder.add(id);
-    if (!filter.add(std::move(piece))) enough.request_stop();
-  };
-  const Generated made =
-      generate(model.model, {prompt}, config, on_token, enough.get_token()).front();
-  if (made.end != Generated::End::cancelled) {
-    CompletionPiece rest;
-    rest.text = decoder.finish();
-    if (!rest.text.empty()) filter.add(std::move(rest));
-    filter.finish();
+  const auto sequence = generator.open(
+      std::move(prompt),
+      {.max_new_tokens = std::min(room, request.max_tokens), .sampling = request.sampling},
+      request.n_alternatives.has_value(), stop);
+  std::optional<SequenceEnd> over;
+  while (!over) {
+    const SharedGenerator::Step step = sequence->next();
+    over = step.end;
+    if (step.token) {
+      ++end.n_new;
+      CompletionPiece piece;
+      if (request.n_alternatives) {
+        probabilities.see(step.logits);
+        probabilities.fill(piece, *step.token, decoder);
+      }
+      piece.text = decoder.add(*step.token);
+      if (!filter.add(std::move(piece)) || stop.stop_requested()) return end;
+    }
   }
-  end.n_new = made.ids.size();
-  end.cut_short = made.end == Generated::End::length;
+  CompletionPiece rest;
+  rest.text = decoder.finish();
+  if (!rest.text.empty()) filter.add(std::move(rest));
+  filter.finish();
+  end.cut_short = over == SequenceEnd::length;
   return end;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "model/sampler.h"
+#include "model/shared_generator.h"
 #include "model/text_model.h"
 #include "text/chat.h"
 
@@ -55,11 +56,12 @@ struct CompletionEnd {
   std::size_t n_prompt = 0, n_new = 0;
 };
 
-/// Calls `give` with each piece; false from it ends the work, as `stop` does. An input error when
-/// the prompt is longer than the model reads.
-CompletionEnd complete(const TextModel& model, const CompletionRequest& request,
+/// Calls `give` with each piece; false from it ends the work, as `stop` does. `generator` is of the
+/// same model. An input error when the prompt is longer than the model reads.
+CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
+                       const CompletionRequest& request,
                        const std::function<bool(const CompletionPiece&)>& give,
-                       std::stop_token stop = {});
+                       const std::stop_token& stop);
 
 /// The pieces of the request's form, each slot a piece with all choices as its alternatives, and
 /// the likeliest as its text. An input error when the model's tokenizer does not keep a slot apart.

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <ctime>
 #include <fmt/format.h>
-#include <mutex>
 #include <utility>
 
 #include "base/error.h"
@@ -69,6 +68,7 @@ struct OpenAiServer::Impl {
       : model(model_),
         model_name(options.model_name),
         created(std::time(nullptr)),
+        generator(model_.model, options.max_active),
         server({.host = options.host,
                 .port = options.port,
                 .token = options.key,
@@ -79,9 +79,9 @@ struct OpenAiServer::Impl {
   const TextModel& model;
   const std::string model_name;
   const std::time_t created;
+  SharedGenerator generator;
   HttpServer server;
   std::stop_source ending;
-  std::mutex engine;  // held while tokens are made
   std::atomic<std::uint64_t> n_completions = 0;
 
   void list_models(httplib::Response& response) const;
@@ -120,14 +120,14 @@ void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Respon
     if (request.n_alternatives) logprobs.push_back(logprob_of(piece));
     return true;
   };
-  const std::scoped_lock lock(engine);
   CompletionEnd end;
   if (request.form) {
+    const std::unique_lock alone = generator.hold();
     const FilledForm form = fill_form(model, request);
     for (const CompletionPiece& piece : form.pieces) take(piece);
     end.n_prompt = form.n_tokens;
   } else {
-    end = complete(model, request, take, ending.get_token());
+    end = complete(model, generator, request, take, ending.get_token());
   }
   if (ending.stop_requested())
     throw Refusal(503, "unavailable", "the server is ending", "ask again when it is back");
@@ -155,10 +155,9 @@ void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Res
       return send(dump(chunk));
     };
     try {
-      const std::scoped_lock lock(engine);
       send_choice({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
       const CompletionEnd end = complete(
-          model, request,
+          model, generator, request,
           [&](const CompletionPiece& piece) {
             const Json logprobs = request.n_alternatives
                                       ? Json{{"content", Json::array({logprob_of(piece)})}}

@@ -2,9 +2,10 @@
 // with log probabilities) and GET /v1/models, so that any tool that speaks to such endpoints, our
 // own explainer and simulator among them, can use the loaded model.
 //
-// Answers one completion at a time; others wait. Faults become {"error": {...}} as clients expect;
-// prompts and keys are never logged. On a loopback address only pages and programs of this machine
-// are answered: a web page that a browser shows cannot ask (no CORS, JSON only, Host checked).
+// Several completions are answered at once, a token each a pass of the model; more wait. Faults
+// become {"error": {...}} as clients expect; prompts and keys are never logged. On a loopback
+// address only pages and programs of this machine are answered: a web page that a browser shows
+// cannot ask (no CORS, JSON only, Host checked).
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct OpenAiServerOptions {
   std::string host = "127.0.0.1";
   int port = 8080;                      ///< 0: any that is free
   std::string model_name = "safesail";  ///< what requests must call the model
+  std::size_t max_active = 8;           ///< completions answered at once
   ApiKey key;                           ///< requests must bring it; empty: none
   std::uint64_t max_body_bytes = std::uint64_t{4} << 20;
 };

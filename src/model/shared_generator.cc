@@ -1,0 +1,76 @@
+#include "model/shared_generator.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+namespace safesail {
+
+SharedGenerator::SharedGenerator(const LanguageModel& model, std::size_t max_open)
+    : model_(model), max_open_(max_open), generator_(std::make_unique<Generator>(model)) {}
+
+std::unique_lock<std::mutex> SharedGenerator::hold() {
+  ++n_arriving_;
+  std::unique_lock lock(mutex_);
+  --n_arriving_;
+  changed_.notify_all();
+  return lock;
+}
+
+std::unique_ptr<SharedGenerator::Sequence> SharedGenerator::open(std::vector<std::int32_t> prompt,
+                                                                 const SequenceConfig& config,
+                                                                 bool wants_logits,
+                                                                 const std::stop_token& stop) {
+  std::unique_lock lock = hold();
+  if (!changed_.wait(lock, stop, [&] { return open_.size() < max_open_; }) || stop.stop_requested())
+    failed("generator", "the server is ending", "ask again when it is back");
+  if (model_.options().device == "cpu")
+    require_memory(KvCache::bytes_per_token(model_) *
+                       (prompt.size() + static_cast<std::uint64_t>(config.max_new_tokens)),
+                   "the key-value cache", "ask for a shorter answer, or fewer at a time");
+  std::unique_ptr<Sequence> sequence(new Sequence(*this));
+  sequence->wants_logits_ = wants_logits;
+  sequence->name_ = generator_->add(std::move(prompt), config);
+  open_.emplace(sequence->name_, sequence.get());
+  return sequence;
+}
+
+SharedGenerator::Sequence::~Sequence() {
+  const std::unique_lock lock = generator_.hold();
+  const auto found = generator_.open_.find(name_);
+  if (found == generator_.open_.end() || found->second != this) return;
+  generator_.generator_->remove(name_);
+  generator_.open_.erase(found);
+  generator_.changed_.notify_all();
+}
+
+SharedGenerator::Step SharedGenerator::Sequence::next() {
+  std::unique_lock lock(generator_.mutex_);
+  const auto has_news = [&] { return !steps_.empty() || fault_; };
+  while (!has_news()) {
+    generator_.changed_.wait(lock, [&] { return has_news() || generator_.n_arriving_ == 0; });
+    if (!has_news()) generator_.make_pass();
+  }
+  if (steps_.empty()) std::rethrow_exception(fault_);
+  Step step = std::move(steps_.front());
+  steps_.pop_front();
+  return step;
+}
+
+void SharedGenerator::make_pass() {
+  try {
+    for (const SequenceStep& one : generator_->step().sequences) {
+      Sequence& sequence = *open_.at(one.sequence);
+      Step& step = sequence.steps_.emplace_back(Step{one.token, one.end, {}});
+      if (sequence.wants_logits_) step.logits.assign(one.logits.begin(), one.logits.end());
+    }
+  } catch (...) {
+    for (const auto& [name, sequence] : open_) sequence->fault_ = std::current_exception();
+    open_.clear();
+    generator_ = std::make_unique<Generator>(model_);
+  }
+  changed_.notify_all();
+}
+
+}  // namespace safesail
