@@ -152,11 +152,16 @@ class OracleEndpoint {
   }
 
  private:
+  // Made before there are threads: libstdc++ fills a table of the locale when it reads a pattern.
+  static inline const std::regex kWords{"fires at: ([a-z, ]+)"};
+  static inline const std::regex kMark{R"(<<([a-z]+)\|\d+>>)"};
+  static inline const std::regex kHead{R"(text (\d+), (\d+) (segments|tokens))"};
+
   /// The words of "fires at: bomb, grenade".
   static std::set<std::string> words_of(const std::string& explanation) {
     std::smatch found;
     std::set<std::string> words;
-    if (!std::regex_search(explanation, found, std::regex("fires at: ([a-z, ]+)"))) return words;
+    if (!std::regex_search(explanation, found, kWords)) return words;
     std::istringstream list(found[1]);
     for (std::string word; list >> word;) words.insert(word.substr(0, word.find(',')));
     return words;
@@ -168,8 +173,7 @@ class OracleEndpoint {
 
   static std::string explain(const std::string& user) {
     std::set<std::string> words;
-    const std::regex mark(R"(<<([a-z]+)\|\d+>>)");
-    for (std::sregex_iterator at(user.begin(), user.end(), mark), end; at != end; ++at)
+    for (std::sregex_iterator at(user.begin(), user.end(), kMark), end; at != end; ++at)
       words.insert((*at)[1]);
     std::string text = "fires at: ";
     for (const std::string& word : words) text += (text.back() == ' ' ? "" : ", ") + word;
@@ -189,13 +193,12 @@ class OracleEndpoint {
     std::getline(lines, line);  // "explanation"
     std::getline(lines, line);
     const std::set<std::string> words = words_of(line);
-    const std::regex head(R"(text (\d+), (\d+) (segments|tokens))");
     Json answers = Json::array();
     while (std::getline(lines, line)) {
       std::smatch found;
       Json values = Json::array();
       int id = 0;
-      if (std::regex_match(line, found, head)) {
+      if (std::regex_match(line, found, kHead)) {
         id = std::stoi(found[1]);
         const int n_units = std::stoi(found[2]);
         const bool segments = found[3] == "segments";
