@@ -29,7 +29,7 @@ test-full: build  ## the tests and those that need the Gemma 3 download
 	@scripts/setup.sh full
 	@ctest --preset release -j 2
 
-lint: setup  ## format, include directions, clang-tidy, the page's types and style
+lint: setup  ## format, include directions, one type a name, clang-tidy, the page's types and style
 	@scripts/lint.sh
 
 format:  ## rewrite the sources with clang-format
