@@ -81,8 +81,8 @@ std::vector<CorpusFile> find_corpus_files(const std::vector<std::string>& paths)
     for (fs::path& file : found) files.push_back({std::move(file), part});
   }
   std::ranges::stable_sort(files, {}, &CorpusFile::path);
-  const auto copies = std::ranges::unique(files, {}, &CorpusFile::path);
-  files.erase(copies.begin(), copies.end());
+  const auto same = [](const CorpusFile& a, const CorpusFile& b) { return a.path == b.path; };
+  files.erase(std::unique(files.begin(), files.end(), same), files.end());
   return files;
 }
 
