@@ -6,27 +6,17 @@
 
 #include "base/error.h"
 #include "model/generate.h"
-#include "model/golden_testing.h"
+#include "model/generator_testing.h"
 
 namespace safesail {
 namespace {
 
-using Ids = std::vector<std::int32_t>;
-
-const LanguageModel& llama() {
-  static const LanguageModel model = testing::load_model(testing::data_folder() / "llama");
-  return model;
-}
+using testing::greedy;
+using testing::Ids;
+using testing::llama;
 
 Ids alone(const Ids& prompt, std::int64_t n) {
   return generate(llama(), {prompt}, {.max_new_tokens = n, .stop_at_eos = false})[0].ids;
-}
-
-SequenceConfig greedy(std::int64_t n) {
-  SequenceConfig config;
-  config.max_new_tokens = n;
-  config.stop_at_eos = false;
-  return config;
 }
 
 TEST(Generator, SequencesThatComeAndGoAreAsAlone) {

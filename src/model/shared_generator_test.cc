@@ -5,24 +5,14 @@
 
 #include "base/error.h"
 #include "model/generate.h"
-#include "model/golden_testing.h"
+#include "model/generator_testing.h"
 
 namespace safesail {
 namespace {
 
-using Ids = std::vector<std::int32_t>;
-
-const LanguageModel& llama() {
-  static const LanguageModel model = testing::load_model(testing::data_folder() / "llama");
-  return model;
-}
-
-SequenceConfig greedy(std::int64_t n) {
-  SequenceConfig config;
-  config.max_new_tokens = n;
-  config.stop_at_eos = false;
-  return config;
-}
+using testing::greedy;
+using testing::Ids;
+using testing::llama;
 
 Ids all_of(SharedGenerator::Sequence& sequence) {
   Ids ids;
