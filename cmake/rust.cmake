@@ -3,12 +3,14 @@
 set(SAFESAIL_RUST_DIR ${CMAKE_SOURCE_DIR}/src/text/rust)
 set(SAFESAIL_CARGO_TARGET ${CMAKE_SOURCE_DIR}/build/cargo)
 set(SAFESAIL_RUST_LIB ${SAFESAIL_CARGO_TARGET}/release/libsafesail_text_rs.a)
-find_program(CARGO cargo REQUIRED)
+# Ubuntu's versioned toolchain (scripts/setup.sh installs it where the default is too old) before all others.
+find_program(CARGO cargo HINTS /usr/lib/rust-1.85/bin REQUIRED)
+cmake_path(GET CARGO PARENT_PATH cargo_bin)
 file(GLOB_RECURSE rust_sources CONFIGURE_DEPENDS ${SAFESAIL_RUST_DIR}/src/*.rs)
 
 add_custom_command(
   OUTPUT ${SAFESAIL_RUST_LIB}
-  COMMAND ${CARGO} build --quiet --release --locked --manifest-path ${SAFESAIL_RUST_DIR}/Cargo.toml
+  COMMAND ${CMAKE_COMMAND} -E env "PATH=${cargo_bin}:$ENV{PATH}" ${CARGO} build --quiet --release --locked --manifest-path ${SAFESAIL_RUST_DIR}/Cargo.toml
           --target-dir ${SAFESAIL_CARGO_TARGET}
   COMMAND ${CMAKE_COMMAND} -E touch ${SAFESAIL_RUST_LIB}
   DEPENDS ${rust_sources} ${SAFESAIL_RUST_DIR}/Cargo.toml ${SAFESAIL_RUST_DIR}/Cargo.lock

@@ -11,6 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 deps=$PWD/.deps
+rust=1.85  # at least: src/text/rust/Cargo.toml
 packages=$PWD/scripts/packages
 mkdir -p "$deps"
 
@@ -22,10 +23,31 @@ apt_packages=(build-essential cmake ninja-build pkg-config ccache clang-format c
   ca-certificates python3 python3-pip libfmt-dev nlohmann-json3-dev libcli11-dev libhwy-dev libtomlplusplus-dev libxxhash-dev
   zlib1g-dev libzstd-dev libicu-dev libcurl4-openssl-dev libcpp-httplib-dev libsqlite3-dev libgtest-dev libgmock-dev)
 # A toolchain that is already there is used as it is.
-command -v cargo >/dev/null || apt_packages+=(cargo-web)
 command -v npm >/dev/null || apt_packages+=(npm)
 # The page's tests; where the distribution has no such package they are skipped.
 if ! command -v chromium >/dev/null && grep -qs '^ID=debian' /etc/os-release; then apt_packages+=(chromium); fi
+
+rust_is_here() {  # a versioned one (Ubuntu's) is where cmake/rust.cmake looks first
+  local version
+  [ -x "/usr/lib/rust-$rust/bin/cargo" ] && return
+  version=$(cargo --version 2>/dev/null | cut -d ' ' -f 2)
+  [ -n "$version" ] && dpkg --compare-versions "$version" ge "$rust"
+}
+
+# Where Rust is missing: Debian's cargo-web, the distribution's own cargo where that is new enough, or a versioned one.
+rust_packages() {
+  rust_is_here && return
+  local package version
+  for package in cargo-web cargo "cargo-$rust"; do
+    version=$(apt-cache policy "$package" | awk '$1 == "Candidate:" { print $2 }')
+    if [[ $version == [0-9]* ]] && dpkg --compare-versions "$version" ge "$rust"; then
+      echo "$package"
+      [ "$package" != "cargo-$rust" ] || echo "rustc-$rust"
+      return
+    fi
+  done
+  echo "cargo-web"
+}
 
 missing_apt() {
   local installed
@@ -38,20 +60,20 @@ missing_apt() {
 
 install_apt() {
   command -v dpkg-query >/dev/null || die "this script knows Debian and Ubuntu; elsewhere install the equivalents of: ${apt_packages[*]}"
-  local missing
+  local missing sudo=()
   mapfile -t missing < <(missing_apt)
-  [ ${#missing[@]} -eq 0 ] && return
-  local sudo=()
+  if [ ${#missing[@]} -eq 0 ] && rust_is_here; then return; fi
   if [ "$(id -u)" -ne 0 ]; then
     if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
       sudo=(sudo)
     else
       die "no right to install packages. Ask someone who has it to run:
-  apt-get install -y --no-install-recommends ${missing[*]}"
+  apt-get install -y --no-install-recommends ${missing[*]} $(rust_packages | xargs)"
     fi
   fi
-  say "apt packages: ${missing[*]}"
   "${sudo[@]}" apt-get update -qq
+  mapfile -t -O ${#missing[@]} missing < <(rust_packages)
+  say "apt packages: ${missing[*]}"
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$deps/apt.log" 2>&1 ||
     { tail -n 20 "$deps/apt.log" >&2; die "apt-get failed; its log is .deps/apt.log"; }
 }
