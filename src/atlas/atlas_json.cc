@@ -38,13 +38,6 @@ Json json_of(const std::vector<WeightedToken>& tokens) {
   return list;
 }
 
-Json json_of(const std::vector<PartDensity>& parts) {
-  Json list = Json::array();
-  for (const PartDensity& part : parts)
-    list.push_back({{"part", part.part}, {"n_tokens", part.n_tokens}, {"n_active", part.n_active}});
-  return list;
-}
-
 Json json_of(const Exemplar& exemplar) {
   const Window& window = exemplar.window;
   return {{"use", to_string(exemplar.use)},
@@ -129,6 +122,13 @@ Json json_of(const ExplanationWithScores& item, const std::vector<Spending>& spe
 }
 
 }  // namespace
+
+nlohmann::json json_of(const std::vector<PartDensity>& parts) {
+  Json list = Json::array();
+  for (const PartDensity& part : parts)
+    list.push_back({{"part", part.part}, {"n_tokens", part.n_tokens}, {"n_active", part.n_active}});
+  return list;
+}
 
 Json json_of(const FeatureLine& line) {
   return {{"id", line.id},

@@ -10,6 +10,7 @@
 
 namespace safesail {
 
+nlohmann::json json_of(const std::vector<PartDensity>& parts);
 nlohmann::json json_of(const FeatureLine& line);
 nlohmann::json json_of(const FeaturePage& page, const FeatureQuery& query);
 nlohmann::json json_of(const FeatureCounts& counts, const std::vector<Spending>& spending);

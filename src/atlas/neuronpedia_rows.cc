@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "atlas/atlas_json.h"
 #include "atlas/judge.h"
 #include "atlas/natural_number.h"
 #include "base/error.h"
@@ -189,10 +190,8 @@ Json row_of(const FeatureEntry& entry, const Place& place) {
     row[kOwn] = {{"n_tokens", record.n_tokens},
                  {"n_active", record.n_active},
                  {"quantile", short_double(record.quantile)},
-                 {"histogram", record.histogram}};
-    for (const PartDensity& part : record.parts)
-      row[kOwn]["parts"].push_back(
-          {{"part", part.part}, {"n_tokens", part.n_tokens}, {"n_active", part.n_active}});
+                 {"histogram", record.histogram},
+                 {"parts", json_of(record.parts)}};
   }
   put_place(row, place);
   return row;

@@ -80,6 +80,10 @@ struct ExemplarCollector::Impl {
   }
 
   void add(const CodedBatch& batch);
+  /// visit(hit) wherever a wanted feature fires in n_rows rows from first_row on.
+  template <class Visit>
+  void each_hit(const CodedBatch& batch, std::size_t first_row, std::size_t n_rows,
+                const Visit& visit) const;
   std::vector<Hit> hits_of(const CodedBatch& batch, const WindowRows& rows) const;
   void count(const CodedBatch& batch);
   void offer(Collected& feature, const CodedBatch& batch, const WindowRows& rows, Use use,
@@ -144,37 +148,36 @@ void ExemplarCollector::Impl::add(const CodedBatch& batch) {
   }
 }
 
-std::vector<Hit> ExemplarCollector::Impl::hits_of(const CodedBatch& batch,
-                                                  const WindowRows& rows) const {
-  std::vector<Hit> hits;
+template <class Visit>
+void ExemplarCollector::Impl::each_hit(const CodedBatch& batch, std::size_t first_row,
+                                       std::size_t n_rows, const Visit& visit) const {
   for (std::size_t s = 0; s < wanted.size(); ++s) {
     const SparseCodes& codes = batch.codes[s];
-    for (std::size_t row = rows.first_row; row < rows.first_row + rows.n_rows; ++row)
+    for (std::size_t row = first_row; row < first_row + n_rows; ++row)
       for (std::int64_t i = codes.offsets[row]; i < codes.offsets[row + 1]; ++i) {
         const auto at = static_cast<std::size_t>(i);
         const std::int32_t slot = slot_of[s][static_cast<std::size_t>(codes.indices[at])];
-        if (slot >= 0) hits.push_back({slot, row, codes.values[at]});
+        if (slot >= 0) visit(Hit{slot, row, codes.values[at]});
       }
   }
+}
+
+std::vector<Hit> ExemplarCollector::Impl::hits_of(const CodedBatch& batch,
+                                                  const WindowRows& rows) const {
+  std::vector<Hit> hits;
+  each_hit(batch, rows.first_row, rows.n_rows, [&](const Hit& hit) { hits.push_back(hit); });
   std::ranges::sort(hits, {}, [](const Hit& hit) { return std::pair(hit.slot, hit.row); });
   return hits;
 }
 
 void ExemplarCollector::Impl::count(const CodedBatch& batch) {
-  for (std::size_t s = 0; s < wanted.size(); ++s) {
-    const SparseCodes& codes = batch.codes[s];
-    for (const CodedPiece& piece : batch.pieces)
-      for (std::size_t row = piece.first_row; row < piece.first_row + piece.n_rows; ++row)
-        for (std::int64_t i = codes.offsets[row]; i < codes.offsets[row + 1]; ++i) {
-          const auto at = static_cast<std::size_t>(i);
-          const std::int32_t slot = slot_of[s][static_cast<std::size_t>(codes.indices[at])];
-          if (slot < 0) continue;
-          Collected& feature = collected[static_cast<std::size_t>(slot)];
-          feature.values.add(codes.values[at]);
-          feature.mass.add(batch.ids[row], codes.values[at]);
-          ++feature.n_active[piece.part];
-        }
-  }
+  for (const CodedPiece& piece : batch.pieces)
+    each_hit(batch, piece.first_row, piece.n_rows, [&](const Hit& hit) {
+      Collected& feature = collected[static_cast<std::size_t>(hit.slot)];
+      feature.values.add(hit.value);
+      feature.mass.add(batch.ids[hit.row], hit.value);
+      ++feature.n_active[piece.part];
+    });
   for (Collected& feature : collected) feature.refresh_scale();
 }
 
