@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <algorithm>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "model/dot_bf16.h"
 #include "model/linear_cpu.h"
@@ -11,16 +13,30 @@ namespace safesail {
 namespace {
 
 /// Up to how many tokens the kernel of our own is the faster one, as measured with the matrices of
-/// SmolLM2-135M: for one token of bf16 by half, and for f32 until well over these.
+/// SmolLM2-135M: for one token of bf16 by half where the CPU has products of it, and without until
+/// well over these.
 std::int64_t few_tokens(at::ScalarType type) {
-  return type == at::kBFloat16 ? 4 : 16;
+  return type == at::kBFloat16 && cpu_multiplies_bf16() ? 4 : 16;
 }
 
 }  // namespace
 
+void multiply_widened(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
+  constexpr std::int64_t kTile = 2048;  // outputs
+  const at::Tensor wide = x.to(at::kFloat);
+  for (std::int64_t first = 0; first < out.size(1); first += kTile) {
+    const std::int64_t n = std::min(kTile, out.size(1) - first);
+    at::Tensor product = at::mm(wide, linear.weight.narrow(0, first, n).to(at::kFloat).t());
+    if (linear.bias.defined()) product.add_(linear.bias.narrow(0, first, n));
+    out.narrow(1, first, n).copy_(product);
+  }
+}
+
 void multiply(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
   if (!x.is_cpu() || x.size(0) > few_tokens(x.scalar_type())) {
-    if (linear.bias.defined())
+    if (x.is_cpu() && x.scalar_type() == at::kBFloat16 && !cpu_multiplies_bf16())
+      multiply_widened(linear, x, out);
+    else if (linear.bias.defined())
       at::addmm_out(out, linear.bias, x, linear.weight.t());
     else
       at::mm_out(out, x, linear.weight.t());

@@ -51,6 +51,22 @@ TEST_P(LinearTest, AsAten) {
         }
 }
 
+TEST(WidenedProduct, AsTheProductOfBf16) {
+  at::manual_seed(2);
+  for (const std::int64_t out : {7, 5000})  // less and more than a tile
+    for (const bool bias : {false, true}) {
+      const Linear linear{at::randn({out, 96}).to(at::kBFloat16),
+                          bias ? at::randn({out}).to(at::kBFloat16) : at::Tensor()};
+      const at::Tensor x = at::randn({20, 96}).to(at::kBFloat16);
+      at::Tensor expected = at::mm(x.to(at::kDouble), linear.weight.to(at::kDouble).t());
+      if (bias) expected += linear.bias.to(at::kDouble);
+      at::Tensor result = at::full({20, out}, 99, at::kBFloat16);
+      multiply_widened(linear, x, result);
+      // Rounded once: by at most 2^-8 of an element, and of so many some reach five rms.
+      testing::expect_close(result, expected, 0.02, std::to_string(out) + " outputs");
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, LinearTest, ::testing::Values(at::kFloat, at::kBFloat16),
                          [](const auto& element) {
                            return element.param == at::kFloat ? "f32" : "bf16";
