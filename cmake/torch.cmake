@@ -17,12 +17,11 @@ if(NOT SAFESAIL_GOMP)
 endif()
 
 add_library(safesail_torch INTERFACE)
-target_include_directories(safesail_torch SYSTEM INTERFACE
-  ${SAFESAIL_TORCH_DIR}/include ${SAFESAIL_TORCH_DIR}/include/torch/csrc/api/include)
+# After the system's headers: the wheel brings those of a newer fmt, which would have to be compiled into every file.
+target_compile_options(safesail_torch INTERFACE
+  "SHELL:-idirafter ${SAFESAIL_TORCH_DIR}/include" "SHELL:-idirafter ${SAFESAIL_TORCH_DIR}/include/torch/csrc/api/include")
 target_link_libraries(safesail_torch INTERFACE
   ${SAFESAIL_TORCH_DIR}/lib/libtorch_cpu.so ${SAFESAIL_TORCH_DIR}/lib/libc10.so ${SAFESAIL_GOMP})
-# The wheel brings headers of a newer fmt than the system's library, and they are found first.
-target_compile_definitions(safesail_torch INTERFACE FMT_HEADER_ONLY)
 # at::parallel_for is OpenMP in headers. clang serves clang-tidy alone and brings no omp.h of its own.
 target_compile_options(safesail_torch INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fopenmp>)
 target_link_options(safesail_torch INTERFACE

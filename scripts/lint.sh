@@ -25,5 +25,5 @@ npm --prefix web run --silent check
 echo "lint: clang-tidy"
 cmake --preset tidy >build-tidy.log 2>&1 || { cat build-tidy.log; exit 1; }
 rm -f build-tidy.log
-cmake --build build/tidy --target safesail_text_rs_build >/dev/null
+cmake --build build/tidy --target safesail_text_rs_build safesail_aten_pch >/dev/null
 python3 scripts/tidy.py build/tidy
