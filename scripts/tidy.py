@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs clang-tidy over the sources of a build folder, on every core, and remembers what was clean.
+"""Runs clang-tidy over the sources of a build folder but for unit tests, on every core, and remembers what was clean.
 
     scripts/tidy.py build/tidy
 
@@ -31,7 +31,8 @@ def tidy(source, build):
 def main():
     build = pathlib.Path(sys.argv[1])
     commands = json.loads((build / "compile_commands.json").read_text())
-    sources = sorted({pathlib.Path(c["file"]) for c in commands if pathlib.Path(c["file"]).is_relative_to(ROOT / "src")})
+    files = {pathlib.Path(c["file"]) for c in commands}
+    sources = sorted(f for f in files if f.is_relative_to(ROOT / "src") and not f.stem.endswith("_test"))
     shared = digest([*sorted((ROOT / "src").rglob("*.h")), ROOT / ".clang-tidy"])
     memory_path = build / "tidy-clean.json"
     memory = json.loads(memory_path.read_text()) if memory_path.exists() else {}
