@@ -20,6 +20,7 @@ struct DemoOptions {
   fs::path out = "runs/demo";
   // Minutes either way; without bf16 products the model and the SAEs take three times as long.
   std::uint64_t tokens = cpu_multiplies_bf16() ? 300'000 : 100'000;
+  std::uint64_t evaluation_tokens = cpu_multiplies_bf16() ? 20'000 : 10'000;
   std::uint64_t exemplar_tokens = cpu_multiplies_bf16() ? 150'000 : 60'000;
   bool force = false;
 };
@@ -42,7 +43,8 @@ void run_demo(const DemoOptions& options, Session& session) {
   config.lists.expansions = {4};
   config.grid.n_tokens = options.tokens;
   config.grid.batch_tokens = 1024;
-  config.evaluation = {.n_tokens = 20'000, .n_loss_tokens = 4'000};
+  config.evaluation = {.n_tokens = options.evaluation_tokens,
+                       .n_loss_tokens = options.evaluation_tokens / 5};
   config.out = options.out;
   plan.phase2.pairs = {options.pairs.string()};
   plan.phase2.collect.corpus = config.corpus;
