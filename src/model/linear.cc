@@ -13,8 +13,8 @@ namespace safesail {
 namespace {
 
 /// Up to how many tokens the kernel of our own is the faster one, as measured with the matrices of
-/// SmolLM2-135M: for one token of bf16 by half where the CPU has products of it, and without until
-/// well over these.
+/// SmolLM2-135M: for one token of bf16 by half, and for f32 until well over these. bf16 that would
+/// have to be widened is taken to be as f32.
 std::int64_t few_tokens(at::ScalarType type) {
   return type == at::kBFloat16 && cpu_multiplies_bf16() ? 4 : 16;
 }
