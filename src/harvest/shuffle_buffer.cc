@@ -39,6 +39,8 @@ ActivationBlock gathered(const ActivationBlock& block, const Rows& rows) {
   out.token = gathered(block.token, rows);
   out.position = gathered(block.position, rows);
   out.document = gathered(block.document, rows);
+  out.seconds =
+      block.seconds * static_cast<double>(rows.size()) / static_cast<double>(block.n_rows());
   return out;
 }
 
@@ -55,6 +57,7 @@ ActivationBlock joined(const std::vector<ActivationBlock>& parts) {
     append(out.token, part.token);
     append(out.position, part.position);
     append(out.document, part.document);
+    out.seconds += part.seconds;
   }
   for (const std::vector<at::Tensor>& value : values) out.values.push_back(at::cat(value));
   return out;
@@ -78,7 +81,6 @@ void ShuffleBuffer::read(std::size_t first_part) {
   const std::optional<ActivationBlock> block = source_.next();
   source_ended_ = !block;
   if (!block) return;
-  seconds_ += block->seconds;
   const Rows order = permutation(block->n_rows(), seed_, "shuffle buffer, in", n_read_++);
   // A tiny block stays whole, so that no block of this stream is empty.
   const std::size_t n_parts = order.size() < n_ways_ ? 1 : n_ways_;
@@ -97,10 +99,7 @@ std::optional<ActivationBlock> ShuffleBuffer::next() {
   if (waiting_.empty()) return std::nullopt;
   const ActivationBlock all = joined(waiting_.front());
   waiting_.pop_front();
-  ActivationBlock block =
-      gathered(all, permutation(all.n_rows(), seed_, "shuffle buffer, out", n_given_++));
-  block.seconds = std::exchange(seconds_, 0);
-  return block;
+  return gathered(all, permutation(all.n_rows(), seed_, "shuffle buffer, out", n_given_++));
 }
 
 void ShuffleBuffer::skip(std::uint64_t n_blocks) {

@@ -42,7 +42,6 @@ class ShuffleBuffer final : public BlockSource {
   const std::uint64_t seed_;
   bool source_ended_ = false;
   std::uint64_t n_read_ = 0, n_given_ = 0;
-  double seconds_ = 0;  // of blocks read since the last one given
   /// waiting_[i]: the parts that block n_given_ + i of this stream has so far, in source order.
   std::deque<std::vector<ActivationBlock>> waiting_;
 };

@@ -28,6 +28,7 @@ class Numbers final : public BlockSource {
       block.document.push_back(static_cast<std::uint64_t>(row_ / 10));
     }
     ++n_computed;
+    block.seconds = 0.5 * static_cast<double>(block.n_rows());
     return block;
   }
   void skip(std::uint64_t n_blocks) override {
@@ -73,6 +74,19 @@ TEST(ShuffleBuffer, GivesEveryRowOnceWithItsProvenance) {
     std::vector<std::int32_t> expected(static_cast<std::size_t>(shape.n_rows));
     std::iota(expected.begin(), expected.end(), 0);
     EXPECT_EQ(seen, expected) << shape.n_rows << " rows, " << shape.n_ways << " ways";
+  }
+}
+
+// Or a rate made of them would be wrong while the buffer fills and while it empties.
+TEST(ShuffleBuffer, RowsKeepTheSecondsSpentOnThem) {
+  for (const Shape& shape : kShapes) {
+    Numbers source(shape.n_rows, shape.block_rows);
+    ShuffleBuffer buffer(source, shape.n_ways, 3);
+    for (const ActivationBlock& block : drain(buffer)) {
+      const double expected = 0.5 * static_cast<double>(block.n_rows());
+      // Sums of at most n_ways shares, each rounded twice.
+      EXPECT_NEAR(block.seconds, expected, expected * 1e-14);
+    }
   }
 }
 
