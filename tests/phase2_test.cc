@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <map>
 #include <regex>
 #include <set>
 
@@ -81,7 +82,8 @@ class Phase2Test : public PlantedSaeTest {
                  "\n";
     write_file(dir_ / "pairs.jsonl", lines);
   }
-  /// Documents of two sentences, each with some word; every tenth stands there twice.
+  /// Documents of two sentences, each with some word; every tenth stands there twice, and once more
+  /// with other punctuation.
   void write_corpus() const {
     const std::vector<std::string> others = {" table", " horse", " garden", " letter", " window",
                                              " song",  " river", " market", " coat",   " engine"};
@@ -96,7 +98,8 @@ class Phase2Test : public PlantedSaeTest {
           fmt::format("{} {} Number {}.", fmt::format(fmt::runtime(kFrames[rng.below(10)]), word()),
                       fmt::format(fmt::runtime(kFrames[rng.below(10)]), word()), rng.below(900));
       const std::string line = Json{{"text", text}}.dump() + "\n";
-      lines += i % 10 == 0 ? line + line : line;
+      lines += line;
+      if (i % 10 == 0) lines += line + Json{{"text", text + ".."}}.dump() + "\n";
     }
     write_file(dir_ / "corpus.jsonl", lines);
   }
@@ -150,6 +153,24 @@ TEST_F(Phase2Test, ASecondStartDoesNothing) {
 
 // No window of the test side, and no document that has one, is in anything that an explainer was
 // asked; asking again costs nothing; true explanations score near 1.
+TEST_F(Phase2Test, CopiesServeOneEndThoughTheirPunctuationDiffers) {
+  SilentReporter silent;
+  run_phase2(config_, {}, silent, {});
+  Atlas atlas(run() / "atlas.sqlite", Atlas::Mode::read);
+  std::size_t n_copies = 0;
+  for (std::size_t word = 0; word < kConcept.size(); ++word) {
+    std::map<std::string, std::pair<std::string, Use>> seen;  // by the text without its full stops
+    for (const Exemplar& exemplar : atlas.record(feature_of(atlas, word)).exemplars) {
+      std::string text = exemplar.window.text;
+      text.erase(text.find_last_not_of('.') + 1);
+      const auto [found, is_new] = seen.try_emplace(text, exemplar.window.text, exemplar.use);
+      EXPECT_EQ(found->second.second, exemplar.use) << text;
+      n_copies += found->second.first != exemplar.window.text;
+    }
+  }
+  EXPECT_GT(n_copies, 5U) << "the planted copies are among the windows";
+}
+
 TEST_F(Phase2Test, AnEndpointExplainsWithoutSeeingTheTest) {
   SilentReporter silent;
   run_phase2(config_, {}, silent, {});

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "text/likeness.h"
 
 namespace safesail {
 namespace {
@@ -18,34 +19,6 @@ std::vector<Site> distinct_sites(const std::vector<SaeAtSite>& saes) {
   for (const SaeAtSite& sae : saes)
     if (std::ranges::find(sites, sae.site) == sites.end()) sites.push_back(sae.site);
   return sites;
-}
-
-/// Appends tokens [first, last) of a document to `coded`: a piece, and a row for each content
-/// token.
-void append_piece(const Document& document, const Encoding& encoding, std::size_t first,
-                  std::size_t last, const Tokenizer& tokenizer, CodedBatch& coded) {
-  CodedPiece piece{.document = document.id,
-                   .hash = hash64(document.text),
-                   .first_row = coded.n_rows(),
-                   .n_rows = 0,
-                   .text = {},
-                   .part = document.part};
-  // A token ends where the tokenizer says and begins where the one before it ended, so that blanks
-  // which the tokenizer trims off are not lost. Tokens that it added itself take up no text.
-  std::uint32_t begin = first == 0 ? 0 : encoding.offsets[first - 1].second, end = begin;
-  const std::uint32_t piece_begin = begin;
-  for (std::size_t t = first; t < last; ++t) {
-    end = std::max(end, encoding.offsets[t].second);
-    if (!tokenizer.is_special(encoding.ids[t])) {
-      coded.ids.push_back(encoding.ids[t]);
-      coded.position.push_back(static_cast<std::int32_t>(t));
-      coded.bytes.emplace_back(begin - piece_begin, end - piece_begin);
-    }
-    begin = end;
-  }
-  piece.text = document.text.substr(piece_begin, end - piece_begin);
-  piece.n_rows = coded.n_rows() - piece.first_row;
-  coded.pieces.push_back(std::move(piece));
 }
 
 at::Tensor content_rows(const at::Tensor& value, const std::vector<std::int64_t>& rows) {
@@ -95,7 +68,10 @@ bool CodedStream::refill() {
   std::vector<Encoding> encodings =
       tokenizer_.encode_batch(texts, config_.add_special && !group.front().is_chat);
   for (std::size_t i = 0; i < group.size(); ++i)
-    waiting_.push_back({std::move(group[i]), std::move(encodings[i])});
+    waiting_.push_back({.document = std::move(group[i]),
+                        .encoding = std::move(encodings[i]),
+                        .hash = hash64(texts[i]),
+                        .likeness = likeness_key(texts[i])});
   return true;
 }
 
@@ -109,16 +85,45 @@ std::optional<CodedBatch> CodedStream::next() {
         std::min(n_tokens, next.n_read + static_cast<std::size_t>(config_.max_sequence));
     if (tokens.n_tokens() + (last - next.n_read) > static_cast<std::size_t>(config_.batch_tokens))
       break;
-    append_piece(next.document, next.encoding, next.n_read, last, tokenizer_, coded);
-    if (last > next.n_read)
-      tokens.append(std::span(next.encoding.ids).subspan(next.n_read, last - next.n_read),
-                    next.document.id, static_cast<std::int32_t>(next.n_read), tokenizer_);
-    next.n_read = last;
+    append(next, last, tokens, coded);
     if (last == n_tokens) waiting_.pop_front();
   }
   if (coded.pieces.empty()) return std::nullopt;
   read(tokens, coded);
   return coded;
+}
+
+void CodedStream::append(Tokenised& next, std::size_t last, TokenBatch& tokens,
+                         CodedBatch& coded) const {
+  const Encoding& encoding = next.encoding;
+  const std::size_t first = next.n_read;
+  CodedPiece piece{.document = next.document.id,
+                   .hash = next.hash,
+                   .likeness = next.likeness,
+                   .first_row = coded.n_rows(),
+                   .n_rows = 0,
+                   .text = {},
+                   .part = next.document.part};
+  // A token ends where the tokenizer says and begins where the one before it ended, so that blanks
+  // which the tokenizer trims off are not lost. Tokens that it added itself take up no text.
+  std::uint32_t begin = first == 0 ? 0 : encoding.offsets[first - 1].second, end = begin;
+  const std::uint32_t piece_begin = begin;
+  for (std::size_t t = first; t < last; ++t) {
+    end = std::max(end, encoding.offsets[t].second);
+    if (!tokenizer_.is_special(encoding.ids[t])) {
+      coded.ids.push_back(encoding.ids[t]);
+      coded.position.push_back(static_cast<std::int32_t>(t));
+      coded.bytes.emplace_back(begin - piece_begin, end - piece_begin);
+    }
+    begin = end;
+  }
+  piece.text = next.document.text.substr(piece_begin, end - piece_begin);
+  piece.n_rows = coded.n_rows() - piece.first_row;
+  coded.pieces.push_back(std::move(piece));
+  if (last > first)
+    tokens.append(std::span(encoding.ids).subspan(first, last - first), next.document.id,
+                  static_cast<std::int32_t>(first), tokenizer_);
+  next.n_read = last;
 }
 
 void CodedStream::read(const TokenBatch& tokens, CodedBatch& coded) {

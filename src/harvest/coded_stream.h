@@ -34,6 +34,7 @@ struct SaeAtSite {
 struct CodedPiece {
   std::uint64_t document = 0;  ///< Document::id
   std::uint64_t hash = 0;      ///< of the document's whole text
+  std::uint64_t likeness = 0;  ///< likeness_key of the document's whole text
   std::size_t first_row = 0, n_rows = 0;
   std::string text;        ///< of the piece
   std::uint32_t part = 0;  ///< Document::part
@@ -70,9 +71,12 @@ class CodedStream {
   struct Tokenised {
     Document document;
     Encoding encoding;
+    std::uint64_t hash = 0, likeness = 0;
     std::size_t n_read = 0;  ///< tokens that have gone into a batch
   };
   bool refill();
+  /// Appends the next tokens of a document, up to number `last`, to both batches.
+  void append(Tokenised& next, std::size_t last, TokenBatch& tokens, CodedBatch& coded) const;
   void read(const TokenBatch& tokens, CodedBatch& coded);
 
   const LanguageModel& model_;

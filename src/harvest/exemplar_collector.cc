@@ -131,7 +131,7 @@ void ExemplarCollector::Impl::add(const CodedBatch& batch) {
   count(batch);
   for (const WindowRows& rows : cut_windows(batch, config.window_tokens, config.min_tokens)) {
     if (seen(rows.hash)) continue;
-    const Use use = use_of_document(batch.pieces[rows.piece].hash, config.explain_share,
+    const Use use = use_of_document(batch.pieces[rows.piece].likeness, config.explain_share,
                                     config.calibrate_share);
     const std::vector<Hit> hits = hits_of(batch, rows);
     std::vector<std::int32_t> firing;

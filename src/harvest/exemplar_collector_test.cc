@@ -34,6 +34,7 @@ CodedBatch coded(const std::vector<PlantedText>& texts, std::uint64_t first_docu
   for (const PlantedText& text : texts) {
     CodedPiece piece{.document = first_document + batch.pieces.size(),
                      .hash = first_document + batch.pieces.size() + 1,
+                     .likeness = first_document + batch.pieces.size() + 1,
                      .first_row = batch.n_rows(),
                      .n_rows = text.ids.size(),
                      .text = {},
@@ -199,7 +200,7 @@ TEST_F(Collected, TopWindowsAreTheStrongest) {
     const CodedBatch batch = coded(texts, n_documents);
     n_documents += texts.size() + 1;
     for (const WindowRows& rows : cut_windows(batch, 32, 4)) {
-      if (use_of_document(batch.pieces[rows.piece].hash, 0.5, 0.1) != Use::test) continue;
+      if (use_of_document(batch.pieces[rows.piece].likeness, 0.5, 0.1) != Use::test) continue;
       const std::vector<std::int32_t>& ids = texts[rows.piece].ids;
       float max = 0;
       for (std::size_t t = 0; t < rows.n_rows; ++t)

@@ -13,8 +13,8 @@
 
 namespace safesail {
 
-/// What a document serves: no document serves two ends. Told by a hash of its text, so that copies
-/// of a document fall on the same side.
+/// What a document serves: no document serves two ends. Told by likeness_key of its text, so that
+/// copies of a document fall on the same side, and edited copies as a rule.
 enum class Use { explain, calibrate, test };
 inline constexpr std::array kUses = {Use::explain, Use::calibrate, Use::test};
 std::string_view to_string(Use use);  ///< "explain"

@@ -47,9 +47,9 @@ Window make_window(const CodedBatch& batch, const WindowRows& rows) {
   return window;
 }
 
-Use use_of_document(std::uint64_t document_hash, double explain_share, double calibrate_share) {
-  // Not the hash itself: training's held-out split uses that, and the two must not go together.
-  const double u = Rng(document_hash, "use of a document").uniform();
+Use use_of_document(std::uint64_t likeness, double explain_share, double calibrate_share) {
+  // Not the key itself: of many hashes the smallest, it is no uniform number.
+  const double u = Rng(likeness, "use of a document").uniform();
   if (u < explain_share) return Use::explain;
   return u < explain_share + calibrate_share ? Use::calibrate : Use::test;
 }

@@ -24,6 +24,6 @@ std::vector<WindowRows> cut_windows(const CodedBatch& batch, int window_tokens, 
 Window make_window(const CodedBatch& batch, const WindowRows& rows);
 
 /// By shares of explain and calibrate documents; the rest are for the test.
-Use use_of_document(std::uint64_t document_hash, double explain_share, double calibrate_share);
+Use use_of_document(std::uint64_t likeness, double explain_share, double calibrate_share);
 
 }  // namespace safesail

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/hash.h"
+#include "base/rng.h"
+#include "text/likeness.h"
 
 namespace safesail {
 namespace {
@@ -35,8 +36,8 @@ void TokenBatch::clear() {
 }
 
 bool is_held_out(std::string_view text, double held_out_share) {
-  // The top 53 bits as a uniform number in [0, 1).
-  return static_cast<double>(hash64(text) >> 11) * 0x1p-53 < held_out_share;
+  // Not the key itself: of many hashes the smallest, it is no uniform number.
+  return Rng(likeness_key(text), "held out").uniform() < held_out_share;
 }
 
 BatchStream::BatchStream(Corpus corpus, const Tokenizer& tokenizer, BatchConfig config, Split split,

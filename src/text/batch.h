@@ -37,8 +37,9 @@ struct BatchConfig {
   bool add_special = true;
 };
 
-/// Which documents a stream keeps: held-out documents are told apart by a hash of their text, so
-/// that duplicates fall on the same side and the split does not depend on order.
+/// Which documents a stream keeps: held-out documents are told apart by likeness_key of their text,
+/// so that copies fall on the same side, edited ones as a rule, and the split does not depend on
+/// order.
 enum class Split { all, train, held_out };
 bool is_held_out(std::string_view text, double held_out_share);
 

@@ -149,7 +149,10 @@ TEST_F(BatchTest, SplitsByTextAlone) {
   EXPECT_LT(held_out, 280u);
   EXPECT_FALSE(is_held_out("any text", 0));
   EXPECT_TRUE(is_held_out("any text", 1));
-  EXPECT_EQ(is_held_out("w1 w2", 0.5), is_held_out("w1 w2", 0.5));
+  for (int i = 0; i < 50; ++i) {
+    const std::string text = "A document of number " + std::to_string(i) + ", as it came.";
+    EXPECT_EQ(is_held_out(text, 0.5), is_held_out("\n" + text + "..", 0.5)) << text;
+  }
 }
 
 TEST_F(BatchTest, RefusesImpossibleSizes) {
