@@ -44,8 +44,11 @@ std::string chat_body(const ChatRequest& request, const EndpointSettings& settin
   if (dialect.temperature) body["temperature"] = settings.temperature;
   if (dialect.seed) body["seed"] = settings.seed;
   const bool by_form = settings.answer_forms && !request.form.empty();
-  if (by_form)
-    body["answer_form"] = {{"text", request.form}, {"slot", "_"}, {"choices", {"0", "1"}}};
+  if (by_form) {
+    Json digits = Json::array();
+    for (int digit = 0; digit <= request.form_max; ++digit) digits.push_back(std::to_string(digit));
+    body["answer_form"] = {{"text", request.form}, {"slot", "_"}, {"choices", digits}};
+  }
   if (dialect.schema && !request.schema.empty() && !by_form)
     body["response_format"] = {{"type", "json_schema"},
                                {"json_schema",

@@ -17,8 +17,10 @@ struct ChatRequest {
   std::string schema;         ///< JSON schema of the answer; empty: free text
   int max_tokens = 1024;      ///< of the answer, thinking not counted
   int expected_tokens = 200;  ///< for the estimate
-  /// The answer with "_" where each 0 or 1 goes, for endpoints with answer_forms; else empty.
+  /// The answer with "_" where each digit of 0..form_max goes, for endpoints with answer_forms;
+  /// else empty.
   std::string form;
+  int form_max = 1;      ///< 1..9
   int top_logprobs = 0;  ///< alternatives a token, 0..20; 0: none
 };
 

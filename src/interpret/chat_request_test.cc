@@ -60,6 +60,9 @@ TEST(ChatRequest, AsksForAFormWhereThatIsSpoken) {
   const Json body = Json::parse(chat_body(asked, ours, {}));
   EXPECT_EQ(body.at("answer_form").at("text"), asked.form);
   EXPECT_EQ(body.at("answer_form").at("choices"), Json::array({"0", "1"}));
+  asked.form_max = 3;
+  EXPECT_EQ(Json::parse(chat_body(asked, ours, {})).at("answer_form").at("choices"),
+            Json::array({"0", "1", "2", "3"}));
   EXPECT_FALSE(body.contains("response_format"));
   EXPECT_NE(request_hash(asked, ours), request_hash(asked, settings()))
       << "other answers come of it";

@@ -53,9 +53,8 @@ std::string shown(Scorer scorer, const Question& question, std::size_t id) {
   return text;
 }
 
-/// {"answers": [{"id": 1, "v": [_,_]}, ...]}; none for levels, which may be more than one token.
-std::string form_of(Scorer scorer, const std::vector<std::size_t>& n_units) {
-  if (scorer == Scorer::token) return "";
+/// {"answers": [{"id": 1, "v": [_,_]}, ...]}
+std::string form_of(const std::vector<std::size_t>& n_units) {
   std::string form = R"({"answers": [)";
   for (std::size_t i = 0; i < n_units.size(); ++i) {
     form += fmt::format(R"({}{{"id": {}, "v": [)", i == 0 ? "" : ", ", i + 1);
@@ -69,8 +68,9 @@ std::size_t index_of(Scorer scorer) {
   return static_cast<std::size_t>(scorer);
 }
 
+/// The largest value that the prompt asks for: a digit, though levels go to kMaxLevel.
 int max_value(Scorer scorer) {
-  return scorer == Scorer::token ? kMaxLevel : 1;
+  return scorer == Scorer::token ? 9 : 1;
 }
 
 }  // namespace
@@ -78,7 +78,7 @@ int max_value(Scorer scorer) {
 LlmSimulator::LlmSimulator(ChatClient& client, const LlmSimulatorSettings& settings)
     : client_(client),
       settings_(settings),
-      prompts_{Prompt("segment.v1"), Prompt("token.v1"), Prompt("detection.v1"),
+      prompts_{Prompt("segment.v1"), Prompt("token.v2"), Prompt("detection.v1"),
                Prompt("fuzzing.v1")} {
   for (const int n : settings.questions_per_request)
     if (n < 1)
@@ -123,7 +123,8 @@ std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
                      .schema = std::string(kSchema),
                      .max_tokens = static_cast<int>(2 * expected + 200),
                      .expected_tokens = static_cast<int>(expected),
-                     .form = form_of(scorer, n_units),
+                     .form = form_of(n_units),
+                     .form_max = max_value(scorer),
                      // Enough to hold the likely levels, and within what every endpoint allows.
                      .top_logprobs = 5};
   }
@@ -145,6 +146,10 @@ std::vector<Answer> LlmSimulator::answer(Scorer scorer, const ExplanationText& e
     std::vector<Answer> read(asked.size(), {results[b].status, {}, results[b].detail});
     if (results[b].status == AnswerStatus::ok)
       read = read_values(results[b].answer, n_units, max_value(scorer));
+    if (scorer == Scorer::token)
+      for (Answer& answer : read)
+        for (float& value : answer.values)
+          value *= static_cast<float>(kMaxLevel) / static_cast<float>(max_value(scorer));
     for (std::size_t i = 0; i < asked.size(); ++i) answers[asked[i]] = std::move(read[i]);
   }
   return answers;

@@ -67,7 +67,7 @@ CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
 /// the likeliest as its text. An input error when the model's tokenizer does not keep a slot apart.
 struct FilledForm {
   std::vector<CompletionPiece> pieces;
-  std::size_t n_tokens = 0;  ///< that were read, form included
+  std::size_t n_prompt = 0, n_form = 0;  ///< tokens; the form's were read, not written
 };
 FilledForm fill_form(const TextModel& model, const CompletionRequest& request);
 

@@ -51,6 +51,7 @@ FilledForm fill_form(const TextModel& model, const CompletionRequest& request) {
   const std::string prompt = render_chat(tokenizer, request.messages, true);
   std::vector<std::int32_t> ids, choices;
   std::vector<std::size_t> places;
+  std::size_t n_prompt = 0;
   for (const std::string& choice : form.choices) {
     const Written written = write(prompt, form, choice);
     const Encoding encoding = tokenizer.encode(written.text, false);
@@ -66,6 +67,8 @@ FilledForm fill_form(const TextModel& model, const CompletionRequest& request) {
     if (!places.empty()) continue;
     places = here;
     ids = encoding.ids;
+    n_prompt = static_cast<std::size_t>(std::ranges::count_if(
+        encoding.offsets, [&](const auto& bytes) { return bytes.first < prompt.size(); }));
   }
   if (static_cast<std::int64_t>(ids.size()) > model.model.spec().max_positions)
     bad_input("request",
@@ -74,7 +77,7 @@ FilledForm fill_form(const TextModel& model, const CompletionRequest& request) {
               "shorten the messages");
   const auto read = read_choices(model.model, ids, places, choices);
 
-  FilledForm filled{.n_tokens = ids.size()};
+  FilledForm filled{.pieces = {}, .n_prompt = n_prompt, .n_form = ids.size() - n_prompt};
   std::size_t at = 0;
   for (const std::vector<float>& logprobs : read) {
     const std::size_t slot = form.text.find(form.slot, at);

@@ -125,7 +125,8 @@ void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Respon
     const std::unique_lock alone = generator.hold();
     const FilledForm form = fill_form(model, request);
     for (const CompletionPiece& piece : form.pieces) take(piece);
-    end.n_prompt = form.n_tokens;
+    end.n_prompt = form.n_prompt;
+    end.n_new = form.n_form;
   } else {
     end = complete(model, generator, request, take, ending.get_token());
   }
