@@ -17,6 +17,7 @@ std::string human_bytes(std::uint64_t bytes) {
 
 std::string human_count(double count) {
   constexpr std::array units = {"", " k", " M", " G", " T"};
+  if (std::abs(count) < 9.5) return fmt::format("{:.2g}", count);
   if (std::abs(count) < 1000) return fmt::format("{:.0f}", count);
   std::size_t unit = 0;
   for (; std::abs(count) >= 1000 && unit + 1 < units.size(); ++unit) count /= 1000;

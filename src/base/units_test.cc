@@ -15,6 +15,11 @@ TEST(Units, Bytes) {
 TEST(Units, Counts) {
   EXPECT_EQ(human_count(999), "999");
   EXPECT_EQ(human_count(1234567), "1.23 M");
+  EXPECT_EQ(human_count(0.618), "0.62") << "a slow rate is not 1, and not 0";
+  EXPECT_EQ(human_count(9.49), "9.5");
+  EXPECT_EQ(human_count(9.6), "10");
+  EXPECT_EQ(human_count(3), "3");
+  EXPECT_EQ(human_count(0), "0");
 }
 
 TEST(Units, Durations) {
