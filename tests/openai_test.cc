@@ -260,6 +260,13 @@ TEST_F(OpenAiTest, FillsForms) {
   EXPECT_GE(answer.at("usage").at("completion_tokens"), 3);
   EXPECT_LE(answer.at("usage").at("completion_tokens"), content.size());
 
+  EXPECT_EQ(answer.at("usage").at("prompt_tokens_details").at("cached_tokens"), 0);
+  const Json again = ask(body);
+  EXPECT_EQ(again.at("choices"), answer.at("choices"));
+  const int n_known = again.at("usage").at("prompt_tokens_details").at("cached_tokens");
+  EXPECT_GT(n_known, 0) << "what stands before the last message was kept";
+  EXPECT_LT(n_known, again.at("usage").at("prompt_tokens"));
+
   body["answer_form"]["choices"] = {"0", "a word or two"};
   EXPECT_THAT(ask(body, 400).at("error").at("message"), HasSubstr("answer_form"));
 }

@@ -59,6 +59,11 @@ void KvCache::keep(std::span<const std::int64_t> kept) {
   capacity_ = 0;
 }
 
+void KvCache::shorten(std::int64_t s, std::int64_t length) {
+  SAFESAIL_CHECK(length >= 0 && length <= this->length(s));
+  lengths_[static_cast<std::size_t>(s)] = length;
+}
+
 void KvCache::reserve(std::span<const std::int32_t> starts) {
   std::int64_t needed = 0;
   for (std::size_t s = 0; s < lengths_.size(); ++s)

@@ -35,6 +35,8 @@ class KvCache {
   void add(std::int64_t n_sequences, std::int64_t capacity);
   /// Keeps only the sequences `kept`, in that order.
   void keep(std::span<const std::int64_t> kept);
+  /// Forgets what sequence `s` has behind its first `length` tokens, which it has.
+  void shorten(std::int64_t s, std::int64_t length);
 
   // ---- For the forward pass.
 

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/choice_reader.h"
 #include "model/sampler.h"
 #include "model/shared_generator.h"
 #include "model/text_model.h"
@@ -54,6 +55,7 @@ struct CompletionPiece {
 struct CompletionEnd {
   bool cut_short = false;  ///< by max_tokens or the model's length
   std::size_t n_prompt = 0, n_new = 0;
+  std::size_t n_known = 0;  ///< of the prompt, read for an earlier one
 };
 
 /// Calls `give` with each piece; false from it ends the work, as `stop` does. `generator` is of the
@@ -68,7 +70,10 @@ CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
 struct FilledForm {
   std::vector<CompletionPiece> pieces;
   std::size_t n_prompt = 0, n_form = 0;  ///< tokens; the form's were read, not written
+  std::size_t n_known = 0;               ///< of the prompt, read for an earlier one
 };
-FilledForm fill_form(const TextModel& model, const CompletionRequest& request);
+/// `reader` is of the same model.
+FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
+                     const CompletionRequest& request);
 
 }  // namespace safesail

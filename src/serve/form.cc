@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "model/read_choices.h"
 #include "serve/completion.h"
 
 namespace safesail {
@@ -43,15 +42,32 @@ std::vector<std::size_t> places_of(const Encoding& encoding, const Written& writ
   return places;
 }
 
+/// Bytes of the prompt before the last message: what other questions are likely to open with.
+std::size_t opening_of(std::string_view prompt, const std::vector<ChatMessage>& messages) {
+  // Templates trim what they put in.
+  std::string_view last = messages.back().content;
+  last.remove_prefix(std::min(last.find_first_not_of(" \n"), last.size()));
+  const auto at = prompt.rfind(last.substr(0, last.find_last_not_of(" \n") + 1));
+  return at == prompt.npos ? 0 : at;
+}
+
+/// How many tokens end at byte `end` or before it.
+std::size_t n_tokens_before(const Encoding& encoding, std::size_t end) {
+  const auto behind =
+      std::ranges::find_if(encoding.offsets, [&](const auto& bytes) { return bytes.second > end; });
+  return static_cast<std::size_t>(behind - encoding.offsets.begin());
+}
+
 }  // namespace
 
-FilledForm fill_form(const TextModel& model, const CompletionRequest& request) {
+FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
+                     const CompletionRequest& request) {
   const Tokenizer& tokenizer = model.tokenizer;
   const AnswerForm& form = *request.form;
   const std::string prompt = render_chat(tokenizer, request.messages, true);
   std::vector<std::int32_t> ids, choices;
   std::vector<std::size_t> places;
-  std::size_t n_prompt = 0;
+  std::size_t n_prompt = 0, n_opening = 0;
   for (const std::string& choice : form.choices) {
     const Written written = write(prompt, form, choice);
     const Encoding encoding = tokenizer.encode(written.text, false);
@@ -67,19 +83,20 @@ FilledForm fill_form(const TextModel& model, const CompletionRequest& request) {
     if (!places.empty()) continue;
     places = here;
     ids = encoding.ids;
-    n_prompt = static_cast<std::size_t>(std::ranges::count_if(
-        encoding.offsets, [&](const auto& bytes) { return bytes.first < prompt.size(); }));
+    n_prompt = n_tokens_before(encoding, prompt.size());
+    n_opening = n_tokens_before(encoding, opening_of(prompt, request.messages));
   }
   if (static_cast<std::int64_t>(ids.size()) > model.model.spec().max_positions)
     bad_input("request",
               fmt::format("'messages': expected at most {} tokens, got {}",
                           model.model.spec().max_positions, ids.size()),
               "shorten the messages");
-  const auto read = read_choices(model.model, ids, places, choices);
+  const ChoiceReader::Read read = reader.read(ids, n_opening, places, choices);
 
-  FilledForm filled{.pieces = {}, .n_prompt = n_prompt, .n_form = ids.size() - n_prompt};
+  FilledForm filled{
+      .pieces = {}, .n_prompt = n_prompt, .n_form = ids.size() - n_prompt, .n_known = read.n_known};
   std::size_t at = 0;
-  for (const std::vector<float>& logprobs : read) {
+  for (const std::vector<float>& logprobs : read.logprobs) {
     const std::size_t slot = form.text.find(form.slot, at);
     if (slot > at) filled.pieces.push_back({form.text.substr(at, slot - at), 0, {}});
     at = slot + form.slot.size();

@@ -54,7 +54,8 @@ Json logprob_of(const CompletionPiece& piece) {
 Json usage_of(const CompletionEnd& end) {
   return {{"prompt_tokens", end.n_prompt},
           {"completion_tokens", end.n_new},
-          {"total_tokens", end.n_prompt + end.n_new}};
+          {"total_tokens", end.n_prompt + end.n_new},
+          {"prompt_tokens_details", {{"cached_tokens", end.n_known}}}};
 }
 
 std::string finish_of(const CompletionEnd& end) {
@@ -69,6 +70,7 @@ struct OpenAiServer::Impl {
         model_name(options.model_name),
         created(std::time(nullptr)),
         generator(model_.model, options.max_active),
+        choices(model_.model),
         server({.host = options.host,
                 .port = options.port,
                 .token = options.key,
@@ -80,6 +82,7 @@ struct OpenAiServer::Impl {
   const std::string model_name;
   const std::time_t created;
   SharedGenerator generator;
+  ChoiceReader choices;  // used while the generator is held
   HttpServer server;
   std::stop_source ending;
   std::atomic<std::uint64_t> n_completions = 0;
@@ -123,10 +126,11 @@ void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Respon
   CompletionEnd end;
   if (request.form) {
     const std::unique_lock alone = generator.hold();
-    const FilledForm form = fill_form(model, request);
+    const FilledForm form = fill_form(model, choices, request);
     for (const CompletionPiece& piece : form.pieces) take(piece);
     end.n_prompt = form.n_prompt;
     end.n_new = form.n_form;
+    end.n_known = form.n_known;
   } else {
     end = complete(model, generator, request, take, ending.get_token());
   }
