@@ -145,16 +145,19 @@ std::string comparison_table(const ScorerComparison& comparison) {
                       "features", "mean", "requests", "prompt", "cached", "completion", "x token",
                       comparison.currency.empty() ? "money" : comparison.currency, "x token");
   for (const ScorerSummary& row : comparison.scorers)
-    text += fmt::format("{:10} {:>8} {:>20} {:>9} {:>11} {:>9} {:>11} {:>7} {:>12.4f} {:>7}\n",
-                        to_string(row.scorer), row.n_features, shown(row.mean), row.cost.n_requests,
-                        row.cost.usage.prompt, row.cost.usage.cached, row.cost.usage.completion,
-                        shown(row.relative_tokens), row.cost.money, shown(row.relative_money));
+    if (row.n_features > 0 || row.cost.n_requests > 0)
+      text +=
+          fmt::format("{:10} {:>8} {:>20} {:>9} {:>11} {:>9} {:>11} {:>7} {:>12.4f} {:>7}\n",
+                      to_string(row.scorer), row.n_features, shown(row.mean), row.cost.n_requests,
+                      row.cost.usage.prompt, row.cost.usage.cached, row.cost.usage.completion,
+                      shown(row.relative_tokens), row.cost.money, shown(row.relative_money));
   text += fmt::format("\n{:22} {:>8} {:>20} {:>20}\n", "agreement over features", "features",
                       "Spearman", "Pearson");
   for (const ScorerAgreement& row : comparison.agreement)
-    text += fmt::format("{:23} {:>8} {:>20} {:>20}\n",
-                        fmt::format("{} - {}", to_string(row.first), to_string(row.second)),
-                        row.n_features, shown(row.spearman), shown(row.pearson));
+    if (row.n_features > 0)
+      text += fmt::format("{:23} {:>8} {:>20} {:>20}\n",
+                          fmt::format("{} - {}", to_string(row.first), to_string(row.second)),
+                          row.n_features, shown(row.spearman), shown(row.pearson));
   return text + "\n" + claim(comparison);
 }
 
