@@ -121,7 +121,8 @@ std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
                      .messages = prompts_[index_of(scorer)].fill(
                          {{"explanation", json_string(explanation.text)}, {"questions", text}}),
                      .schema = std::string(kSchema),
-                     .max_tokens = static_cast<int>(2 * expected + 200),
+                     // Room for blanks and a sentence before it, not for a model that rambles.
+                     .max_tokens = static_cast<int>(3 * expected + 64),
                      .expected_tokens = static_cast<int>(expected),
                      .form = form_of(n_units),
                      .form_max = max_value(scorer),
