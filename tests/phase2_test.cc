@@ -151,8 +151,6 @@ TEST_F(Phase2Test, ASecondStartDoesNothing) {
                                    "explain: done already", "score: done already"));
 }
 
-// No window of the test side, and no document that has one, is in anything that an explainer was
-// asked; asking again costs nothing; true explanations score near 1.
 TEST_F(Phase2Test, CopiesServeOneEndThoughTheirPunctuationDiffers) {
   SilentReporter silent;
   run_phase2(config_, {}, silent, {});
@@ -171,6 +169,8 @@ TEST_F(Phase2Test, CopiesServeOneEndThoughTheirPunctuationDiffers) {
   EXPECT_GT(n_copies, 5U) << "the planted copies are among the windows";
 }
 
+// No window of the test side, and no document that has one, is in anything that an explainer was
+// asked; asking again costs nothing; true explanations score near 1.
 TEST_F(Phase2Test, AnEndpointExplainsWithoutSeeingTheTest) {
   SilentReporter silent;
   run_phase2(config_, {}, silent, {});

@@ -7,9 +7,9 @@
 
 namespace safesail {
 
-/// The smallest hash over the text's shingles, runs of 32 letters and digits with case, blanks and
-/// ASCII punctuation set aside. Two texts have the same key with a probability equal to the share
-/// of their shingles that they have in common (Broder, "On the resemblance and containment of
+/// The smallest hash over the text's shingles, runs of 32 letters and digits with ASCII case,
+/// blanks and punctuation set aside. Two texts have the same key with a probability equal to the
+/// share of their shingles that they have in common (Broder, "On the resemblance and containment of
 /// documents", 1997), and surely when they differ in case, blanks and punctuation alone. A shorter
 /// text is one shingle. Bytes that are no UTF-8 are taken as they are.
 std::uint64_t likeness_key(std::string_view text);
