@@ -1,9 +1,7 @@
 #include "text/likeness.h"
 
 #include <algorithm>
-#include <limits>
 #include <string>
-#include <vector>
 
 #include "base/hash.h"
 
@@ -34,15 +32,20 @@ bool begins_character(char byte) {
 
 std::uint64_t likeness_key(std::string_view text) {
   const std::string letters = folded(text);
-  std::vector<std::size_t> starts;  // of the characters, and the end
-  for (std::size_t i = 0; i < letters.size(); ++i)
-    if (begins_character(letters[i])) starts.push_back(i);
-  starts.push_back(letters.size());
   const std::string_view view = letters;
-  if (starts.size() <= kShingle + 1) return hash64(view);
-  std::uint64_t smallest = std::numeric_limits<std::uint64_t>::max();
-  for (std::size_t i = 0; i + kShingle < starts.size(); ++i)
-    smallest = std::min(smallest, hash64(view.substr(starts[i], starts[i + kShingle] - starts[i])));
+  const auto next = [&](std::size_t i) {
+    do ++i;
+    while (i < view.size() && !begins_character(view[i]));
+    return i;
+  };
+  std::size_t begin = 0, end = 0;
+  for (std::size_t n = 0; n < kShingle && end < view.size(); ++n) end = next(end);
+  std::uint64_t smallest = hash64(view.substr(0, end));
+  while (end < view.size()) {
+    begin = next(begin);
+    end = next(end);
+    smallest = std::min(smallest, hash64(view.substr(begin, end - begin)));
+  }
   return smallest;
 }
 
