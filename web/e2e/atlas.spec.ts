@@ -1,4 +1,4 @@
-import { checkPage, expect, keepPicture, test, type Page } from './visit';
+import { checkPage, expect, keepPicture, test, type Locator, type Page } from './visit';
 import { tellingWord } from './words';
 
 const grid = (page: Page) => page.getByRole('grid', { name: 'Features' });
@@ -12,6 +12,33 @@ async function ask<T>(page: Page, path: string): Promise<T> {
 interface Listing {
   total: number;
   features: { id: number; name: string; sae: string; explanation: string; score: number }[];
+}
+
+// What a small run finds differs with the rounding of the CPU that trains it, so that these are
+// looked up.
+async function domainWithSubclasses(page: Page): Promise<string> {
+  const { subclasses } = await ask<{ subclasses: { name: string }[] }>(page, 'stats');
+  const domain = subclasses[0]?.name.split('/')[0];
+  if (domain === undefined) throw new Error('no feature of this run has a subclass');
+  return domain;
+}
+async function featureWithNeighbours(page: Page): Promise<number> {
+  const { features } = await ask<Listing>(page, 'features?limit=200');
+  for (const { id } of features) {
+    const { nearest } = await ask<{ nearest: unknown[] }>(page, `features/${id}`);
+    if (nearest.length > 0) return id;
+  }
+  throw new Error('no feature of this run has a neighbour in its atlas');
+}
+// The middle of a wide slice's box is the hole of the ring.
+async function clickOnArc(page: Page, slice: Locator) {
+  const { x, y } = await slice.evaluate((path: SVGPathElement) => {
+    const rim = path.getPointAtLength(10);
+    const inside = new DOMPoint(0.95 * rim.x, 0.95 * rim.y);
+    const { x, y } = inside.matrixTransform(path.getScreenCTM() ?? undefined);
+    return { x, y };
+  });
+  await page.mouse.click(x, y);
 }
 
 test('lists the atlas, best first, and says how many', async ({ page }) => {
@@ -53,13 +80,15 @@ test('filters by domain and subclass from the sunburst, and Back takes it back',
   page,
 }) => {
   const all = await ask<Listing>(page, 'features?limit=1');
-  const violence = await ask<Listing>(page, 'features?domains=violence&limit=1');
+  const domain = await domainWithSubclasses(page);
+  const some = await ask<Listing>(page, `features?domains=${domain}&limit=1`);
   await page.goto('/#/atlas');
   const chart = page.getByRole('group', { name: 'Features by domain and subclass' });
-  await chart.getByRole('button', { name: /^Violence/ }).click();
-  await expect(total(page)).toHaveText(`${violence.total} features`);
-  await expect(page.getByRole('button', { name: /^Violence \d/, pressed: true })).toBeVisible();
-  expect(address(page)).toContain('domains=violence');
+  await clickOnArc(page, chart.getByRole('button', { name: new RegExp(`^${domain}`, 'i') }));
+  await expect(total(page)).toHaveText(`${some.total} features`);
+  const toggle = new RegExp(`^${domain} \\d`, 'i');
+  await expect(page.getByRole('button', { name: toggle, pressed: true })).toBeVisible();
+  expect(address(page)).toContain(`domains=${domain}`);
 
   const concepts = page.getByRole('list', { name: 'Finest concepts' });
   const finest = concepts.getByRole('button').first();
@@ -207,7 +236,7 @@ test.describe('a feature', () => {
   });
 
   test('leads to its neighbours, its place and its SAE', async ({ page }) => {
-    await page.goto('/#/feature/1');
+    await page.goto(`/#/feature/${await featureWithNeighbours(page)}`);
     const name = await page.getByRole('heading', { level: 1 }).innerText();
     const near = page.getByRole('heading', { name: 'Nearest features' }).locator('..');
     const neighbour = near.getByRole('link').first();

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { test as base, expect, type Page } from '@playwright/test';
+import { test as base, expect, type Locator, type Page } from '@playwright/test';
 
 const axeSource = readFileSync(
   createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
@@ -68,4 +68,4 @@ export const places = {
   compare: (query: Record<string, string> = {}) => `/#/compare?${new URLSearchParams(query)}`,
 };
 
-export { expect, type Page };
+export { expect, type Locator, type Page };
