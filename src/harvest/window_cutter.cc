@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "base/hash.h"
-#include "base/rng.h"
+#include "text/likeness.h"
 
 namespace safesail {
 
@@ -48,8 +48,7 @@ Window make_window(const CodedBatch& batch, const WindowRows& rows) {
 }
 
 Use use_of_document(std::uint64_t likeness, double explain_share, double calibrate_share) {
-  // Not the key itself: of many hashes the smallest, it is no uniform number.
-  const double u = Rng(likeness, "use of a document").uniform();
+  const double u = likeness_draw(likeness, "use of a document");
   if (u < explain_share) return Use::explain;
   return u < explain_share + calibrate_share ? Use::calibrate : Use::test;
 }

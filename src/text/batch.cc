@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/rng.h"
 #include "text/likeness.h"
 
 namespace safesail {
@@ -36,8 +35,7 @@ void TokenBatch::clear() {
 }
 
 bool is_held_out(std::string_view text, double held_out_share) {
-  // Not the key itself: of many hashes the smallest, it is no uniform number.
-  return Rng(likeness_key(text), "held out").uniform() < held_out_share;
+  return likeness_draw(likeness_key(text), "held out") < held_out_share;
 }
 
 BatchStream::BatchStream(Corpus corpus, const Tokenizer& tokenizer, BatchConfig config, Split split,

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/hash.h"
+#include "base/rng.h"
 
 namespace safesail {
 namespace {
@@ -47,6 +48,11 @@ std::uint64_t likeness_key(std::string_view text) {
     smallest = std::min(smallest, hash64(view.substr(begin, end - begin)));
   }
   return smallest;
+}
+
+double likeness_draw(std::uint64_t key, std::string_view purpose) {
+  // Not the key itself: of many hashes the smallest, it is no uniform number.
+  return Rng(key, purpose).uniform();
 }
 
 }  // namespace safesail

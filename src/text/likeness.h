@@ -14,4 +14,7 @@ namespace safesail {
 /// text is one shingle. Bytes that are no UTF-8 are taken as they are.
 std::uint64_t likeness_key(std::string_view text);
 
+/// Uniform in [0, 1) over keys, and for each purpose by itself: what splits like texts by a share.
+double likeness_draw(std::uint64_t key, std::string_view purpose);
+
 }  // namespace safesail

@@ -71,5 +71,20 @@ TEST(Likeness, EqualAsOftenAsShinglesAreShared) {
   }
 }
 
+// A key, as the smallest of 269 hashes, lies nearly always in the lowest hundredth.
+TEST(Likeness, DrawsAreUniformAndEachPurposeHasItsOwn) {
+  constexpr int kTexts = 2000;
+  Rng rng(5, "draws");
+  int n_low = 0, n_both_low = 0;
+  for (int i = 0; i < kTexts; ++i) {
+    const std::uint64_t key = likeness_key(random_letters(300, rng));
+    const bool is_low = likeness_draw(key, "one") < 0.1;
+    n_low += is_low;
+    n_both_low += is_low && likeness_draw(key, "another") < 0.1;
+  }
+  EXPECT_NEAR(n_low, kTexts * 0.1, 4 * std::sqrt(kTexts * 0.1 * 0.9));
+  EXPECT_NEAR(n_both_low, kTexts * 0.01, 4 * std::sqrt(kTexts * 0.01 * 0.99));
+}
+
 }  // namespace
 }  // namespace safesail
