@@ -5,7 +5,7 @@
 
 namespace safesail {
 
-void ConnectionThreads::enqueue(std::function<void()> serve) {
+ConnectionThreads::Enqueued ConnectionThreads::enqueue(std::function<void()> serve) {
   {
     const std::scoped_lock lock(mutex_);
     if (n_open_ < max_threads_ + max_waiting_) {
@@ -19,10 +19,11 @@ void ConnectionThreads::enqueue(std::function<void()> serve) {
       }
       waiting_.push_back(std::move(serve));
       wake_.notify_one();
-      return;
+      return static_cast<Enqueued>(true);
     }
   }
   serve();
+  return static_cast<Enqueued>(true);
 }
 
 void ConnectionThreads::work() {

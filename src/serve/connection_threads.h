@@ -9,6 +9,7 @@
 #include <httplib.h>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace safesail {
@@ -18,8 +19,11 @@ class ConnectionThreads final : public httplib::TaskQueue {
   ConnectionThreads(std::size_t max_threads, std::size_t max_waiting)
       : max_threads_(max_threads), max_waiting_(max_waiting) {}
 
+  /// Nothing before httplib 0.15, then whether `serve` will run: always.
+  using Enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue({}));
+
   /// Where too many wait already, `serve` runs here and now, on the thread that accepts.
-  void enqueue(std::function<void()> serve) override;
+  Enqueued enqueue(std::function<void()> serve) override;
   /// Waits for all of them.
   void shutdown() override;
   /// Whether there are more connections than threads.

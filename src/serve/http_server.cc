@@ -209,16 +209,30 @@ void HttpServer::serve(HttpConnection& connection) {
     connection.begin_request();
     last = threads_->others_wait();
     bool closed = false, understood = false;
-    const bool answered = process_request(connection, last, closed, [&](httplib::Request& request) {
+    const auto on_headers = [&](httplib::Request& request) {
       understood = true;
       admit(request);
       // What remains of a chunked body that is wrong would be taken for a request.
       last = last || request.has_header("Transfer-Encoding");
-    });
-    if (!answered || closed) return;
+    };
+    if (!process(connection, last, closed, on_headers) || closed) return;
     // So would what follows on something that is none, or that came only in part.
     if (!understood || connection.is_broken()) return connection.linger();
   }
+}
+
+bool HttpServer::process(HttpConnection& connection, bool close, bool& closed,
+                         const std::function<void(httplib::Request&)>& on_headers) {
+  // Newer httplibs want both ends' addresses, which nobody reads here.
+  const auto process_on = [&](auto& stream) {
+    if constexpr (requires {
+                    this->process_request(stream, "", 0, "", 0, close, closed, on_headers);
+                  })
+      return this->process_request(stream, "", 0, "", 0, close, closed, on_headers);
+    else
+      return this->process_request(stream, close, closed, on_headers);
+  };
+  return process_on(connection);
 }
 
 void HttpServer::admit(httplib::Request& request) const {

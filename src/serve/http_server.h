@@ -71,6 +71,9 @@ class HttpServer : private httplib::Server {
  private:
   bool process_and_close_socket(socket_t socket) override;
   void serve(HttpConnection& connection);
+  /// One request; whether it was answered.
+  bool process(HttpConnection& connection, bool close, bool& closed,
+               const std::function<void(httplib::Request&)>& on_headers);
   void admit(httplib::Request& request) const;
   void refuse(httplib::Response& response, const Refusal& refusal) const;
   void refuse(HttpConnection& connection, const Refusal& refusal) const;
