@@ -60,9 +60,13 @@ std::string joined(const std::vector<std::string>& words) {
   return all;
 }
 
+/// The one that was named, else the one that the folder has.
+const AtlasFormat& format_of(const Options& options) {
+  return options.format.empty() ? format_of_folder(options.folder) : atlas_format(options.format);
+}
+
 void import_command(const Options& options) {
-  const AtlasFormat& format =
-      options.format.empty() ? format_of_folder(options.folder) : atlas_format(options.format);
+  const AtlasFormat& format = format_of(options);
   const fs::path path = atlas_path(options.atlas);
   const ImportReport report = import_folder(format, options.folder, path);
   if (options.as_json) {
@@ -97,8 +101,7 @@ void export_command(const Options& options) {
 }
 
 void validate_command(const Options& options) {
-  const AtlasFormat& format =
-      options.format.empty() ? format_of_folder(options.folder) : atlas_format(options.format);
+  const AtlasFormat& format = format_of(options);
   const std::vector<Violation> violations = validate_folder(format, options.folder);
   if (options.as_json) {
     auto list = nlohmann::json::array();

@@ -93,8 +93,8 @@ void read_tensor(const SafetensorsFile& file, std::string_view name,
   copy_checked(file, name, DType::i32, shape, std::as_writable_bytes(out));
 }
 
-const std::string& metadata_text(const SafetensorsFile& file, const std::string& key) {
-  const auto entry = file.metadata().find(key);
+const std::string& metadata_text(const SafetensorsFile& file, std::string_view key) {
+  const auto entry = file.metadata().find(std::string(key));
   if (entry == file.metadata().end()) {
     bad_input(file.path().string(), fmt::format("expected metadata '{}', got none", key), kRemedy);
   }

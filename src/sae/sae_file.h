@@ -38,7 +38,7 @@ void read_tensor(const SafetensorsFile& file, std::string_view name,
                  std::span<const std::int64_t> shape, std::span<std::int32_t> out);
 
 /// A metadata string that must be there.
-const std::string& metadata_text(const SafetensorsFile& file, const std::string& key);
+const std::string& metadata_text(const SafetensorsFile& file, std::string_view key);
 /// A metadata number within [low, high].
 std::int64_t metadata_integer(const SafetensorsFile& file, const std::string& key, std::int64_t low,
                               std::int64_t high);
