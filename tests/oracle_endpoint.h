@@ -208,8 +208,7 @@ class OracleEndpoint {
         }
         if (!segments) {
           std::getline(lines, line);
-          for (const auto& token : Json::parse(line))
-            values.push_back(holds(words, token) ? 9 : 0);
+          for (const auto& token : Json::parse(line)) values.push_back(holds(words, token) ? 9 : 0);
         }
       } else if (line.starts_with("{\"id\"")) {
         const Json question = Json::parse(line);
