@@ -144,7 +144,7 @@ TEST_F(HttpServerTest, RefusesWhatIsNoRequest) {
   expect_refusal(exchange("GET\r\n\r\n"), 400, "bad_request");
   expect_refusal(exchange(with_close("BREW /api/hello HTTP/1.1\r\n")), 400, "bad_request");
   expect_refusal(exchange(with_close("GET /api/hello HTTP/9.9\r\n")), 400, "bad_request");
-  expect_refusal(exchange(std::string("\x16\x03\x01\x00\xff\x00\n\n", 8)), 400, "bad_request");
+  expect_refusal(exchange(std::string("\x16\x03\x01\x00\xff\x00\r\n\r\n", 10)), 400, "bad_request");
   expect_refusal(exchange(with_close("GET /" + std::string(600, 'a') + " HTTP/1.1\r\n")), 414,
                  "bad_request");
   expect_refusal(exchange(with_close("GET /" + std::string(9'000, 'a') + " HTTP/1.1\r\n")), 414,
