@@ -84,7 +84,7 @@ test('filters by domain and subclass from the sunburst, and Back takes it back',
   const some = await ask<Listing>(page, `features?domains=${domain}&limit=1`);
   await page.goto('/#/atlas');
   const chart = page.getByRole('group', { name: 'Features by domain and subclass' });
-  await clickOnArc(page, chart.getByRole('button', { name: new RegExp(`^${domain}`, 'i') }));
+  await clickOnArc(page, chart.getByRole('button', { name: new RegExp(`^${domain}:`, 'i') }));
   await expect(total(page)).toHaveText(`${some.total} features`);
   const toggle = new RegExp(`^${domain} \\d`, 'i');
   await expect(page.getByRole('button', { name: toggle, pressed: true })).toBeVisible();
