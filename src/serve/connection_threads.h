@@ -19,7 +19,7 @@ class ConnectionThreads final : public httplib::TaskQueue {
   ConnectionThreads(std::size_t max_threads, std::size_t max_waiting)
       : max_threads_(max_threads), max_waiting_(max_waiting) {}
 
-  /// Nothing before httplib 0.15, then whether `serve` will run: always.
+  /// Nothing in older httplibs, in newer ones whether `serve` will run: always.
   using Enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue({}));
 
   /// Where too many wait already, `serve` runs here and now, on the thread that accepts.
