@@ -33,10 +33,23 @@ void load_cuda() {
   }
 }
 
+/// LibTorch's MKL picks the kernel of exp, log... at the first call, and one that is right to four
+/// digits only where several threads make that call at once (pytorch/pytorch#188792). So one thread
+/// makes it, on one value.
+void settle_vector_math() {
+  [[maybe_unused]] static const float settled = [] {
+    const at::Tensor one = at::ones(1);
+    return (one.exp() + one.log() + one.sqrt() + one.tanh()).item<float>();
+  }();
+}
+
 }  // namespace
 
 at::Device open_device(std::string_view name) {
-  if (name == "cpu") return at::Device(at::kCPU);
+  if (name == "cpu") {
+    settle_vector_math();
+    return at::Device(at::kCPU);
+  }
   std::string_view digits = "0";
   if (name.starts_with("cuda:"))
     digits = name.substr(5);

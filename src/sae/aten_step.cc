@@ -38,6 +38,9 @@ struct AtenStep::Forward {
 
 AtenStep::AtenStep(TrainerState& state, const TrainerOptions& options, const std::string& device)
     : options_(options), tensors_(std::make_unique<Tensors>()) {
+  // Functions that more than one thread calls first may be wrong in the fourth digit: see
+  // settle_vector_math in model/device.cc.
+  at::ones(1).sqrt().exp();
   const at::Device target(device);
   if (target.is_cuda() && !at::hasCUDA()) {
     failed("sae training", fmt::format("expected a GPU for device '{}', got none", device),

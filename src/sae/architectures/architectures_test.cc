@@ -136,7 +136,7 @@ TEST_P(EveryArchitecture, ResumesBitForBit) {
       const at::Tensor z = random_tensor(64, 20, rng), target = random_tensor(64, 12, rng);
       const StepReport one = left.step(z, target, {.lr = 1e-3}),
                        other = right.step(z, target, {.lr = 1e-3});
-      EXPECT_EQ(one.loss, other.loss);
+      EXPECT_EQ(one.loss, other.loss) << device << ", step " << left.n_steps();
       EXPECT_EQ(one.n_dead, other.n_dead);
     };
     for (int i = 0; i < 4; ++i) step(whole, first);
