@@ -54,9 +54,16 @@ TEST_F(Cli, TokenizePrintsJson) {
 }
 
 TEST_F(Cli, UnknownCommandsAndOptionsAreBadInput) {
-  EXPECT_EQ(run_safesail("").exit_code, 2);
-  EXPECT_EQ(run_safesail("fly").exit_code, 2);
-  EXPECT_EQ(run_safesail("doctor --wings").exit_code, 2);
+  expect_bad_input("fly", "expected a command, got 'fly'\n  -> 'safesail --help'");
+  expect_bad_input("trian --k 3", "did you mean 'safesail train'?");
+  expect_bad_input("generate --prompt hi", "did you mean 'safesail model generate'?");
+  expect_bad_input("model inform", "safesail model: expected a command, got 'inform'");
+  expect_bad_input("doctor --wings", "safesail doctor: expected an option of this command");
+  expect_bad_input("model info --modle x", "did you mean '--model'?");
+  expect_bad_input("doctor now", "safesail doctor: expected options, got 'now'");
+  expect_bad_input("model info", "--model is required");
+  expect_bad_input("", "Subcommands:");
+  expect_bad_input("model", "generate");
 }
 
 TEST_F(Cli, ModelsThatAreNotModels) {
@@ -93,6 +100,27 @@ TEST_F(Cli, TrainingThatCannotWork) {
                    "bad.jsonl");
   expect_bad_input("train " + model_ + corpus + rest, "--sites");
   EXPECT_FALSE(fs::exists(dir_ / "run" / "sae"));
+}
+
+TEST_F(Cli, MistakesAreSaidBeforeTheWeightsAreLoaded) {
+  const std::string corpus =
+      " --corpus " + write("c.jsonl", "{\"text\": \"one two three four five\"}\n");
+  const std::string none = " --corpus " + path("none.jsonl"), out = " --out " + path("run");
+  const std::string runless = " --run " + path("no_run");
+  for (const std::string& arguments :
+       {"train " + model_ + none + " --sites mlp_out.1" + out,
+        "train " + model_ + corpus + " --sites mlp_out.30" + out,
+        "train " + model_ + corpus + " --sites mlp_out.1 -k 99999" + out,
+        "harvest " + model_ + none + " --sites mlp_out.1" + out,
+        "harvest " + model_ + corpus + " --sites mlp_out.30" + out,
+        "evaluate " + model_ + none + runless, "evaluate " + model_ + corpus + runless,
+        "select " + model_ + runless, "exemplars " + model_ + corpus + runless}) {
+    const Outcome outcome = run_safesail(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << arguments << "\n" << outcome.output;
+    EXPECT_THAT(outcome.output, testing::Not(HasSubstr("weights in"))) << arguments;
+  }
+  EXPECT_THAT(run_safesail("model logits " + model_ + " --ids 1" + out).output,
+              HasSubstr("weights in"));
 }
 
 TEST_F(Cli, HarvestSaysWhatTheDiskCannotHold) {

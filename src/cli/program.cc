@@ -13,6 +13,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/version.h"
+#include "cli/parse_error.h"
 #include "cli/session.h"
 #include "model/compute.h"
 
@@ -99,7 +100,9 @@ int run_program(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kBadInput;
+    if (error.get_exit_code() == 0) return app.exit(error);  // help and version
+    print_parse_error(app, error);
+    return kBadInput;
   }
   session.reporter = std::make_unique<TerminalReporter>(session.quiet);
   set_compute_threads(session.threads);
