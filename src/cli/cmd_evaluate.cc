@@ -10,6 +10,7 @@
 #include "cli/model_options.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
+#include "model/read_spec.h"
 #include "model/text_model.h"
 #include "train/evaluate.h"
 #include "train/report.h"
@@ -99,10 +100,12 @@ void write_evaluation_report(const EvaluateOptions& options, std::vector<CellRes
 }
 
 void run_evaluate(const EvaluateOptions& options, Session& session) {
+  // What can be wrong without the weights is said before they are loaded.
+  require_corpus_files(options.corpus.corpus_config());
+  const std::vector<EvaluationCell> cells =
+      cells_of(options, static_cast<int>(read_spec(options.model.path).n_layers));
   const auto [tokenizer, model] =
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
-  const std::vector<EvaluationCell> cells =
-      cells_of(options, static_cast<int>(model.spec().n_layers));
   BatchStream batches(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
                       options.corpus.batch_config(),
                       options.all_documents ? Split::all : Split::held_out, options.held_out_share);

@@ -9,6 +9,7 @@
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
 #include "cli/session.h"
+#include "model/read_spec.h"
 #include "run/collect.h"
 
 namespace safesail {
@@ -23,14 +24,16 @@ struct ExemplarOptions {
 
 void run_exemplars(const ExemplarOptions& options, Session& session) {
   const fs::path run = options.run;
+  // What can be wrong without the weights is said before they are loaded.
   const SelectionResult selection = read_selection(run / "select");
-  const TextModel model =
-      load_text_model(options.model.path, options.model.load_options(), *session.reporter);
   const std::vector<EvaluationCell> cells =
-      load_cells(run, static_cast<int>(model.model.spec().n_layers));
+      load_cells(run, static_cast<int>(read_spec(options.model.path).n_layers));
   CollectConfig config = options.collect;
   config.corpus = options.corpus.corpus_config();
   config.batch = options.corpus.batch_config();
+  require_corpus_files(config.corpus);
+  const TextModel model =
+      load_text_model(options.model.path, options.model.load_options(), *session.reporter);
   Atlas atlas(atlas_path(run));
   atlas.begin_run({.version = kVersion, .seed = config.exemplars.seed, .config = {}});
   const Collected collected =

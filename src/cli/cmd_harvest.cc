@@ -13,6 +13,7 @@
 #include "harvest/activation_files.h"
 #include "harvest/harvester.h"
 #include "harvest/to_files.h"
+#include "model/read_spec.h"
 #include "model/text_model.h"
 
 namespace safesail {
@@ -46,17 +47,19 @@ void state_memory(const HarvestOptions& options, const HarvestConfig& config,
 
 void run_harvest(const HarvestOptions& options, Session& session) {
   Reporter& reporter = *session.reporter;
-  const auto [tokenizer, model] =
-      load_text_model(options.model.path, options.model.load_options(), reporter);
+  // What can be wrong without the weights is said before they are loaded.
+  const ModelSpec spec = read_spec(options.model.path);
   HarvestConfig config = options.harvest;
-  config.sites = parse_sites(options.sites, static_cast<int>(model.spec().n_layers));
-  const std::uint64_t bytes =
-      activation_bytes(config.max_rows, config.sites.size(), model.spec().d_model,
-                       options.model.dtype == "f32" ? 4 : 2);
+  config.sites = parse_sites(options.sites, static_cast<int>(spec.n_layers));
+  require_corpus_files(options.corpus.corpus_config());
+  const std::uint64_t bytes = activation_bytes(config.max_rows, config.sites.size(), spec.d_model,
+                                               options.model.dtype == "f32" ? 4 : 2);
   reporter.note(fmt::format("{} tokens of {} sites will take at most {} in {}",
                             human_count(static_cast<double>(config.max_rows)), config.sites.size(),
                             human_bytes(bytes), options.out));
   require_disk(options.out, bytes, "the activations");
+  const auto [tokenizer, model] =
+      load_text_model(options.model.path, options.model.load_options(), reporter);
   state_memory(options, config, model, reporter);
 
   ActivationWriter writer(options.out, config.sites,

@@ -13,6 +13,7 @@
 #include "cli/selection_table.h"
 #include "cli/session.h"
 #include "harvest/pooled.h"
+#include "model/read_spec.h"
 #include "model/text_model.h"
 #include "run/collect.h"
 #include "run/probe.h"
@@ -105,12 +106,12 @@ void run_select(const SelectOptions& options, Session& session) {
   const std::vector<ContrastPair> pairs =
       read_any_pairs(files, {.columns = assignments(options.columns, "--pair-columns"),
                              .values = assignments(options.values, "--pair-values")});
+  const std::vector<EvaluationCell> cells =
+      cells_of(options, static_cast<int>(read_spec(options.model.path).n_layers));
   const TextModel text_model =
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
   const LanguageModel& model = text_model.model;
   const Tokenizer& tokenizer = text_model.tokenizer;
-  const std::vector<EvaluationCell> cells =
-      cells_of(options, static_cast<int>(model.spec().n_layers));
   FeatureSelection selection = select_features(model, tokenizer, cells, pairs, options.select,
                                                *session.reporter, session.stop);
   if (!options.run.empty())

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/version.h"
 #include "interpret/lexical_simulator.h"
+#include "model/read_spec.h"
 #include "run/explain.h"
 #include "train/run_stages.h"
 
@@ -32,7 +33,7 @@ struct Phase2 {
   }
   const std::vector<EvaluationCell>& cells() {
     if (loaded_cells.empty())
-      loaded_cells = load_cells(config.out, static_cast<int>(model().model.spec().n_layers));
+      loaded_cells = load_cells(config.out, static_cast<int>(read_spec(config.model).n_layers));
     return loaded_cells;
   }
   fs::path atlas() const { return atlas_path(config.out); }

@@ -110,6 +110,10 @@ void warn_of_bad_lines(const CorpusReport& report, Reporter& reporter) {
                             fmt::join(report.first_bad, "\n  ")));
 }
 
+void require_corpus_files(const CorpusConfig& config) {
+  find_corpus_files(config.paths);
+}
+
 Corpus::Corpus(CorpusConfig config, const Tokenizer* tokenizer)
     : impl_(std::make_unique<Impl>(std::move(config), tokenizer)) {}
 Corpus::~Corpus() = default;

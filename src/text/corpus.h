@@ -42,6 +42,9 @@ struct Document {
   std::uint32_t part = 0;  ///< of the corpus: place in CorpusConfig::paths
 };
 
+/// An input error where a path names no file. Cheap: to be asked before a model is loaded.
+void require_corpus_files(const CorpusConfig& config);
+
 /// A name for each part: the last component of its path.
 std::vector<std::string> part_names(const CorpusConfig& config);
 

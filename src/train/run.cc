@@ -15,6 +15,7 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "harvest/harvester.h"
+#include "model/read_spec.h"
 #include "model/site_names.h"
 #include "model/text_model.h"
 #include "train/checkpoints.h"
@@ -98,7 +99,7 @@ void state_needs(const RunConfig& config, const LanguageModel& model, Reporter& 
 /// Sites and cells as the model knows them.
 void resolve_grid(Run& run) {
   RunConfig& config = run.config;
-  const ModelSpec& spec = run.text_model().model.spec();
+  const ModelSpec spec = read_spec(config.model);
   resolve_sites(config, static_cast<int>(spec.n_layers));
   std::map<std::string, std::int64_t> widths;
   for (const std::string& site : config.grid.sites) widths[site] = spec.d_model;
@@ -106,6 +107,8 @@ void resolve_grid(Run& run) {
 }
 
 StageRecord train(Run& run) {
+  // What can be wrong without the weights is said before they are loaded.
+  require_corpus_files(run.config.corpus);
   resolve_grid(run);
   const RunConfig& config = run.config;
   const TextModel& text_model = run.text_model();
