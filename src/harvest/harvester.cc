@@ -18,11 +18,33 @@ std::vector<std::int64_t> kept_rows(const TokenBatch& batch, bool keep_special,
   return rows;
 }
 
-at::Tensor select_rows(const at::Tensor& value, const std::vector<std::int64_t>& rows) {
-  if (static_cast<std::int64_t>(rows.size()) == value.size(0)) return value;
-  const at::Tensor index = at::tensor(rows, at::kLong).to(value.device());
-  return value.index_select(0, index);
-}
+/// The rows of one site while its block grows. They are copied once, into room for a whole block:
+/// parts joined in the end would take twice its memory, and leave holes.
+class GrowingRows {
+ public:
+  void append(const at::Tensor& value, const std::vector<std::int64_t>& rows,
+              std::int64_t block_rows) {
+    const auto n = static_cast<std::int64_t>(rows.size());
+    if (!room_.defined()) {
+      room_ = at::empty({n < block_rows ? block_rows + n : n, value.size(1)}, value.options());
+    } else if (n_rows_ + n > room_.size(0)) {
+      at::Tensor larger = at::empty({n_rows_ + n, room_.size(1)}, room_.options());
+      larger.narrow(0, 0, n_rows_).copy_(room_.narrow(0, 0, n_rows_));
+      room_ = std::move(larger);
+    }
+    at::Tensor into = room_.narrow(0, n_rows_, n);
+    if (n == value.size(0))
+      into.copy_(value);
+    else
+      at::index_select_out(into, value, 0, at::tensor(rows, at::kLong).to(value.device()));
+    n_rows_ += n;
+  }
+  at::Tensor take() { return room_.narrow(0, 0, n_rows_); }
+
+ private:
+  at::Tensor room_;
+  std::int64_t n_rows_ = 0;
+};
 
 }  // namespace
 
@@ -67,15 +89,15 @@ void Harvester::skip(std::uint64_t n_blocks) {
 std::optional<ActivationBlock> Harvester::next() {
   const c10::InferenceMode inference;
   ActivationBlock block;
-  std::vector<std::vector<at::Tensor>> parts(config_.sites.size());
+  std::vector<GrowingRows> values(config_.sites.size());
   std::int64_t rows_in_block = 0;
   while (const std::optional<Piece> piece = next_piece(rows_in_block)) {
     const auto start = std::chrono::steady_clock::now();
     const TokenBatch& batch = piece->batch;
     ForwardRequest request{.ids = batch.ids, .starts = batch.starts, .read = config_.sites};
     const ForwardResult result = model_.forward(request);
-    for (std::size_t s = 0; s < parts.size(); ++s)
-      parts[s].push_back(select_rows(result.sites[s], piece->rows));
+    for (std::size_t s = 0; s < values.size(); ++s)
+      values[s].append(result.sites[s], piece->rows, config_.block_rows);
     block.seconds +=
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     model_tokens_ += batch.n_tokens();
@@ -90,8 +112,7 @@ std::optional<ActivationBlock> Harvester::next() {
   }
   if (rows_in_block == 0) return std::nullopt;
   model_seconds_ += block.seconds;
-  for (std::vector<at::Tensor>& part : parts)
-    block.values.push_back(part.size() == 1 ? part.front().contiguous() : at::cat(part));
+  for (GrowingRows& rows : values) block.values.push_back(rows.take());
   return block;
 }
 
