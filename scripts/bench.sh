@@ -35,3 +35,5 @@ echo
 "$bin/bench_serve" "$build/bench_serve.sqlite"
 echo
 "$bin/bench_diagnose" "$model" "$repeats"  # what features cost a chat, and 32 chats at once
+echo
+scripts/bench_memory.py "$bin/safesail" "$model" "$corpus"

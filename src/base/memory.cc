@@ -59,4 +59,18 @@ void require_memory(std::uint64_t needed, std::string_view what, std::string_vie
               remedy);
 }
 
+void state_memory(std::string_view held_by, const std::vector<MemoryPart>& parts,
+                  std::string_view what, std::string_view remedy, Reporter& reporter) {
+  const std::uint64_t held = resident_memory_bytes();
+  std::uint64_t to_come = 0;
+  std::string uses;
+  for (const MemoryPart& part : parts) {
+    to_come += part.bytes;
+    uses += fmt::format(", {} for {}", human_bytes(part.bytes), part.use);
+  }
+  reporter.note(fmt::format("memory: {} in all ({} held by {}{})", human_bytes(held + to_come),
+                            human_bytes(held), held_by, uses));
+  require_memory(to_come, what, remedy);
+}
+
 }  // namespace safesail

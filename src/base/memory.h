@@ -2,7 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/report.h"
 
 namespace safesail {
 
@@ -17,5 +21,15 @@ std::uint64_t peak_memory_bytes();
 
 /// Throws unless `needed` bytes are available; `what` names them, `remedy` says how to need less.
 void require_memory(std::uint64_t needed, std::string_view what, std::string_view remedy);
+
+struct MemoryPart {
+  std::uint64_t bytes = 0;
+  std::string use;  ///< "the model's passes"
+};
+
+/// Notes what a command will take in all: what the process holds by now, which `held_by` names, and
+/// the parts to come; then requires these.
+void state_memory(std::string_view held_by, const std::vector<MemoryPart>& parts,
+                  std::string_view what, std::string_view remedy, Reporter& reporter);
 
 }  // namespace safesail

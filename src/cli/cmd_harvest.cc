@@ -27,22 +27,20 @@ struct HarvestOptions {
   bool as_json = false;
 };
 
-void state_memory(const HarvestOptions& options, const HarvestConfig& config,
-                  const LanguageModel& model, Reporter& reporter) {
-  // A block, and its parts while they are joined.
+void state_needs(const HarvestOptions& options, const HarvestConfig& config,
+                 const LanguageModel& model, Reporter& reporter) {
+  // A block ends with a whole pass.
   const std::uint64_t rows =
-      std::min(static_cast<std::uint64_t>(config.block_rows), config.max_rows);
-  const std::uint64_t blocks = 2 * activation_bytes(rows, config.sites.size(), model.spec().d_model,
-                                                    options.model.dtype == "f32" ? 4 : 2);
-  const std::uint64_t pass =
-      model.forward_bytes(options.corpus.batch.batch_tokens, config.sites.size(), true);
-  const std::uint64_t held = resident_memory_bytes();
-  reporter.note(fmt::format(
-      "memory: {} in all ({} held by the model and the program, {} for a file's tokens, {} for the "
-      "model's passes)",
-      human_bytes(held + blocks + pass), human_bytes(held), human_bytes(blocks),
-      human_bytes(pass)));
-  require_memory(blocks + pass, "the activations", "lower --shard or --batch-tokens");
+      std::min(static_cast<std::uint64_t>(config.block_rows + options.corpus.batch.batch_tokens),
+               config.max_rows);
+  const std::uint64_t block = activation_bytes(rows, config.sites.size(), model.spec().d_model,
+                                               options.model.dtype == "f32" ? 4 : 2);
+  // Passes of many lengths leave holes in the heap, measured as about one pass.
+  const std::uint64_t passes =
+      2 * model.forward_bytes(options.corpus.batch.batch_tokens, config.sites.size(), false);
+  state_memory("the model and the program",
+               {{block, "a file's tokens"}, {passes, "the model's passes"}}, "the activations",
+               "lower --shard or --batch-tokens", reporter);
 }
 
 void run_harvest(const HarvestOptions& options, Session& session) {
@@ -60,7 +58,7 @@ void run_harvest(const HarvestOptions& options, Session& session) {
   require_disk(options.out, bytes, "the activations");
   const auto [tokenizer, model] =
       load_text_model(options.model.path, options.model.load_options(), reporter);
-  state_memory(options, config, model, reporter);
+  state_needs(options, config, model, reporter);
 
   ActivationWriter writer(options.out, config.sites,
                           {{"model", fs::path(options.model.path).filename().string()},

@@ -47,6 +47,14 @@ CodedStream::CodedStream(const LanguageModel& model, const Tokenizer& tokenizer,
                 "use the SAE with the model that it was trained on");
 }
 
+std::uint64_t CodedStream::memory_bytes() const {
+  const std::size_t n_sites = distinct_sites(saes_).size();
+  std::uint64_t coding = 0;
+  for (const SaeAtSite& sae : saes_)
+    coding = std::max(coding, sae.sae->coding_bytes(config_.batch_tokens));
+  return model_.forward_bytes(config_.batch_tokens, n_sites, false) + coding;
+}
+
 bool CodedStream::refill() {
   std::vector<Document> group;
   std::size_t n_bytes = 0;

@@ -65,6 +65,9 @@ class CodedStream {
   /// rows.
   std::optional<CodedBatch> next();
 
+  /// Bytes that next() holds at its highest besides the weights.
+  std::uint64_t memory_bytes() const;
+
   std::uint64_t n_model_tokens() const { return n_model_tokens_; }
 
  private:

@@ -10,7 +10,6 @@
 #include "atlas/landscape.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/units.h"
 #include "harvest/decoder_views.h"
 
 namespace safesail {
@@ -53,6 +52,10 @@ void read_corpus(const TextModel& model, const std::vector<const EvaluationCell*
   Corpus corpus(config.corpus, &model.tokenizer);
   CodedStream stream(
       model.model, model.tokenizer, saes, [&] { return corpus.next(); }, config.batch);
+  state_memory("model, SAEs and program",
+               {{collector.bytes_at_most(), "windows at most"},
+                {stream.memory_bytes(), "the passes over the corpus"}},
+               "the exemplars", "want fewer features, or fewer windows of each", reporter);
   while (collected.n_tokens < config.n_tokens) {
     const std::optional<CodedBatch> batch = stream.next();
     if (!batch) break;
@@ -127,10 +130,6 @@ Collected collect_features(const TextModel& model, const std::string& model_name
   for (const EvaluationCell* cell : cells)
     wanted.push_back(wanted_of(*cell, selection, config.max_features));
   ExemplarCollector collector(wanted, config.corpus.paths.size(), config.exemplars);
-  reporter.note(
-      fmt::format("exemplars: at most {} of memory", human_bytes(collector.bytes_at_most())));
-  require_memory(collector.bytes_at_most(), "the exemplars",
-                 "want fewer features, or fewer windows of each");
   Collected collected;
   read_corpus(model, cells, config, collector, collected, reporter, stop);
   std::vector<FeatureRecord> records = collector.finish(

@@ -166,6 +166,22 @@ std::uint64_t Sae::weight_bytes() const {
                           b_dec_.size() + w_skip_.size());
 }
 
+// Tokens of which all that encode() holds besides the codes is small.
+constexpr std::int64_t kTokensAtOnce = 8192;
+
+std::uint64_t Sae::coding_bytes(std::int64_t n_tokens) const {
+  const auto at_once = std::uint64_t(std::min(n_tokens, kTokensAtOnce));
+  const auto d_in = std::uint64_t(spec_.d_in), d_out = std::uint64_t(spec_.d_out);
+  // The encoder in bf16; tokens as columns and as rows.
+  const std::uint64_t encoding = 2 * std::uint64_t(spec_.n_features) * d_in + 8 * d_in * at_once;
+  // xhat as columns and as rows.
+  const std::uint64_t decoding = 8 * d_out * std::uint64_t(n_tokens);
+  // A pair's feature, token and value: as a candidate, sorted, and as a code.
+  constexpr std::uint64_t kPairBytes = 36;
+  const auto k = std::uint64_t(std::max<std::int64_t>(spec_.k, 1));
+  return std::max(encoding, decoding) + kPairBytes * k * std::uint64_t(n_tokens);
+}
+
 SparseCodes Sae::encode(const at::Tensor& x, Selection selection) const {
   check_activations(x, spec_.d_in);
   EncoderWeights encoder{spec_.d_in, spec_.n_features, w_enc_.data(), b_enc_.data()};
@@ -178,8 +194,6 @@ SparseCodes Sae::encode(const at::Tensor& x, Selection selection) const {
                       spec_.apply_b_dec_to_input ? b_dec_.data() : nullptr};
   std::vector<float> lower;
   for (const float threshold : threshold_.span()) lower.push_back(std::max(threshold, 0.0f));
-  // Scratch memory stays small for any number of tokens.
-  constexpr std::int64_t kTokensAtOnce = 8192;
   PreparedTokens tokens;
   EncodeScratch scratch;
   CodePairs pairs;

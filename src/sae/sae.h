@@ -111,6 +111,8 @@ class Sae {
   const InputTransform& transform() const { return input_; }
   const InputTransform& output_transform() const { return output_; }
   std::uint64_t weight_bytes() const;
+  /// Bytes that encode() and then decode() hold at their highest besides weights and tokens.
+  std::uint64_t coding_bytes(std::int64_t n_tokens) const;
 
   std::span<const float> w_enc() const { return w_enc_.span(); }          ///< [n_features, d_in]
   std::span<const float> b_enc() const { return b_enc_.span(); }          ///< [n_features]

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "text/chat.h"
 
 namespace safesail {
@@ -40,6 +41,8 @@ std::vector<PairFiring> read_pair_firing(const LanguageModel& model, const Token
                     .is_chat = config.chat};
   };
   CodedStream stream(model, tokenizer, saes, document, config.batch);
+  state_memory("model, SAEs and program", {{stream.memory_bytes(), "the passes over the pairs"}},
+               "the pairs", "select in fewer SAEs", reporter);
   std::uint64_t n_read = 0;
   while (const std::optional<CodedBatch> batch = stream.next()) {
     if (stop.stop_requested())

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "train/evaluate_losses.h"
 #include "train/evaluate_reconstruction.h"
 
@@ -86,6 +87,21 @@ void add_agreement(const std::vector<EvaluationCell>& cells, std::vector<CellRes
     }
 }
 
+/// What the passes over a batch hold at their highest besides model and SAEs.
+std::uint64_t batch_bytes(const LanguageModel& model, const std::vector<EvaluationCell>& cells,
+                          std::size_t n_sites, std::size_t n_tokens, bool losses) {
+  std::uint64_t coding = 0;
+  for (const EvaluationCell& cell : cells)
+    coding = std::max(coding, cell.sae.coding_bytes(static_cast<std::int64_t>(n_tokens)));
+  const std::uint64_t values = n_tokens * static_cast<std::uint64_t>(model.spec().d_model);
+  // x and xhat while they are compared in f64.
+  const std::uint64_t comparing = 3 * sizeof(double) * values;
+  const std::uint64_t reading =
+      model.forward_bytes(static_cast<std::int64_t>(n_tokens), 2 * n_sites, false);
+  return std::max(coding + comparing + reading,
+                  losses ? coding + comparing + LossPass::bytes(model, n_sites, n_tokens) : 0);
+}
+
 void check_stop(const std::stop_token& stop) {
   if (stop.stop_requested())
     failed("evaluate", "stopped before the end", "run the same command again");
@@ -107,6 +123,12 @@ std::vector<CellResult> evaluate(const LanguageModel& model, BatchStream batches
     check_stop(stop);
     const std::optional<TokenBatch> batch = batches.next();
     if (!batch) break;
+    if (n_tokens == 0)
+      state_memory(
+          "model, SAEs and program",
+          {{batch_bytes(model, cells, sites.size(), batch->n_tokens(), config.n_loss_tokens > 0),
+            "the passes over a batch"}},
+          "the evaluation", "evaluate fewer SAEs at once, or lower --batch-tokens", reporter);
     n_tokens += add_batch(model, *batch, sites, reconstruction);
     reporter.progress("evaluate", std::min(n_tokens, config.n_tokens), config.n_tokens, "tokens",
                       "reconstruction");

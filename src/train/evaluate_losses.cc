@@ -60,6 +60,15 @@ LossPass::LossPass(const LanguageModel& model, const std::vector<EvaluationCell>
       insert(read_, site);
 }
 
+std::uint64_t LossPass::bytes(const LanguageModel& model, std::size_t n_sites,
+                              std::size_t n_tokens) {
+  // A pass with all that is read; what the edits held together end in, and their differences.
+  const std::uint64_t hidden = n_tokens * static_cast<std::uint64_t>(model.spec().d_model) *
+                               (model.options().dtype == ComputeType::bf16 ? 2 : 4);
+  return model.forward_bytes(static_cast<std::int64_t>(n_tokens), 2 * n_sites, true) +
+         (2 * kEditsAtOnce + 1) * hidden;
+}
+
 std::size_t LossPass::edit_of_zero(const Site& site) const {
   return 2 * static_cast<std::size_t>(std::ranges::find(ablated_, site) - ablated_.begin());
 }

@@ -23,6 +23,10 @@ class LossPass {
   LossPass(const LanguageModel& model, const std::vector<EvaluationCell>& cells,
            const std::map<Site, at::Tensor>& means);
 
+  /// That add() holds at its highest, for a batch of `n_tokens`, besides what an SAE needs to
+  /// reconstruct.
+  static std::uint64_t bytes(const LanguageModel& model, std::size_t n_sites, std::size_t n_tokens);
+
   void add(const TokenBatch& batch);
   /// Fills the losses of the results, one a cell.
   void fill(const EvaluationConfig& config, std::span<CellResult> results) const;

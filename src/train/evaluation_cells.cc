@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "sae/checkpoint.h"
 
 namespace safesail {
@@ -70,14 +71,21 @@ EvaluationCell load_cell(const fs::path& path, int n_layers, const std::string& 
 }
 
 std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers) {
-  std::vector<EvaluationCell> cells;
+  std::vector<fs::path> files;
+  std::uint64_t bytes = 0;
   if (fs::is_directory(run / "sae"))
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run / "sae"))
-      if (entry.path().filename() == "sae.safetensors")
-        cells.push_back(load_cell(entry.path(), n_layers));
-  if (cells.empty())
+      if (entry.path().filename() == "sae.safetensors") {
+        files.push_back(entry.path());
+        bytes += entry.file_size();
+      }
+  if (files.empty())
     bad_input((run / "sae").string(), "expected trained SAEs, got none",
               "train some first: safesail train");
+  require_memory(bytes, fmt::format("{} SAEs together", files.size()),
+                 "read fewer: name them one by one with --sae");
+  std::vector<EvaluationCell> cells;
+  for (const fs::path& file : files) cells.push_back(load_cell(file, n_layers));
   std::ranges::sort(cells, {}, order);
   return cells;
 }

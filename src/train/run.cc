@@ -84,15 +84,14 @@ void state_needs(const RunConfig& config, const LanguageModel& model, Reporter& 
       grid_memory_bytes(config.grid, config.load.dtype == ComputeType::f32 ? 4 : 2);
   const std::uint64_t pass =
       model.forward_bytes(config.batch.batch_tokens, config.grid.sites.size(), true);
-  const std::uint64_t held = resident_memory_bytes();  // the model, libraries, tokenizer
+  state_memory("the model and the program",
+               {{grid, fmt::format("{} SAEs and the shuffle buffer", config.grid.cells.size())},
+                {pass, "the model's passes"}},
+               "the grid of SAEs",
+               "train fewer SAEs at once, smaller ones (--expansion), or lower --shuffle-buffer",
+               reporter);
   const std::uint64_t disk = checkpoint_bytes(config.grid);
-  reporter.note(fmt::format(
-      "memory: {} in all ({} held by the model and the program, {} for {} SAEs and the shuffle "
-      "buffer, {} for the model's passes); disk: {} for checkpoints",
-      human_bytes(held + grid + pass), human_bytes(held), human_bytes(grid),
-      config.grid.cells.size(), human_bytes(pass), human_bytes(disk)));
-  require_memory(grid + pass, "the grid of SAEs",
-                 "train fewer SAEs at once, smaller ones (--expansion), or lower --shuffle-buffer");
+  reporter.note(fmt::format("disk: {} for checkpoints", human_bytes(disk)));
   require_disk(config.out, disk, "the checkpoints");
 }
 

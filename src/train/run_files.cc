@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/memory.h"
-#include "base/units.h"
 #include "base/version.h"
 #include "harvest/activation_files.h"
 #include "sae/checkpoint.h"
@@ -64,9 +63,9 @@ void resolve(FileRun& run) {
 StageRecord train(FileRun& run) {
   const GridConfig& grid = run.config.grid;
   const std::uint64_t bytes = grid_memory_bytes(grid, sizeof(float));
-  run.reporter.note(fmt::format("memory: {} for {} SAEs and the shuffle buffer", human_bytes(bytes),
-                                grid.cells.size()));
-  require_memory(bytes, "the grid of SAEs", "train fewer or smaller ones (--expansion)");
+  state_memory("the program",
+               {{bytes, fmt::format("{} SAEs and the shuffle buffer", grid.cells.size())}},
+               "the grid of SAEs", "train fewer or smaller ones (--expansion)", run.reporter);
 
   const json settings = run.settings();
   const std::string hash = hash_of(settings);
