@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <numeric>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace safesail {
