@@ -62,6 +62,8 @@ TEST_F(Cli, UnknownCommandsAndOptionsAreBadInput) {
   expect_bad_input("model info --modle x", "did you mean '--model'?");
   expect_bad_input("doctor now", "safesail doctor: expected options, got 'now'");
   expect_bad_input("model info", "--model is required");
+  expect_bad_input("demo --tokens -3", "--tokens: expected a number above 0, got -3\n");
+  expect_bad_input("demo --tokens many", "--tokens: expected a number above 0, got many\n");
   expect_bad_input("", "Subcommands:");
   expect_bad_input("model", "generate");
 }

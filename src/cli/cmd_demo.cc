@@ -5,6 +5,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "cli/number_checks.h"
 #include "cli/phase2_summary.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
@@ -72,7 +73,7 @@ void add_demo_command(CLI::App& app, Session& session) {
   CLI::App* command =
       app.add_subcommand("demo", "The main job on the packaged model: 27 SAEs in one pass");
   command->add_option("--tokens", options->tokens, "Tokens to train on")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("-o,--out", options->out, "Run folder")->capture_default_str();
   command->add_flag("--force", options->force, "Start over instead of going on");

@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
+#include "cli/number_checks.h"
 #include "cli/session.h"
 #include "model/read_spec.h"
 #include "run/collect.h"
@@ -55,11 +56,11 @@ void add_exemplars_command(CLI::App& app, Session& session) {
   add_corpus_options(*command, options->corpus);
   command->add_option("-r,--run", options->run, "Run folder with its select/")->required();
   command->add_option("--tokens", options->collect.n_tokens, "Tokens to read")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command
       ->add_option("--max-features", options->collect.max_features, "Of an SAE, the surest first")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   ExemplarConfig& exemplars = options->collect.exemplars;
   command->add_option("--window-tokens", exemplars.window_tokens, "Longest window")

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/model_options.h"
+#include "cli/number_checks.h"
 #include "cli/session.h"
 #include "model/generate.h"
 #include "model/text_model.h"
@@ -86,13 +87,13 @@ void add_generate_command(CLI::App& model, Session& session) {
   command->add_option("--messages", options->messages,
                       "JSON file: [{\"role\": ..., \"content\": ...}, ...]");
   command->add_option("-n,--max-new", options->generate.max_new_tokens, "Tokens to make at most")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("--temperature", sampling.temperature, "0 takes the likeliest token always")
-      ->check(CLI::NonNegativeNumber)
+      ->check(zero_or_more())
       ->capture_default_str();
   command->add_option("--top-k", sampling.top_k, "Draw among this many tokens; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(zero_or_more())
       ->capture_default_str();
   command->add_option("--top-p", sampling.top_p, "Draw among the fewest tokens with this share")
       ->check(CLI::Range(0.0, 1.0))

@@ -9,6 +9,7 @@
 #include "base/version.h"
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
+#include "cli/number_checks.h"
 #include "cli/session.h"
 #include "harvest/activation_files.h"
 #include "harvest/harvester.h"
@@ -94,7 +95,7 @@ void add_harvest_command(CLI::App& app, Session& session) {
   command->add_option("-s,--sites", options->sites, "Sites: mlp_out.5,mlp_out.15 or mlp_out.*")
       ->required();
   command->add_option("--tokens", options->harvest.max_rows, "Tokens to write at most")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("--shard", options->harvest.block_rows, "Tokens of a file")
       ->capture_default_str();

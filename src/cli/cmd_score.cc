@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/endpoint_options.h"
+#include "cli/number_checks.h"
 #include "cli/session.h"
 #include "interpret/lexical_simulator.h"
 #include "interpret/llm_simulator.h"
@@ -80,7 +81,7 @@ void add_score_command(CLI::App& app, Session& session) {
   command
       ->add_option("--windows", options->score.questions.max_windows,
                    "Windows of each side, firing and silent")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_flag("--compare", options->compare,
                     "End with how far the scorers agree over the features, and what each cost");

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/model_options.h"
+#include "cli/number_checks.h"
 #include "cli/selection_table.h"
 #include "cli/session.h"
 #include "harvest/pooled.h"
@@ -166,10 +167,10 @@ void add_select_command(CLI::App& app, Session& session) {
   command
       ->add_option("--threshold", options->select.firing.threshold,
                    "A feature fires in a text when its maximum is above this")
-      ->check(CLI::NonNegativeNumber)
+      ->check(zero_or_more())
       ->capture_default_str();
   command->add_option("--min-pairs", options->select.min_pairs, "Of a concept that is judged")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command
       ->add_option("--resamples", options->select.metrics.n_resamples,

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "cli/number_checks.h"
 #include "cli/session.h"
 #include "cli/subject_options.h"
 #include "diagnose/trace_json.h"
@@ -79,12 +80,12 @@ void add_trace_command(CLI::App& app, Session& session) {
   command->add_option("--messages", options->messages,
                       "JSON file: [{\"role\": ..., \"content\": ...}, ...]");
   command->add_option("-n,--generate", options->n_generate, "Answer with at most so many tokens")
-      ->check(CLI::NonNegativeNumber);
+      ->check(zero_or_more());
   command->add_option("--domain", options->options.domains, "Only features of these domains");
   command->add_option("--min-score", options->options.min_score,
                       "Only features whose explanation has this score");
   command->add_option("--top", options->options.top_n, "Only so many features a token; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(zero_or_more());
   command->add_flag("--unlisted", options->options.unlisted,
                     "Also features that the atlas does not know");
   command->add_flag("--mask-special", options->options.mask_special,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "cli/number_checks.h"
 
 namespace safesail {
 namespace {
@@ -38,20 +39,20 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
   command.add_option("--prices", options.prices,
                      "JSON file with money per million tokens; see docs/explaining.md");
   command.add_option("--budget", options.budget.money, "Most money to spend; needs --prices")
-      ->check(CLI::NonNegativeNumber);
+      ->check(zero_or_more());
   command.add_option("--budget-tokens", options.budget.tokens, "Most tokens to spend");
   command.add_option("--concurrency", settings.concurrency, "Requests in flight")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command.add_option("--timeout", options.timeout_seconds, "Seconds for one attempt")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command.add_flag("--answer-forms", settings.answer_forms,
                    "The endpoint is 'safesail serve --openai': read simulations from one pass");
   command
       .add_option("--thinking-tokens", settings.thinking_tokens,
                   "Tokens that an answer may spend on thinking")
-      ->check(CLI::NonNegativeNumber);
+      ->check(zero_or_more());
 }
 
 EndpointClient::EndpointClient(const EndpointOptions& options, Atlas& atlas, Session& session)

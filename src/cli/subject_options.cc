@@ -6,6 +6,7 @@
 #include "atlas/atlas.h"
 #include "atlas/release.h"
 #include "base/error.h"
+#include "cli/number_checks.h"
 #include "diagnose/release_subject.h"
 
 namespace safesail {
@@ -53,7 +54,7 @@ void add_subject_options(CLI::App& command, SubjectOptions& options) {
                      "Folder of the published Safe-SAIL release (sae_checkpoints/, neuron_db/, "
                      "activation/)");
   command.add_option("--k", options.k, "k of TopK SAEs whose files do not hold it")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
 }
 
 Subject load_subject(const SubjectOptions& options, Reporter& reporter) {
