@@ -1,5 +1,6 @@
 // The bytes as the query of a request for features ("name=value&..."): it is refused, or the
 // question to the atlas is within its limits.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <string_view>
@@ -25,10 +26,15 @@ QueryParameters::Params params_of(std::string_view query) {
   return params;
 }
 
+bool is_short_text(const std::string& text) {
+  return is_utf8(text) && text.find('\0') == text.npos && text.size() <= 800;
+}
+
 void check(const FeatureQuery& query) {
   for (const std::string* text :
-       {&query.text, &query.domain, &query.subclass, &query.sae, &query.site, &query.language})
-    SAFESAIL_CHECK(is_utf8(*text) && text->find('\0') == text->npos && text->size() <= 800);
+       {&query.text, &query.subclass, &query.sae, &query.site, &query.language})
+    SAFESAIL_CHECK(is_short_text(*text));
+  SAFESAIL_CHECK(std::ranges::all_of(query.domains, is_short_text));
   for (const std::optional<double>& number :
        {query.min_score, query.max_score, query.min_density, query.max_density})
     SAFESAIL_CHECK(!number || std::isfinite(*number));
