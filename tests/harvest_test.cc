@@ -44,6 +44,34 @@ class HarvestTest : public WorkspaceTest {
     return blocks;
   }
 
+  /// Each row of each block equals the row of a pass over its document alone.
+  void expect_rows_of_documents(Harvester source) {
+    std::size_t n_rows = 0;
+    for (const ActivationBlock& block : drain(source)) {
+      ASSERT_EQ(block.n_rows(), block.document.size());
+      for (std::size_t row = 0; row < block.n_rows();) {
+        std::size_t end = row;
+        while (end < block.n_rows() && block.document[end] == block.document[row]) ++end;
+        const std::vector<std::int32_t> ids(block.token.begin() + static_cast<long>(row),
+                                            block.token.begin() + static_cast<long>(end));
+        ASSERT_EQ(block.position[row], 0);
+        const std::vector<std::int32_t> starts = {0, static_cast<std::int32_t>(ids.size())};
+        const ForwardResult alone = model_->forward({.ids = ids, .starts = starts, .read = sites_});
+        for (std::size_t s = 0; s < sites_.size(); ++s) {
+          const at::Tensor packed =
+              block.values[s].slice(0, static_cast<long>(row), static_cast<long>(end));
+          // f32 sums over at most 1536 terms in another order.
+          const double error = (packed - alone.sites[s]).abs().max().item<double>();
+          EXPECT_LE(error, 1e-4 * alone.sites[s].abs().max().item<double>())
+              << to_string(sites_[s]) << " of document " << block.document[row];
+        }
+        row = end;
+      }
+      n_rows += block.n_rows();
+    }
+    EXPECT_EQ(n_rows, source.model_tokens());
+  }
+
   static std::unique_ptr<LanguageModel> model_;
   static std::unique_ptr<Tokenizer> tokenizer_;
   const std::vector<Site> sites_ = {{SiteKind::mlp_out, 3}, {SiteKind::resid_post, 5}};
@@ -51,33 +79,16 @@ class HarvestTest : public WorkspaceTest {
 std::unique_ptr<LanguageModel> HarvestTest::model_;
 std::unique_ptr<Tokenizer> HarvestTest::tokenizer_;
 
-// Each row of each block equals the row of a pass over its document alone.
 TEST_F(HarvestTest, RowsAreThoseOfTheirDocumentAlone) {
-  Harvester source = harvester(50);
-  std::size_t n_rows = 0;
-  for (const ActivationBlock& block : drain(source)) {
-    ASSERT_EQ(block.n_rows(), block.document.size());
-    for (std::size_t row = 0; row < block.n_rows();) {
-      std::size_t end = row;
-      while (end < block.n_rows() && block.document[end] == block.document[row]) ++end;
-      const std::vector<std::int32_t> ids(block.token.begin() + static_cast<long>(row),
-                                          block.token.begin() + static_cast<long>(end));
-      ASSERT_EQ(block.position[row], 0);
-      const std::vector<std::int32_t> starts = {0, static_cast<std::int32_t>(ids.size())};
-      const ForwardResult alone = model_->forward({.ids = ids, .starts = starts, .read = sites_});
-      for (std::size_t s = 0; s < sites_.size(); ++s) {
-        const at::Tensor packed =
-            block.values[s].slice(0, static_cast<long>(row), static_cast<long>(end));
-        // f32 sums over at most 1536 terms in another order.
-        const double error = (packed - alone.sites[s]).abs().max().item<double>();
-        EXPECT_LE(error, 1e-4 * alone.sites[s].abs().max().item<double>())
-            << to_string(sites_[s]) << " of document " << block.document[row];
-      }
-      row = end;
-    }
-    n_rows += block.n_rows();
-  }
-  EXPECT_EQ(n_rows, source.model_tokens());
+  expect_rows_of_documents(harvester(50));
+}
+
+// The block has little room left when the long document comes.
+TEST_F(HarvestTest, ABlockGrowsByABatchLongerThanThoseBefore) {
+  std::ofstream(dir_ / "corpus.txt")
+      << "Two words.\nA river ran through the town and past the mill, where boats lay in the "
+         "evening light and nobody spoke of the hill behind it any more.\n";
+  expect_rows_of_documents(harvester(6));
 }
 
 TEST_F(HarvestTest, StopsAtTheBudgetAndContinuesAtABlock) {
