@@ -123,13 +123,6 @@ Json json_of(const ExplanationWithScores& item, const std::vector<Spending>& spe
 
 }  // namespace
 
-nlohmann::json json_of(const std::vector<PartDensity>& parts) {
-  Json list = Json::array();
-  for (const PartDensity& part : parts)
-    list.push_back({{"part", part.part}, {"n_tokens", part.n_tokens}, {"n_active", part.n_active}});
-  return list;
-}
-
 Json json_of(const FeatureLine& line) {
   return {{"id", line.id},
           {"name", feature_name(line.site, line.feature)},

@@ -10,7 +10,13 @@
 
 namespace safesail {
 
-nlohmann::json json_of(const std::vector<PartDensity>& parts);
+/// In the header, so that a reader of files needs no more of the atlas.
+inline nlohmann::json json_of(const std::vector<PartDensity>& parts) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const PartDensity& part : parts)
+    list.push_back({{"part", part.part}, {"n_tokens", part.n_tokens}, {"n_active", part.n_active}});
+  return list;
+}
 nlohmann::json json_of(const FeatureLine& line);
 nlohmann::json json_of(const FeaturePage& page, const FeatureQuery& query);
 nlohmann::json json_of(const FeatureCounts& counts, const std::vector<Spending>& spending);
