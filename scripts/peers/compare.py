@@ -13,7 +13,7 @@ import pathlib
 import statistics
 import sys
 
-from worker import Program
+from worker import Ended, Program
 
 here = pathlib.Path(__file__).parent
 threads = os.cpu_count()
@@ -59,13 +59,20 @@ def average(program, case, n):
 
 
 def compare(ours, peer, peer_name, cases, rounds):
-    """`cases`: pairs of what each side is told."""
+    """`cases`: pairs of what each side is told. A peer that crashes is left out from there on."""
     for our_case, peer_case in cases:
-        repeats = turns(ours, our_case), turns(peer, peer_case)
-        seconds = [
-            (average(ours, our_case, repeats[0]), average(peer, peer_case, repeats[1])) for _ in range(rounds)
-        ]
         n = tokens_of(our_case)
+        try:
+            repeats = turns(ours, our_case), turns(peer, peer_case)
+            seconds = [
+                (average(ours, our_case, repeats[0]), average(peer, peer_case, repeats[1])) for _ in range(rounds)
+            ]
+        except Ended as ended:
+            if ended.program is ours:
+                sys.exit(str(ended))
+            print(f"| {described(our_case)} | | {peer_name} | crashed | |", flush=True)
+            print(ended, file=sys.stderr)
+            return
         ratios = [theirs / own for own, theirs in seconds]
         print(
             f"| {described(our_case)} | {rate_text([n / own for own, _ in seconds])} | {peer_name} "

@@ -24,6 +24,14 @@ def seconds_of(body):
     return time.perf_counter() - start
 
 
+class Ended(Exception):
+    """A program that should have answered is gone."""
+
+    def __init__(self, program, text):
+        super().__init__(text)
+        self.program = program
+
+
 class Program:
     """A running program under test. What it says on stderr goes to `log`."""
 
@@ -42,7 +50,7 @@ class Program:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            sys.exit(f"{self.process.args[0]} ended during '{case}'; see {self.log}")
+            raise Ended(self, f"{self.process.args[0]} ended during '{case}'; see {self.log}")
         return float(answer)
 
     def __enter__(self):
