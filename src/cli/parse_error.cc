@@ -1,13 +1,12 @@
 #include "cli/parse_error.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <fmt/format.h>
-#include <numeric>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
+
+#include "formats/nearest.h"
 
 namespace safesail {
 namespace {
@@ -29,20 +28,6 @@ Reached reached_by(const CLI::App& app) {
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
-}
-
-/// Insertions, removals and replacements of bytes that make one word of the other (Levenshtein).
-std::size_t edits_between(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j)
-      diagonal = std::exchange(
-          row[j + 1], std::min({row[j] + 1, row[j + 1] + 1, diagonal + (a[i] == b[j] ? 0 : 1)}));
-  }
-  return row.back();
 }
 
 /// A candidate by which a typing mistake can be told, else nothing.

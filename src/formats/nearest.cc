@@ -16,8 +16,10 @@ namespace {
 constexpr std::size_t kMaxCompared = 128;
 constexpr std::size_t kMaxCandidates = 10'000;
 
-/// Levenshtein distance, one row at a time.
-std::size_t n_edits(std::string_view a, std::string_view b) {
+}  // namespace
+
+// One row at a time.
+std::size_t edits_between(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -31,14 +33,12 @@ std::size_t n_edits(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-}  // namespace
-
 std::string nearest_names(std::string_view name, const std::vector<std::string_view>& candidates) {
   std::vector<std::pair<std::size_t, std::string_view>> ranked;
   for (const std::string_view candidate : candidates) {
     if (ranked.size() == kMaxCandidates) break;
-    ranked.emplace_back(n_edits(name.substr(0, kMaxCompared), candidate.substr(0, kMaxCompared)),
-                        candidate);
+    ranked.emplace_back(
+        edits_between(name.substr(0, kMaxCompared), candidate.substr(0, kMaxCompared)), candidate);
   }
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });

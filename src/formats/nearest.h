@@ -1,11 +1,15 @@
 // "There is no tensor 'x'; the nearest are ..." for error texts.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace safesail {
+
+/// Levenshtein distance in bytes.
+std::size_t edits_between(std::string_view a, std::string_view b);
 
 /// The up to three candidates with the fewest edits to `name`, quoted and joined; "none" when
 /// there are none.
