@@ -61,7 +61,7 @@ void add_logit_lens(const LanguageModel& model, const Tokenizer& tokenizer, cons
     request.residual = &tile;
     request.first_layer = model.spec().n_layers;
     request.logits = ForwardRequest::Logits::all;
-    const at::Tensor logits = model.forward(request).logits->cpu();
+    const at::Tensor logits = model.forward(request).logits->to(at::kCPU, at::kFloat);
     const auto highest = at::topk(logits, kLensTokens, 1, true, true);
     const auto lowest = at::topk(logits, kLensTokens, 1, false, true);
     for (std::int64_t i = 0; i < n; ++i) {

@@ -95,7 +95,7 @@ const GeneratorStep& Generator::step() {
                                        .edits = edits_,
                                        .logits = ForwardRequest::Logits::last_of_each,
                                        .cache = &cache_});
-  const at::Tensor logits = pass.logits->cpu().contiguous();
+  const at::Tensor logits = pass.logits->to(at::kCPU, at::kFloat).contiguous();
   const auto vocab = static_cast<std::size_t>(logits.size(1));
   const float* scores = logits.const_data_ptr<float>();
   logits_.assign(scores, scores + static_cast<std::size_t>(logits.numel()));

@@ -15,6 +15,8 @@ namespace {
 // while each row of the head is read once a thousand tokens.
 constexpr std::int64_t kTokenTile = 1024;
 constexpr std::int64_t kVocabTile = 4096;
+/// Tokens whose logits are widened to f32 at a time for the soft cap.
+constexpr std::int64_t kCappedTokens = 16;
 
 /// The rows of `buffer` as [n_tokens, n_ids].
 at::Tensor tile_of(const at::Tensor& buffer, std::int64_t n_tokens, std::int64_t n_ids) {
@@ -50,15 +52,12 @@ void for_tiles(const Linear& head, const at::Tensor& hidden, const Body& body) {
 
 at::Tensor logits_of(const ModelSpec& spec, const Linear& head, const at::Tensor& hidden) {
   const std::vector<std::int64_t> shape{hidden.size(0), head.weight.size(0)};
-  at::Tensor logits = hidden.is_cpu() ? empty_on_huge_pages(shape, at::kFloat)
-                                      : at::empty(shape, hidden.options().dtype(at::kFloat));
-  for_tiles(
-      head, hidden,
-      [&](std::int64_t token, std::int64_t id, const Linear& /*rows*/, const at::Tensor& tile) {
-        at::Tensor part = logits.narrow(0, token, tile.size(0)).narrow(1, id, tile.size(1));
-        part.copy_(tile);
-        if (spec.final_softcap > 0) part.div_(spec.final_softcap).tanh_().mul_(spec.final_softcap);
-      });
+  at::Tensor logits = hidden.is_cpu() ? empty_on_huge_pages(shape, hidden.scalar_type())
+                                      : at::empty(shape, hidden.options());
+  multiply(head, hidden, logits);
+  if (spec.final_softcap > 0)
+    for (at::Tensor& rows : logits.split(kCappedTokens))
+      rows.copy_(rows.to(at::kFloat).div_(spec.final_softcap).tanh_().mul_(spec.final_softcap));
   return logits;
 }
 

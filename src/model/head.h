@@ -1,5 +1,5 @@
-// From the final hidden states to logits and losses, a tile of tokens and of the vocabulary at a
-// time: logits are never held beyond a tile, except those that the caller asks for.
+// From the final hidden states to logits and losses; losses take a tile of tokens and of the
+// vocabulary at a time and never hold logits beyond it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,7 +12,7 @@
 
 namespace safesail {
 
-/// [n, vocab] f32 after the soft cap; `hidden` [n, d_model].
+/// [n, vocab] after the soft cap, in the dtype of `hidden` [n, d_model].
 at::Tensor logits_of(const ModelSpec& spec, const Linear& head, const at::Tensor& hidden);
 
 /// -log p(target) of each row in nats, [n] f32; 0 where the target is negative. `targets` [n] int32

@@ -123,8 +123,13 @@ ForwardResult LanguageModel::forward(const ForwardRequest& request) const {
   at::Tensor hidden = output.hidden;
   if (request.logits == ForwardRequest::Logits::last_of_each)
     hidden = hidden.index_select(0, last_rows(request.starts).to(hidden.device()));
-  result.logits = std::make_unique<at::Tensor>(logits_of(impl_->spec, impl_->weights.head, hidden));
+  result.logits = std::make_unique<at::Tensor>(logits(hidden));
   return result;
+}
+
+at::Tensor LanguageModel::logits(const at::Tensor& hidden) const {
+  const c10::InferenceMode inference;
+  return logits_of(impl_->spec, impl_->weights.head, hidden);
 }
 
 at::Tensor LanguageModel::next_token_loss(const ForwardRequest& request) const {

@@ -71,9 +71,10 @@ struct ForwardResult {
   /// In the order of ForwardRequest::read: [n_tokens, d_model] in the model's dtype. An edited site
   /// is read after its edit.
   std::vector<at::Tensor> sites;
-  /// [n_tokens or n_sequences, vocab] f32, after any soft cap; undefined when not asked for.
+  /// [n_tokens or n_sequences, vocab] in the model's dtype, after any soft cap; nullptr when not
+  /// asked for.
   std::unique_ptr<at::Tensor> logits;
-  /// [n_tokens, d_model] after the final norm; undefined when not asked for.
+  /// [n_tokens, d_model] after the final norm; nullptr when not asked for.
   std::unique_ptr<at::Tensor> hidden;
 };
 
@@ -103,6 +104,9 @@ class LanguageModel {
   std::uint64_t forward_bytes(std::int64_t n_tokens, std::size_t n_sites, bool losses) const;
 
   ForwardResult forward(const ForwardRequest& request) const;
+
+  /// Logits as in ForwardResult of any rows of ForwardResult::hidden.
+  at::Tensor logits(const at::Tensor& hidden) const;
 
   /// Next-token cross entropy in nats, [n_tokens] f32: entry t is -log p(ids[t+1] | ids[..t]) and 0
   /// for the last token of each sequence. Logits are made a tile of tokens at a time, never
