@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <hwy/aligned_allocator.h>
 #include <limits>
-#include <memory>
 
 #include "model/dot_bf16.h"
 #include "model/unroll.h"
@@ -211,8 +211,8 @@ class Block {
 
  private:
   template <class X>
-  static std::unique_ptr<X[]> buffer(std::size_t n) {
-    return std::make_unique_for_overwrite<X[]>(n);
+  static hwy::AlignedFreeUniquePtr<X[]> buffer(std::size_t n) {
+    return hwy::AllocateAligned<X>(n);
   }
 
   const T* query(std::size_t row) const {
@@ -368,8 +368,9 @@ class Block {
   const std::int64_t first_row_, head_, first_position_, end_position_;
   const T* k_;
   const T* v_;
-  std::unique_ptr<Lane[]> q_t_, k_tile_, v_tile_, p_;
-  std::unique_ptr<float[]> s_, o_, rows_state_;
+  // Aligned to cache lines, as the loads of whole tiles want them.
+  hwy::AlignedFreeUniquePtr<Lane[]> q_t_, k_tile_, v_tile_, p_;
+  hwy::AlignedFreeUniquePtr<float[]> s_, o_, rows_state_;
   float *highest_, *sum_, *shrink_, *position_;  // in rows_state_
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "model/amx_bf16.h"
 #include "model/unroll.h"
 
 #if defined(__x86_64__)
@@ -82,16 +83,42 @@ SAFESAIL_BF16_TARGET void dot_rows(const std::uint16_t* weight, const std::uint1
   for (int r = 0; r < kRows; ++r) _mm512_storeu_ps(sums + 16 * r, sum[r]);
 }
 
-}  // namespace
-
-void multiply_pairs(const PairProduct& p) {
-  SAFESAIL_CHECK(p.rows % kRows == 0 && p.columns % 16 == 0);
+void multiply_panels(const PairProduct& p) {
   for (std::size_t column = 0; column < p.columns; column += 32)
     for (std::size_t row = 0; row < p.rows; row += kRows)
       if (column + 32 <= p.columns)
         multiply_panel<2>(p, row, column);
       else
         multiply_panel<1>(p, row, column);
+}
+
+}  // namespace
+
+void multiply_pairs(const PairProduct& p) {
+  SAFESAIL_CHECK(p.rows % kRows == 0 && p.columns % 16 == 0);
+  const std::size_t rows = has_amx_bf16() ? p.rows / 16 * 16 : 0, inner = p.inner / 16 * 16;
+  if (rows == 0 || inner == 0) return multiply_panels(p);
+  // Whole tiles first, then what is left of the inner dimension and of the rows.
+  PairProduct tiles = p;
+  tiles.rows = rows;
+  tiles.inner = inner;
+  multiply_tiles(tiles);
+  if (inner < p.inner) {
+    PairProduct rest = p;
+    rest.rows = rows;
+    rest.a += inner * p.a_inner;
+    rest.b += inner * p.b_inner;
+    rest.inner -= inner;
+    rest.accumulate = true;
+    multiply_panels(rest);
+  }
+  if (rows < p.rows) {
+    PairProduct rest = p;
+    rest.a += rows * p.a_row;
+    rest.c += rows * p.c_row;
+    rest.rows -= rows;
+    multiply_panels(rest);
+  }
 }
 
 void dot_rows_bf16(int n_rows, const std::uint16_t* weight, const std::uint16_t* x,
