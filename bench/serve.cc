@@ -117,8 +117,8 @@ class Visitor {
   int below(int n) { return std::uniform_int_distribution<int>(0, n - 1)(rng_); }
 
   std::string path_of(int page) {
-    static constexpr std::array kFilters = {"", "&domain=terror", "&layer=3", "&min_score=0.3",
-                                            "&explained=true&domain=politics"};
+    static constexpr std::array kFilters = {"", "&domains=terror", "&layer=3", "&min_score=0.3",
+                                            "&explained=true&domains=politics"};
     switch (page) {
       case 0:
         return fmt::format("/features?limit=50&offset={}{}", 50 * below(100),
