@@ -28,14 +28,42 @@ void multiply_by_aten(const Linear& linear, const at::Tensor& x, at::Tensor& out
 
 /// Tokens that make it worth a thread's while to rearrange all weights for itself.
 constexpr std::int64_t kTokensPerThread = 256;
+/// oneDNN generates code for every number of rows it meets and keeps it, a megabyte each on AMX. So
+/// it meets few: pieces of up to 512 in steps of 64, and fewer than 128 padded to a sixteen.
+constexpr std::int64_t kPiece = 512, kStep = 64, kShort = 128, kPadding = 16;
 
-/// bf16: oneDNN shares one product unevenly (three to two among two threads, with the matrices of
-/// SmolLM2-135M on AMX); equal parts of the tokens, a product each, take a tenth less time.
-void multiply_by_threads(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
-  at::parallel_for(0, x.size(0), kTokensPerThread, [&](std::int64_t begin, std::int64_t end) {
+std::int64_t round_up(std::int64_t n, std::int64_t to) {
+  return (n + to - 1) / to * to;
+}
+
+void multiply_padded(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
+  const std::int64_t n = x.size(0), rows = round_up(n, kPadding);
+  if (rows == n) return multiply_by_aten(linear, x, out);
+  at::Tensor product = at::empty({rows, out.size(1)}, out.options());
+  multiply_by_aten(linear, at::constant_pad_nd(x, {0, 0, 0, rows - n}), product);
+  out.copy_(product.narrow(0, 0, n));
+}
+
+void multiply_in_pieces(const Linear& linear, const at::Tensor& x, const at::Tensor& out) {
+  for (std::int64_t first = 0, rows = 0; first < x.size(0); first += rows) {
+    const std::int64_t left = x.size(0) - first;
+    rows = left < kShort ? left : std::min(kPiece, left / kStep * kStep);
+    at::Tensor piece = out.narrow(0, first, rows);
+    multiply_padded(linear, x.narrow(0, first, rows), piece);
+  }
+}
+
+/// oneDNN shares one product unevenly (three to two among two threads, with the matrices of
+/// SmolLM2-135M on AMX): of many tokens each thread multiplies a part, which takes a tenth less.
+void multiply_bf16(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
+  const std::int64_t n = x.size(0), n_threads = at::get_num_threads();
+  if (n < kTokensPerThread * n_threads) return multiply_in_pieces(linear, x, out);
+  const std::int64_t part = round_up((n + n_threads - 1) / n_threads, kStep);
+  at::parallel_for(0, n_threads, 1, [&](std::int64_t begin, std::int64_t end) {
     const c10::InferenceMode inference;  // a thread's own
-    at::Tensor part = out.narrow(0, begin, end - begin);
-    multiply_by_aten(linear, x.narrow(0, begin, end - begin), part);
+    const std::int64_t first = std::min(n, begin * part), last = std::min(n, end * part);
+    multiply_in_pieces(linear, x.narrow(0, first, last - first),
+                       out.narrow(0, first, last - first));
   });
 }
 
@@ -57,8 +85,8 @@ void multiply(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
     const bool on_cpu_in_bf16 = x.is_cpu() && x.scalar_type() == at::kBFloat16;
     if (on_cpu_in_bf16 && !cpu_multiplies_bf16())
       multiply_widened(linear, x, out);
-    else if (on_cpu_in_bf16 && x.size(0) >= kTokensPerThread * at::get_num_threads())
-      multiply_by_threads(linear, x, out);
+    else if (on_cpu_in_bf16)
+      multiply_bf16(linear, x, out);
     else
       multiply_by_aten(linear, x, out);
     return;

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <string>
 
 #include "model/golden_testing.h"
 #include "model/instruction_sets_testing.h"
@@ -53,20 +54,22 @@ TEST_P(LinearTest, AsAten) {
 }
 
 // So many tokens that every thread multiplies its own.
-TEST(ManyTokens, AsAten) {
+/// Numbers of tokens that make one padded product, pieces with a padded rest, and a part a thread.
+TEST(ManyTokens, AsInDoubles) {
   at::manual_seed(3);
-  const std::int64_t n_tokens = 300 * at::get_num_threads() + 1;
-  for (const bool bias : {false, true}) {
-    const Linear linear{at::randn({70, 96}).to(at::kBFloat16),
-                        bias ? at::randn({70}).to(at::kBFloat16) : at::Tensor()};
-    const at::Tensor x = at::randn({n_tokens, 96}).to(at::kBFloat16);
-    at::Tensor expected = at::mm(x.to(at::kDouble), linear.weight.to(at::kDouble).t());
-    if (bias) expected += linear.bias.to(at::kDouble);
-    at::Tensor result = at::full({n_tokens, 70}, 99, at::kBFloat16);
-    multiply(linear, x, result);
-    // Rounded once: by at most 2^-8 of an element, and of so many some reach five rms.
-    testing::expect_close(result, expected, 0.02, bias ? "with bias" : "without bias");
-  }
+  for (const std::int64_t n_tokens : {21, 112, 130, 499, 300 * at::get_num_threads() + 1})
+    for (const bool bias : {false, true}) {
+      const Linear linear{at::randn({70, 96}).to(at::kBFloat16),
+                          bias ? at::randn({70}).to(at::kBFloat16) : at::Tensor()};
+      const at::Tensor x = at::randn({n_tokens, 96}).to(at::kBFloat16);
+      at::Tensor expected = at::mm(x.to(at::kDouble), linear.weight.to(at::kDouble).t());
+      if (bias) expected += linear.bias.to(at::kDouble);
+      at::Tensor result = at::full({n_tokens, 70}, 99, at::kBFloat16);
+      multiply(linear, x, result);
+      // Rounded once: by at most 2^-8 of an element, and of so many some reach five rms.
+      testing::expect_close(result, expected, 0.02,
+                            std::to_string(n_tokens) + (bias ? " with bias" : " without bias"));
+    }
 }
 
 TEST(WidenedProduct, AsTheProductOfBf16) {
