@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <algorithm>
+#include <bit>
 
 #include "base/cpu.h"
 #include "base/error.h"
@@ -28,28 +29,35 @@ void multiply_by_aten(const Linear& linear, const at::Tensor& x, at::Tensor& out
 
 /// Tokens that make it worth a thread's while to rearrange all weights for itself.
 constexpr std::int64_t kTokensPerThread = 256;
-/// oneDNN generates code for every number of rows it meets and keeps it, a megabyte each on AMX. So
-/// it meets few: pieces of up to 512 in steps of 64, and fewer than 128 padded to a sixteen.
+/// oneDNN generates code for every number of rows it meets and keeps it, up to a megabyte each. So
+/// it meets few: pieces of up to 512 in steps of 64, their rest padded to a sixteen, and fewer than
+/// 128 padded by at most an eighth.
 constexpr std::int64_t kPiece = 512, kStep = 64, kShort = 128, kPadding = 16;
 
 std::int64_t round_up(std::int64_t n, std::int64_t to) {
   return (n + to - 1) / to * to;
 }
 
-void multiply_padded(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
-  const std::int64_t n = x.size(0), rows = round_up(n, kPadding);
+void multiply_padded(const Linear& linear, const at::Tensor& x, std::int64_t rows,
+                     at::Tensor& out) {
+  const std::int64_t n = x.size(0);
   if (rows == n) return multiply_by_aten(linear, x, out);
   at::Tensor product = at::empty({rows, out.size(1)}, out.options());
   multiply_by_aten(linear, at::constant_pad_nd(x, {0, 0, 0, rows - n}), product);
   out.copy_(product.narrow(0, 0, n));
 }
 
-void multiply_in_pieces(const Linear& linear, const at::Tensor& x, const at::Tensor& out) {
-  for (std::int64_t first = 0, rows = 0; first < x.size(0); first += rows) {
-    const std::int64_t left = x.size(0) - first;
-    rows = left < kShort ? left : std::min(kPiece, left / kStep * kStep);
+void multiply_in_pieces(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
+  const std::int64_t n = x.size(0);
+  if (n < kShort) {
+    const std::int64_t eighth = std::int64_t(std::bit_floor(std::uint64_t(n))) / 8;
+    return multiply_padded(linear, x, round_up(n, std::max<std::int64_t>(1, eighth)), out);
+  }
+  for (std::int64_t first = 0, rows = 0; first < n; first += rows) {
+    const std::int64_t left = n - first;
+    rows = left < kStep ? left : std::min(kPiece, left / kStep * kStep);
     at::Tensor piece = out.narrow(0, first, rows);
-    multiply_padded(linear, x.narrow(0, first, rows), piece);
+    multiply_padded(linear, x.narrow(0, first, rows), round_up(rows, kPadding), piece);
   }
 }
 
@@ -62,8 +70,8 @@ void multiply_bf16(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
   at::parallel_for(0, n_threads, 1, [&](std::int64_t begin, std::int64_t end) {
     const c10::InferenceMode inference;  // a thread's own
     const std::int64_t first = std::min(n, begin * part), last = std::min(n, end * part);
-    multiply_in_pieces(linear, x.narrow(0, first, last - first),
-                       out.narrow(0, first, last - first));
+    at::Tensor piece = out.narrow(0, first, last - first);
+    multiply_in_pieces(linear, x.narrow(0, first, last - first), piece);
   });
 }
 

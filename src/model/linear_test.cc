@@ -57,7 +57,7 @@ TEST_P(LinearTest, AsAten) {
 /// Numbers of tokens that make one padded product, pieces with a padded rest, and a part a thread.
 TEST(ManyTokens, AsInDoubles) {
   at::manual_seed(3);
-  for (const std::int64_t n_tokens : {21, 112, 130, 499, 300 * at::get_num_threads() + 1})
+  for (const std::int64_t n_tokens : {9, 21, 101, 130, 499, 300 * at::get_num_threads() + 1})
     for (const bool bias : {false, true}) {
       const Linear linear{at::randn({70, 96}).to(at::kBFloat16),
                           bias ? at::randn({70}).to(at::kBFloat16) : at::Tensor()};
