@@ -25,8 +25,8 @@ struct PairProduct {
 };
 void multiply_pairs(const PairProduct& product);
 
-/// Partial sums [n_rows, 16] of weight row r . x, for n_rows (1 or 4) rows `width` apart; the
-/// product is the sum of the sixteen.
+/// Partial sums [n_rows, 16] of weight row r . x, rows `width` apart; the product is the sum of the
+/// sixteen.
 void dot_rows_bf16(int n_rows, const std::uint16_t* weight, const std::uint16_t* x,
                    std::int64_t width, float* sums);
 
