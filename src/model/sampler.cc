@@ -20,35 +20,74 @@ void check_sampling(const SamplingConfig& config) {
               "use 1 for all tokens");
 }
 
-std::vector<TokenProbability> sampling_distribution(std::span<const float> logits,
-                                                    const SamplingConfig& config) {
+namespace {
+
+bool likelier(const TokenProbability& a, const TokenProbability& b) {
+  return a.probability != b.probability ? a.probability > b.probability : a.id < b.id;
+}
+
+/// Tokens from the likeliest on, put in order as they are asked for: a draw looks at a few of a
+/// vocabulary, whose whole sorting takes longer than some models' pass.
+class Likeliest {
+ public:
+  explicit Likeliest(std::vector<TokenProbability>& tokens) : tokens_(tokens) {}
+
+  const TokenProbability& operator[](std::size_t i) {
+    while (i >= n_ordered_) order(std::min(tokens_.size(), std::max<std::size_t>(64, 4 * i)));
+    return tokens_[i];
+  }
+
+ private:
+  void order(std::size_t n) {
+    const auto at = [&](std::size_t i) { return tokens_.begin() + static_cast<std::ptrdiff_t>(i); };
+    if (n < tokens_.size()) std::nth_element(at(n_ordered_), at(n), tokens_.end(), likelier);
+    std::sort(at(n_ordered_), at(n), likelier);
+    n_ordered_ = n;
+  }
+
+  std::vector<TokenProbability>& tokens_;
+  std::size_t n_ordered_ = 0;
+};
+
+double sum(const std::vector<TokenProbability>& tokens) {
+  double total = 0;
+  for (const TokenProbability& token : tokens) total += token.probability;
+  return total;
+}
+
+/// What may be drawn, in no order; not normalised.
+std::vector<TokenProbability> allowed(std::span<const float> logits, const SamplingConfig& config) {
   SAFESAIL_CHECK(!logits.empty());
   const auto greedy = std::max_element(logits.begin(), logits.end());
   if (config.temperature == 0) return {{static_cast<std::int32_t>(greedy - logits.begin()), 1.0}};
 
-  // Unnormalised probabilities, relative to the highest.
   std::vector<TokenProbability> tokens(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i)
-    tokens[i] = {static_cast<std::int32_t>(i),
-                 std::exp((static_cast<double>(logits[i]) - *greedy) / config.temperature)};
-  const auto likelier = [](const TokenProbability& a, const TokenProbability& b) {
-    return a.probability != b.probability ? a.probability > b.probability : a.id < b.id;
-  };
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double p = std::exp((static_cast<double>(logits[i]) - *greedy) / config.temperature);
+    tokens[i] = {static_cast<std::int32_t>(i), p > 0 ? p : 0};  // NaN has no place in an order
+  }
   if (config.top_k > 0 && static_cast<std::size_t>(config.top_k) < tokens.size()) {
     std::nth_element(tokens.begin(), tokens.begin() + config.top_k, tokens.end(), likelier);
     tokens.resize(static_cast<std::size_t>(config.top_k));
   }
-  std::sort(tokens.begin(), tokens.end(), likelier);
-
-  double total = 0;
-  for (const TokenProbability& token : tokens) total += token.probability;
   if (config.top_p < 1) {
+    const double wanted = config.top_p * sum(tokens);
+    Likeliest likeliest(tokens);
     double held = 0;
     std::size_t kept = 0;
-    while (kept < tokens.size() && held < config.top_p * total) held += tokens[kept++].probability;
+    while (kept < tokens.size() && held < wanted) held += likeliest[kept++].probability;
     tokens.resize(std::max<std::size_t>(kept, 1));
-    total = held;
   }
+  return tokens;
+}
+
+}  // namespace
+
+std::vector<TokenProbability> sampling_distribution(std::span<const float> logits,
+                                                    const SamplingConfig& config) {
+  std::vector<TokenProbability> tokens = allowed(logits, config);
+  std::sort(tokens.begin(), tokens.end(), likelier);
+  const double total = sum(tokens);
   for (TokenProbability& token : tokens) token.probability /= total;
   return tokens;
 }
@@ -57,12 +96,13 @@ Sampler::Sampler(const SamplingConfig& config, std::uint64_t stream)
     : config_(config), rng_(config.seed, stream) {}
 
 std::int32_t Sampler::next(std::span<const float> logits) {
-  const std::vector<TokenProbability> tokens = sampling_distribution(logits, config_);
+  std::vector<TokenProbability> tokens = allowed(logits, config_);
   if (tokens.size() == 1) return tokens.front().id;
-  double left = rng_.uniform();
-  for (const TokenProbability& token : tokens) {
-    left -= token.probability;
-    if (left < 0) return token.id;
+  double left = rng_.uniform() * sum(tokens);
+  Likeliest likeliest(tokens);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    left -= likeliest[i].probability;
+    if (left < 0) return likeliest[i].id;
   }
   return tokens.back().id;  // rounding left a crumb
 }

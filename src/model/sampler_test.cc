@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/rng.h"
 
 namespace safesail {
 namespace {
@@ -68,6 +69,38 @@ TEST(Sampler, DrawsFollowTheDistribution) {
     chi_square += (counts[id] - expected) * (counts[id] - expected) / expected;
   }
   EXPECT_LT(chi_square, 16.27);  // 3 degrees of freedom, exceeded once in a thousand seeds
+}
+
+TEST(Sampler, DrawsFromALargeVocabularyAsIfItWereSorted) {
+  std::vector<float> logits(5000);
+  Rng values(5, 0);
+  for (float& logit : logits) logit = static_cast<float>(std::floor(20 * values.uniform()) / 3);
+  for (const SamplingConfig& config :
+       {SamplingConfig{.temperature = 1, .seed = 3}, SamplingConfig{.temperature = 9, .seed = 3},
+        SamplingConfig{.temperature = 2, .top_p = 0.9, .seed = 3},
+        SamplingConfig{.temperature = 2, .top_k = 700, .top_p = 0.9, .seed = 3}}) {
+    const auto sorted = sampling_distribution(logits, config);
+    Sampler sampler(config, 1);
+    Rng same(config.seed, 1);
+    for (int draw = 0; draw < 500; ++draw) {
+      const double u = same.uniform();
+      double below = 0;
+      std::size_t i = 0;
+      while (i + 1 < sorted.size() && (below += sorted[i].probability) <= u) ++i;
+      ASSERT_EQ(sampler.next(logits), sorted[i].id) << "draw " << draw << ", u " << u;
+    }
+  }
+}
+
+TEST(Sampler, LogitsThatAreNoNumbersAreDrawnLast) {
+  std::vector<float> logits(300, std::numeric_limits<float>::quiet_NaN());
+  logits[0] = 1;
+  logits[7] = 1;
+  Sampler sampler({.temperature = 1, .seed = 7}, 0);
+  for (int i = 0; i < 100; ++i) {
+    const std::int32_t id = sampler.next(logits);
+    EXPECT_TRUE(id == 0 || id == 7) << id;
+  }
 }
 
 TEST(Sampler, SeedAndStreamNameTheDraws) {
