@@ -6,6 +6,7 @@
 #include <hwy/aligned_allocator.h>
 #include <limits>
 
+#include "base/round_up.h"
 #include "model/dot_bf16.h"
 #include "model/unroll.h"
 
@@ -33,10 +34,6 @@ constexpr std::size_t kKeyTile = 64;
 constexpr std::size_t kPad = 16;    // columns: the widest vector of floats
 constexpr std::size_t kRowPad = 8;  // rows of a panel
 constexpr float kLowest = -1e30f;   // finite, so that differences of it are 0 and not NaN
-
-constexpr std::size_t round_up(std::size_t n, std::size_t to) {
-  return (n + to - 1) / to * to;
-}
 
 // ---- C (+)= A B
 

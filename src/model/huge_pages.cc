@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "base/units.h"
 
 namespace safesail {
@@ -20,7 +21,7 @@ at::Tensor empty_on_huge_pages(at::IntArrayRef shape, at::ScalarType dtype) {
   for (const std::int64_t size : shape) bytes *= static_cast<std::size_t>(size);
   if (bytes < kHugePage) return at::empty(shape, dtype);
   // Whole pages, so that the advice reaches the last byte; pages never touched are never backed.
-  const std::size_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  const std::size_t rounded = round_up(bytes, kHugePage);
   void* data = std::aligned_alloc(kHugePage, rounded);
   if (data == nullptr)
     failed("memory", fmt::format("cannot allocate {}", human_bytes(bytes)),

@@ -7,6 +7,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/round_up.h"
 #include "model/dot_bf16.h"
 #include "model/linear_cpu.h"
 
@@ -33,10 +34,6 @@ constexpr std::int64_t kTokensPerThread = 256;
 /// it meets few: pieces of up to 512 in steps of 64, their rest padded to a sixteen, and fewer than
 /// 128 padded by at most an eighth.
 constexpr std::int64_t kPiece = 512, kStep = 64, kShort = 128, kPadding = 16;
-
-std::int64_t round_up(std::int64_t n, std::int64_t to) {
-  return (n + to - 1) / to * to;
-}
 
 void multiply_padded(const Linear& linear, const at::Tensor& x, std::int64_t rows,
                      at::Tensor& out) {
@@ -66,7 +63,7 @@ void multiply_in_pieces(const Linear& linear, const at::Tensor& x, at::Tensor& o
 void multiply_bf16(const Linear& linear, const at::Tensor& x, at::Tensor& out) {
   const std::int64_t n = x.size(0), n_threads = at::get_num_threads();
   if (n < kTokensPerThread * n_threads) return multiply_in_pieces(linear, x, out);
-  const std::int64_t part = round_up((n + n_threads - 1) / n_threads, kStep);
+  const std::int64_t part = round_up(n, kStep * n_threads) / n_threads;
   at::parallel_for(0, n_threads, 1, [&](std::int64_t begin, std::int64_t end) {
     const c10::InferenceMode inference;  // a thread's own
     const std::int64_t first = std::min(n, begin * part), last = std::min(n, end * part);

@@ -53,7 +53,6 @@ TEST_P(LinearTest, AsAten) {
         }
 }
 
-// So many tokens that every thread multiplies its own.
 /// Numbers of tokens that make one padded product, pieces with a padded rest, and a part a thread.
 TEST(ManyTokens, AsInDoubles) {
   at::manual_seed(3);
