@@ -21,6 +21,8 @@ def read(path):
             steps.append([])  # a program starts
         elif len(line.split()) == len(SAE_COLUMNS) and line.split()[1] in ("bf16", "f32"):
             steps[-1].append(dict(zip(SAE_COLUMNS, line.split())))
+    if len(steps) != 2:
+        sys.exit(f"{path}: expected the rows of two runs of bench_sae_step, got {len(steps)}; run scripts/bench.sh")
     return cases, steps
 
 

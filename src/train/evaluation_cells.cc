@@ -83,7 +83,7 @@ std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers) {
     bad_input((run / "sae").string(), "expected trained SAEs, got none",
               "train some first: safesail train");
   require_memory(bytes, fmt::format("{} SAEs together", files.size()),
-                 "read fewer: name them one by one with --sae");
+                 "free some; or evaluate and select fewer, named one by one: --sae FILE");
   std::vector<EvaluationCell> cells;
   for (const fs::path& file : files) cells.push_back(load_cell(file, n_layers));
   std::ranges::sort(cells, {}, order);
