@@ -3,14 +3,15 @@
 set(SAFESAIL_RUST_DIR ${CMAKE_SOURCE_DIR}/src/text/rust)
 set(SAFESAIL_CARGO_TARGET ${CMAKE_SOURCE_DIR}/build/cargo)
 set(SAFESAIL_RUST_LIB ${SAFESAIL_CARGO_TARGET}/release/libsafesail_text_rs.a)
-# Ubuntu's versioned toolchain (scripts/setup.sh installs it where the default is too old) before all others.
-find_program(CARGO cargo HINTS /usr/lib/rust-1.85/bin REQUIRED)
-cmake_path(GET CARGO PARENT_PATH cargo_bin)
+# Ubuntu's versioned toolchain (scripts/setup.sh installs it where the default is too old) before all others; looked
+# for each time, for a later version may be asked for.
+find_program(cargo cargo HINTS /usr/lib/rust-1.89/bin REQUIRED NO_CACHE)
+cmake_path(GET cargo PARENT_PATH cargo_bin)
 file(GLOB_RECURSE rust_sources CONFIGURE_DEPENDS ${SAFESAIL_RUST_DIR}/src/*.rs)
 
 add_custom_command(
   OUTPUT ${SAFESAIL_RUST_LIB}
-  COMMAND ${CMAKE_COMMAND} -E env "PATH=${cargo_bin}:$ENV{PATH}" ${CARGO} build --quiet --release --locked --manifest-path ${SAFESAIL_RUST_DIR}/Cargo.toml
+  COMMAND ${CMAKE_COMMAND} -E env "PATH=${cargo_bin}:$ENV{PATH}" ${cargo} build --quiet --release --locked --manifest-path ${SAFESAIL_RUST_DIR}/Cargo.toml
           --target-dir ${SAFESAIL_CARGO_TARGET}
   COMMAND ${CMAKE_COMMAND} -E touch ${SAFESAIL_RUST_LIB}
   DEPENDS ${rust_sources} ${SAFESAIL_RUST_DIR}/Cargo.toml ${SAFESAIL_RUST_DIR}/Cargo.lock

@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 deps=$PWD/.deps
-rust=1.85  # at least: src/text/rust/Cargo.toml
+rust=1.89  # at least, as in src/text/rust/Cargo.toml: of those that Ubuntu has, the first to build all crates
 packages=$PWD/scripts/packages
 mkdir -p "$deps"
 
