@@ -141,7 +141,8 @@ Snapshot::~Snapshot() {
 Database::Database(const fs::path& path, Mode mode) : path_(path), mode_(mode) {
   if (mode != Mode::create && !fs::exists(path))
     bad_input(path.string(), "there is no such database",
-              "check the path, or make one with `safesail atlas import`");
+              "check the path, or make one: `safesail exemplars` for a run, `safesail atlas "
+              "import` for a release");
   if (mode == Mode::create && path.has_parent_path()) {
     std::error_code error;
     fs::create_directories(path.parent_path(), error);

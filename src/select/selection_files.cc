@@ -173,6 +173,9 @@ void write_selection(const fs::path& folder, const FeatureSelection& selection,
 
 SelectionResult read_selection(const fs::path& folder) {
   const fs::path path = folder / "recommendation.json";
+  if (!fs::exists(path))
+    bad_input(path.string(), "nothing has been selected there yet",
+              "select features first: safesail select");
   const Json json = read_json(path);
   const JsonObject top(json, path.string());
   const JsonObject chosen = top.object("chosen");
