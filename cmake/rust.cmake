@@ -5,7 +5,9 @@ set(SAFESAIL_CARGO_TARGET ${CMAKE_SOURCE_DIR}/build/cargo)
 set(SAFESAIL_RUST_LIB ${SAFESAIL_CARGO_TARGET}/release/libsafesail_text_rs.a)
 # Ubuntu's versioned toolchain (scripts/setup.sh installs it where the default is too old) before all others; looked
 # for each time, for a later version may be asked for.
-find_program(cargo cargo HINTS /usr/lib/rust-1.89/bin REQUIRED NO_CACHE)
+file(STRINGS ${SAFESAIL_RUST_DIR}/Cargo.toml rust_version REGEX "^rust-version")
+string(REGEX MATCH "[0-9.]+" rust_version "${rust_version}")
+find_program(cargo cargo HINTS /usr/lib/rust-${rust_version}/bin REQUIRED NO_CACHE)
 cmake_path(GET cargo PARENT_PATH cargo_bin)
 file(GLOB_RECURSE rust_sources CONFIGURE_DEPENDS ${SAFESAIL_RUST_DIR}/src/*.rs)
 

@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 deps=$PWD/.deps
-rust=1.89  # at least, as in src/text/rust/Cargo.toml: of those that Ubuntu has, the first to build all crates
+rust=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' src/text/rust/Cargo.toml)  # at least
 packages=$PWD/scripts/packages
 mkdir -p "$deps"
 
