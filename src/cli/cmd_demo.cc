@@ -19,7 +19,7 @@ struct DemoOptions {
   fs::path corpus = ".deps/corpora/wordnet.jsonl";
   fs::path pairs = "data/pairs/en.jsonl";
   fs::path out = "runs/demo";
-  // Under eight minutes on the slowest CPUs tried; without bf16 products the model and the SAEs
+  // Sized for eight minutes on the slowest CPU tried; without bf16 products the model and the SAEs
   // take three times as long.
   std::uint64_t tokens = cpu_multiplies_bf16() ? 200'000 : 75'000;
   std::uint64_t evaluation_tokens = cpu_multiplies_bf16() ? 15'000 : 7'500;

@@ -122,6 +122,8 @@ TEST_F(SelectionFiles, DamageIsNamed) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("candidates.jsonl:4"));
   }
+  fs::remove(dir_ / "recommendation.json");
+  EXPECT_THROW(read_selection(dir_), Error);
 }
 
 TEST_F(SelectionFiles, WithoutASelectionTheRemedyIsToSelect) {
