@@ -8,7 +8,7 @@ import re
 import sys
 
 # In the order in which the data walks through them.
-ROOMS = ["base", "formats", "text", "model", "sae", "harvest", "train", "select", "interpret", "atlas",
+ROOMS = ["base", "formats", "text", "model", "sae", "harvest", "stages", "train", "select", "interpret", "atlas",
          "run", "diagnose", "serve", "cli"]
 # ATen belongs to the tensor rooms. All of it takes six seconds to parse, so headers name what they need
 # (ATen/core/Tensor.h, or a forward declaration); only what tests share may include it whole.

@@ -7,8 +7,8 @@
 
 #include "atlas/atlas.h"
 #include "base/error.h"
-#include "formats/json.h"
 #include "sae/convert.h"
+#include "stages/run_manifest.h"
 
 namespace safesail {
 namespace {
@@ -21,17 +21,12 @@ std::string name_of_file(const fs::path& path) {
   return (folder.parent_path().filename() / folder.filename()).string();
 }
 
-/// The model that a run's manifest names.
-std::string model_of_run(const fs::path& run) {
-  const fs::path path = run / "manifest.json";
-  const Json manifest = read_json(path);
-  for (const char* stage : {"train", "select"}) {
-    const Json::json_pointer at(fmt::format("/stages/{}/config/model", stage));
-    if (manifest.contains(at) && manifest.at(at).is_string() && manifest.at(at) != "")
-      return manifest.at(at).get<std::string>();
-  }
-  bad_input(path.string(), "expected the model that the run was made with, got none",
-            "name it with --model");
+std::string named_model(const fs::path& run) {
+  const std::optional<fs::path> model = model_of_run(run);
+  if (!model)
+    bad_input((run / "manifest.json").string(),
+              "expected the model that the run was made with, got none", "name it with --model");
+  return model->string();
 }
 
 struct SiteAndSae {
@@ -95,7 +90,7 @@ const KnownFeature* KnownSae::find(std::int32_t feature) const {
 Subject subject_of_run(const fs::path& run, const std::string& model, const LoadOptions& options,
                        Reporter& reporter) {
   Atlas atlas(atlas_path(run), Atlas::Mode::read);
-  const std::string model_path = model.empty() ? model_of_run(run) : model;
+  const std::string model_path = model.empty() ? named_model(run) : model;
   Subject subject{
       fs::path(model_path).stem().string(), load_text_model(model_path, options, reporter), {}};
   std::vector<fs::path> files;

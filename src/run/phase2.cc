@@ -10,7 +10,7 @@
 #include "interpret/lexical_simulator.h"
 #include "model/read_spec.h"
 #include "run/explain.h"
-#include "train/run_stages.h"
+#include "stages/stages.h"
 
 namespace safesail {
 namespace {
@@ -148,16 +148,21 @@ StageRecord score_stage(Phase2& run) {
 Phase2Result run_phase2(const Phase2Config& config, const std::optional<std::string>& force,
                         Reporter& reporter, std::stop_token stop) {
   Phase2 run{config, reporter, std::move(stop)};
-  const std::vector<Stage<Phase2>> stages = {
-      {"select", select_settings(config), select_stage, {"select"}},
-      {"exemplars", exemplar_settings(config), exemplar_stage, {"atlas.sqlite"}},
-      {"explain",
-       {{"explainer", "lexical"}, {"exemplars", exemplar_settings(config)}},
-       explain_stage,
-       {}},
-      {"score", score_settings(config), score_stage, {}},
+  const std::vector<Stage> stages = {
+      {.name = "select",
+       .config = select_settings(config),
+       .run = [&] { return select_stage(run); },
+       .writes = {"select"}},
+      {.name = "exemplars",
+       .config = exemplar_settings(config),
+       .run = [&] { return exemplar_stage(run); },
+       .writes = {"atlas.sqlite"}},
+      {.name = "explain",
+       .config = {{"explainer", "lexical"}, {"exemplars", exemplar_settings(config)}},
+       .run = [&] { return explain_stage(run); }},
+      {.name = "score", .config = score_settings(config), .run = [&] { return score_stage(run); }},
   };
-  do_stages(stages, run, config.out, force, reporter);
+  do_stages(stages, config.out, force, reporter);
   run.result.selected = read_selection(config.out / "select");
   return std::move(run.result);
 }

@@ -3,9 +3,9 @@
 #include <memory>
 
 #include "base/error.h"
+#include "run/run_report.h"
 #include "serve/http_answer.h"
 #include "serve/query_parameters.h"
-#include "serve/run_report.h"
 
 namespace safesail {
 namespace {

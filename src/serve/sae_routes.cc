@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "formats/json.h"
+#include "run/run_report.h"
 #include "serve/http_answer.h"
 #include "serve/query_parameters.h"
-#include "serve/run_report.h"
 
 namespace safesail {
 namespace {

@@ -18,10 +18,11 @@
 #include "model/read_spec.h"
 #include "model/site_names.h"
 #include "model/text_model.h"
+#include "stages/stages.h"
 #include "train/checkpoints.h"
 #include "train/report.h"
 #include "train/run_settings.h"
-#include "train/run_stages.h"
+#include "train/training_stage.h"
 
 namespace safesail {
 namespace {
@@ -165,14 +166,6 @@ StageRecord evaluate_run(Run& run) {
           .tokens = run.config.evaluation.n_tokens};
 }
 
-/// One line a stage.
-std::vector<Stage<Run>> stages_of(const RunConfig& config) {
-  return {
-      {"train", training_settings(config), train, kTrainingWrites, recall_training},
-      {"evaluate", evaluation_settings(config), evaluate_run, {"evaluation.jsonl", "report.html"}},
-  };
-}
-
 }  // namespace
 
 RunResult run_stages(RunConfig config, const std::optional<std::string>& force, Reporter& reporter,
@@ -184,7 +177,19 @@ RunResult run_stages(RunConfig config, const std::optional<std::string>& force, 
   dead_after = std::min(dead_after, static_cast<std::int64_t>(config.grid.n_tokens));
   const fs::path out = config.out;
   Run run{std::move(config), reporter, stop};
-  do_stages(stages_of(run.config), run, out, force, reporter);
+  const std::vector<Stage> stages = {
+      {.name = "train",
+       .config = training_settings(run.config),
+       .run = [&] { return train(run); },
+       .writes = kTrainingWrites,
+       .recall = [&](const json& details) { run.result.training = grid_result(details); },
+       .clean_up = [&] { remove_checkpoints(out); }},
+      {.name = "evaluate",
+       .config = evaluation_settings(run.config),
+       .run = [&] { return evaluate_run(run); },
+       .writes = {"evaluation.jsonl", "report.html"}},
+  };
+  do_stages(stages, out, force, reporter);
   run.result.total_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return std::move(run.result);

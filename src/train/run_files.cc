@@ -12,17 +12,17 @@
 #include "base/version.h"
 #include "harvest/activation_files.h"
 #include "sae/checkpoint.h"
+#include "stages/stages.h"
+#include "train/checkpoints.h"
 #include "train/evaluate_reconstruction.h"
 #include "train/report.h"
 #include "train/run_settings.h"
-#include "train/run_stages.h"
+#include "train/training_stage.h"
 
 namespace safesail {
 namespace {
 
 using nlohmann::json;
-
-const std::vector<std::string> kEvaluationWrites = {"evaluation.jsonl", "report.html"};
 
 struct FileRun {
   FileRunConfig config;
@@ -130,7 +130,7 @@ StageRecord evaluate_run(FileRun& run) {
                 .training = read_training_curves(run.config.out / "metrics.jsonl")});
   return {.config = run.settings(),
           .inputs = {"sae", run.config.activations.string()},
-          .outputs = kEvaluationWrites,
+          .outputs = {"evaluation.jsonl", "report.html"},
           .seed = grid.seed,
           .tokens = run.n_rows - run.n_train};
 }
@@ -143,11 +143,19 @@ RunResult run_on_activations(FileRunConfig config, const std::optional<std::stri
   const fs::path out = config.out;
   FileRun run{std::move(config), reporter, stop};
   resolve(run);
-  const std::vector<Stage<FileRun>> stages = {
-      {"train", run.settings(), train, kTrainingWrites, recall_training},
-      {"evaluate", run.settings(), evaluate_run, kEvaluationWrites},
+  const std::vector<Stage> stages = {
+      {.name = "train",
+       .config = run.settings(),
+       .run = [&] { return train(run); },
+       .writes = kTrainingWrites,
+       .recall = [&](const json& details) { run.result.training = grid_result(details); },
+       .clean_up = [&] { remove_checkpoints(out); }},
+      {.name = "evaluate",
+       .config = run.settings(),
+       .run = [&] { return evaluate_run(run); },
+       .writes = {"evaluation.jsonl", "report.html"}},
   };
-  do_stages(stages, run, out, force, reporter);
+  do_stages(stages, out, force, reporter);
   run.result.total_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return std::move(run.result);

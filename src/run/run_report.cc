@@ -1,4 +1,4 @@
-#include "serve/run_report.h"
+#include "run/run_report.h"
 
 #include <algorithm>
 #include <array>

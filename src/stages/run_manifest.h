@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,10 @@ class RunManifest {
   const fs::path run_;
   nlohmann::json stages_ = nlohmann::json::object();
 };
+
+/// The model that the run was made with, as its stages name it; nothing where none does. A relative
+/// path is one from the folder in which the stage was started, wherever this process runs.
+std::optional<fs::path> model_of_run(const fs::path& run);
 
 /// The name of a configuration: a hash of its JSON text.
 std::string hash_of(const nlohmann::json& config);

@@ -1,4 +1,4 @@
-#include "train/run_manifest.h"
+#include "stages/run_manifest.h"
 
 #include <fmt/format.h>
 #include <utility>
@@ -60,10 +60,15 @@ json RunManifest::details(const std::string& stage) const {
 }
 
 void RunManifest::record(const std::string& stage, const StageRecord& record) {
-  stages_[stage] = {{"config", record.config},  {"config_hash", hash_of(record.config)},
-                    {"inputs", record.inputs},  {"outputs", record.outputs},
-                    {"seed", record.seed},      {"version", kVersion},
-                    {"tokens", record.tokens},  {"seconds", record.seconds},
+  stages_[stage] = {{"config", record.config},
+                    {"config_hash", hash_of(record.config)},
+                    {"inputs", record.inputs},
+                    {"outputs", record.outputs},
+                    {"seed", record.seed},
+                    {"version", kVersion},
+                    {"tokens", record.tokens},
+                    {"seconds", record.seconds},
+                    {"directory", fs::current_path().string()},
                     {"details", record.details}};
   write();
 }
@@ -74,6 +79,24 @@ void RunManifest::forget(const std::string& stage) {
 
 void RunManifest::write() const {
   write_file(run_ / "manifest.json", json{{"stages", stages_}}.dump(2) + "\n");
+}
+
+std::optional<fs::path> model_of_run(const fs::path& run) {
+  const json manifest = read_json(run / "manifest.json");
+  for (const std::string stage : {"train", "select"}) {
+    const json::json_pointer record("/stages/" + stage);
+    const auto text = [&](const char* key) {
+      const json::json_pointer at = record / json::json_pointer(key);
+      return manifest.contains(at) && manifest.at(at).is_string()
+                 ? manifest.at(at).get<std::string>()
+                 : std::string();
+    };
+    const fs::path model = text("/config/model");
+    if (model.empty()) continue;
+    const fs::path from_there = fs::path(text("/directory")) / model;
+    return fs::exists(from_there) ? from_there : model;
+  }
+  return std::nullopt;
 }
 
 std::string hash_of(const json& config) {
