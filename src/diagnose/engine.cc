@@ -227,8 +227,7 @@ std::vector<std::unique_ptr<Engine::Ticket>> Engine::submit(std::vector<EngineRe
     check_sampling(request.generation.sampling);
     const auto n = static_cast<std::int64_t>(request.prompt.tokens.size());
     const std::int64_t n_new = request.generation.max_new_tokens;
-    std::int64_t longest = impl.limits.max_prompt_tokens;
-    if (spec.max_positions > 0) longest = std::min(longest, spec.max_positions);
+    const std::int64_t longest = std::min(impl.limits.max_prompt_tokens, spec.longest_text());
     if (n < 1 || n > longest)
       bad_input("prompt", fmt::format("expected 1 to {} tokens, got {}", longest, n),
                 "shorten the text");

@@ -122,7 +122,7 @@ TEST_F(BadModels, ImpossibleSizes) {
   EXPECT_THAT(error_with("num_key_value_heads", -2), HasSubstr("-2"));
   EXPECT_THAT(error_with("head_dim", 1000000), HasSubstr("1000000"));
   EXPECT_THAT(error_with("intermediate_size", -64), HasSubstr("-64"));
-  EXPECT_THAT(error_with("hidden_size", std::int64_t{1} << 40), HasSubstr("hidden size"));
+  EXPECT_THAT(error_with("hidden_size", std::int64_t{1} << 40), HasSubstr("hidden_size"));
   EXPECT_THAT(error_with("vocab_size", 200), HasSubstr("[200, 32]"));
   EXPECT_THAT(error_with("rms_norm_eps", -1.0), HasSubstr("epsilon"));
   use("mistral");

@@ -136,8 +136,8 @@ class Pass {
         x_.mul_(at::scalar_tensor(spec_.embedding_scale, x_.options()));
       if (spec_.learned_positions) x_.add_(weights_.positions.index_select(0, at_position));
     }
-    rope_ = rope_table(spec_.rope, at_position);
-    rope_windowed_ = rope_table(spec_.rope_windowed, at_position);
+    for (const Rope& rope : spec_.ropes) ropes_.push_back(rope_table(rope, at_position));
+    ropes_.push_back(rope_table({}, at_position));  // of layers that do not turn
 
     h_ = at::empty_like(x_);
     attended_ = at::empty({n, spec_.q_dim()}, x_.options());
@@ -195,9 +195,12 @@ class Pass {
 
   /// h_ -> attended_
   void attend(std::int64_t layer, const LayerWeights& w) {
-    const std::int32_t window = spec_.window[static_cast<std::size_t>(layer)];
+    const LayerAttention& kind = spec_.attention[static_cast<std::size_t>(layer)];
     multiply(w.qkv, h_, qkv_);
-    rotate(spec_, w, window > 0 ? rope_windowed_ : rope_, qkv_);
+    rotate(spec_, w,
+           kind.rope == LayerAttention::kNoRope ? ropes_.back()
+                                                : ropes_[static_cast<std::size_t>(kind.rope)],
+           qkv_);
     if (request_.cache != nullptr) {
       request_.cache->append(layer, spec_, qkv_, spans_);
     } else {
@@ -210,7 +213,7 @@ class Pass {
         span.v = row + static_cast<std::size_t>(spec_.kv_dim()) * qkv_.element_size();
       }
     }
-    attention(spec_, window, qkv_, spans_, attended_);
+    attention(spec_, kind.window, qkv_, spans_, attended_);
   }
 
   void run_mlp(const LayerWeights& w, const at::Tensor& in, at::Tensor& out) {
@@ -237,7 +240,7 @@ class Pass {
   DecoderOutput output_;
 
   std::vector<AttentionSpan> spans_;
-  RopeTable rope_, rope_windowed_;
+  std::vector<RopeTable> ropes_;
   at::Tensor x_;                         // the residual stream
   at::Tensor h_;                         // what a block reads: the normed stream
   at::Tensor qkv_, attended_;            // inside the attention

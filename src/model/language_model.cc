@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "model/decoder.h"
 #include "model/device.h"
-#include "model/families/family.h"
 #include "model/head.h"
-#include "model/weights.h"
+#include "model/load_weights.h"
+#include "model/open_model.h"
 
 namespace safesail {
 
@@ -19,38 +19,6 @@ struct LanguageModel::Impl {
   Weights weights;
 };
 
-namespace {
-
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{16} << 20;
-
-struct OpenModel {
-  ModelPlan plan;
-  WeightSource source;
-};
-
-OpenModel open_folder(const fs::path& folder) {
-  const fs::path config = folder / "config.json";
-  if (!fs::exists(config))
-    bad_input(folder.string(), "expected a model folder with a config.json, found none",
-              "name a Hugging Face model folder or a .gguf file");
-  ModelPlan plan = plan_from_config(read_file(config, kMaxConfigBytes), config.string());
-  if (const fs::path generation = folder / "generation_config.json"; fs::exists(generation)) {
-    const Json parsed = read_json(generation);
-    std::vector<std::int32_t> eos =
-        read_ids(JsonObject(parsed, generation.string()), "eos_token_id");
-    if (!eos.empty()) plan.spec.eos = std::move(eos);
-  }
-  return {std::move(plan), WeightSource(SafetensorsFolder(folder), folder.string())};
-}
-
-OpenModel open_gguf(const fs::path& path) {
-  GgufFile file(path);
-  ModelPlan plan = plan_from_gguf(file);
-  return {std::move(plan), WeightSource(std::move(file))};
-}
-
-}  // namespace
-
 LanguageModel::LanguageModel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LanguageModel::~LanguageModel() = default;
 LanguageModel::LanguageModel(LanguageModel&&) noexcept = default;
@@ -59,7 +27,7 @@ LanguageModel LanguageModel::load(const fs::path& path, const LoadOptions& optio
                                   Reporter& reporter) {
   const c10::InferenceMode inference;
   const at::Device device = open_device(options.device);
-  const OpenModel model = fs::is_directory(path) ? open_folder(path) : open_gguf(path);
+  const OpenModel model = open_model(path);
   auto impl = std::make_unique<Impl>();
   impl->spec = model.plan.spec;
   impl->options = options;

@@ -6,38 +6,30 @@
 namespace safesail {
 namespace {
 
-struct ModuleNames {
-  std::string_view block, attn_out, mlp_norm, mlp_out;
-};
-
-ModuleNames names_of(std::string_view family) {
-  if (family == "gpt2") return {"transformer.h", "attn.c_proj", "ln_2", "mlp.c_proj"};
-  if (family == "gpt_neox")
-    return {"gpt_neox.layers", "attention.dense", "post_attention_layernorm", "mlp.dense_4h_to_h"};
-  const bool gemma = family.starts_with("gemma");
-  return {"model.layers", "self_attn.o_proj",
-          gemma ? "pre_feedforward_layernorm" : "post_attention_layernorm", "mlp.down_proj"};
+std::string in_layer(std::string_view name, const Site& site) {
+  std::string full(name);
+  if (const std::size_t at = full.find("{}"); at != std::string::npos)
+    full.replace(at, 2, std::to_string(site.layer));
+  return full;
 }
 
 }  // namespace
 
 std::string hf_module(const ModelSpec& spec, const Site& site) {
-  const ModuleNames names = names_of(spec.family);
-  const std::string block = fmt::format("{}.{}", names.block, site.layer);
+  const ModuleNames& names = spec.modules;
   switch (site.kind) {
     case SiteKind::resid_pre:
-      return block + " (input)";
+      return in_layer(names.layer, site) + " (input)";
     case SiteKind::resid_post:
-      return block;
+      return in_layer(names.layer, site);
     case SiteKind::attn_out:
-      return fmt::format("{}.{}", block, names.attn_out);
+      return in_layer(names.attn_out, site);
     case SiteKind::mlp_in:
-      return fmt::format("{}.{}", block, names.mlp_norm);
+      return in_layer(names.mlp_norm, site);
     case SiteKind::mlp_post:
-      if (spec.post_norms) return block + ".post_feedforward_layernorm";
-      [[fallthrough]];
+      return in_layer(names.mlp_post, site);
     case SiteKind::mlp_out:
-      return fmt::format("{}.{}", block, names.mlp_out);
+      return in_layer(names.mlp_out, site);
   }
   return {};
 }

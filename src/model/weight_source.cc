@@ -1,5 +1,6 @@
 #include "model/weight_source.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -41,6 +42,7 @@ void convert_each(std::span<const std::byte> bytes, std::span<To> out, Convert c
 
 std::span<const std::byte> part(const TensorView& view, std::int64_t first, std::size_t n) {
   const std::size_t size = size_of(view.dtype);
+  SAFESAIL_CHECK(first >= 0 && (static_cast<std::size_t>(first) + n) * size <= view.bytes.size());
   return view.bytes.subspan(static_cast<std::size_t>(first) * size, n * size);
 }
 
@@ -101,6 +103,15 @@ std::string_view SourceTensor::dtype_name() const {
   return name_of(std::get<const GgufTensor*>(view_)->type);
 }
 
+std::span<const std::byte> SourceTensor::bytes() const {
+  return std::visit([](const auto* view) { return view->bytes; }, view_);
+}
+
+bool SourceTensor::same_bytes(const SourceTensor& other) const {
+  return shape() == other.shape() && dtype_name() == other.dtype_name() &&
+         std::ranges::equal(bytes(), other.bytes());
+}
+
 void SourceTensor::read(std::int64_t first, std::span<float> out) const {
   if (const auto* view = std::get_if<const TensorView*>(&view_))
     return read_view(**view, first, out);
@@ -122,6 +133,13 @@ std::optional<SourceTensor> WeightSource::find(std::string_view name) const {
   const auto entry = tensors.find(name);
   if (entry == tensors.end()) return std::nullopt;
   return SourceTensor(entry->second);
+}
+
+std::vector<std::string> WeightSource::names() const {
+  if (const auto* folder = std::get_if<SafetensorsFolder>(&files_)) return folder->names();
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : gguf().tensors()) names.push_back(name);
+  return names;
 }
 
 void WeightSource::drop_pages() const {

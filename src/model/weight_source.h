@@ -25,6 +25,8 @@ class SourceTensor {
   /// False for integers and other types that no weight has.
   bool is_float() const;
   std::string_view dtype_name() const;
+  /// Whether the other holds the same: shape, type and every byte.
+  bool same_bytes(const SourceTensor& other) const;
 
   /// Elements [first, first + out.size()), converted; rounding is to nearest even. In GGUF both
   /// must be multiples of the block.
@@ -32,6 +34,8 @@ class SourceTensor {
   void read_bf16(std::int64_t first, std::span<std::uint16_t> out) const;
 
  private:
+  std::span<const std::byte> bytes() const;
+
   std::variant<const TensorView*, const GgufTensor*> view_;
 };
 
@@ -44,6 +48,8 @@ class WeightSource {
   /// The folder or file, for messages.
   const std::string& where() const { return where_; }
   std::optional<SourceTensor> find(std::string_view name) const;
+  /// Of every tensor, sorted.
+  std::vector<std::string> names() const;
   const GgufFile& gguf() const { return std::get<GgufFile>(files_); }
   void drop_pages() const;
 

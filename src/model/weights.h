@@ -6,10 +6,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/report.h"
-#include "model/families/family.h"
-#include "model/weight_source.h"
-
 namespace safesail {
 
 struct Norm {
@@ -39,11 +35,5 @@ struct Weights {
 
   std::uint64_t bytes = 0;
 };
-
-/// Reads every weight that `plan` names, converted to `dtype` (norms stay f32), rows in parallel,
-/// and puts it on `device`. Checks all names, shapes and types, then the memory, before the first
-/// byte is read.
-Weights load_weights(const ModelPlan& plan, const WeightSource& source, at::ScalarType dtype,
-                     at::Device device, Reporter& reporter);
 
 }  // namespace safesail

@@ -128,7 +128,7 @@ CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
   const Tokenizer& tokenizer = model.tokenizer;
   auto prompt = tokenizer.encode(render_chat(tokenizer, request.messages, true), false).ids;
   CompletionEnd end{.n_prompt = prompt.size()};
-  const std::int64_t longest = model.model.spec().max_positions;
+  const std::int64_t longest = model.model.spec().longest_text();
   const std::int64_t room = longest - static_cast<std::int64_t>(prompt.size());
   if (room < 1)
     bad_input(

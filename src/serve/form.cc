@@ -86,10 +86,9 @@ FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
     n_prompt = n_tokens_before(encoding, prompt.size());
     n_opening = n_tokens_before(encoding, opening_of(prompt, request.messages));
   }
-  if (static_cast<std::int64_t>(ids.size()) > model.model.spec().max_positions)
+  if (const std::int64_t longest = model.model.spec().longest_text(); std::ssize(ids) > longest)
     bad_input("request",
-              fmt::format("'messages': expected at most {} tokens, got {}",
-                          model.model.spec().max_positions, ids.size()),
+              fmt::format("'messages': expected at most {} tokens, got {}", longest, ids.size()),
               "shorten the messages");
   const ChoiceReader::Read read = reader.read(ids, n_opening, places, choices);
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "formats/gguf.h"
+#include "formats/model_path.h"
 #include "text/rust.h"
 #include "text/tokenizer_source.h"
 
@@ -218,7 +219,7 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 Tokenizer Tokenizer::load(const fs::path& path) {
-  if (path.extension() == ".gguf") return from_gguf(GgufFile(path));
+  if (kind_of_model(path) == ModelPath::gguf) return from_gguf(GgufFile(path));
   return from_source(read_tokenizer_files(path));
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "model/families/family.h"
+#include "model/families/plan.h"
 #include "model/families/rope.h"
 
 namespace safesail {
@@ -11,6 +11,18 @@ namespace {
 
 ModelPlan plan(const char* json) {
   return plan_from_config(json, "config.json");
+}
+
+/// Keys that a token sees in each layer, 0 for all.
+std::vector<std::int32_t> windows_of(const ModelSpec& spec) {
+  std::vector<std::int32_t> windows;
+  for (const LayerAttention& layer : spec.attention) windows.push_back(layer.window);
+  return windows;
+}
+
+/// The rotation of each layer.
+const std::vector<float>& frequencies(const ModelSpec& spec, std::size_t layer) {
+  return spec.ropes.at(static_cast<std::size_t>(spec.attention.at(layer).rope)).inv_freq;
 }
 
 TEST(Config, Llama32OldStyle) {
@@ -26,12 +38,12 @@ TEST(Config, Llama32OldStyle) {
   EXPECT_EQ(spec.qkv_dim(), 2048 + 2 * 512);
   EXPECT_TRUE(spec.tied_head);
   EXPECT_EQ(spec.eos, (std::vector<std::int32_t>{128001, 128008, 128009}));
-  EXPECT_EQ(spec.window, std::vector<std::int32_t>(16, 0));
+  EXPECT_EQ(windows_of(spec), std::vector<std::int32_t>(16, 0));
   // The fastest dimension is untouched, the slowest stretched 32 times.
-  ASSERT_EQ(spec.rope.inv_freq.size(), 32u);
-  const Rope unscaled = plain_rope(500000, 64);
-  EXPECT_EQ(spec.rope.inv_freq.front(), unscaled.inv_freq.front());
-  EXPECT_FLOAT_EQ(spec.rope.inv_freq.back(), unscaled.inv_freq.back() / 32);
+  ASSERT_EQ(frequencies(spec, 0).size(), 32u);
+  const Rope unscaled = plain_rope("test", 500000, 64, 64);
+  EXPECT_EQ(frequencies(spec, 0).front(), unscaled.inv_freq.front());
+  EXPECT_FLOAT_EQ(frequencies(spec, 0).back(), unscaled.inv_freq.back() / 32);
 }
 
 TEST(Config, BothStylesOfRotaryScalingAgree) {
@@ -40,7 +52,8 @@ TEST(Config, BothStylesOfRotaryScalingAgree) {
       "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 10, {}}})",
                             rope)
                     .c_str())
-        .spec.rope.inv_freq;
+        .spec.ropes.at(0)
+        .inv_freq;
   };
   const auto old_style =
       with(R"("rope_theta": 5000.0, "rope_scaling": {"type": "linear", "factor": 4.0})");
@@ -55,16 +68,18 @@ TEST(Config, BothStylesOfRotaryScalingAgree) {
 
 TEST(Config, MistralWithAndWithoutAWindow) {
   const auto windows = [](const char* window) {
-    return plan(fmt::format(
-                    R"({{"model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336,
+    return windows_of(
+        plan(fmt::format(
+                 R"({{"model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336,
       "num_hidden_layers": 2, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32000,
-      "rope_theta": 1000000.0, "sliding_window": {}}})",
-                    window)
-                    .c_str())
-        .spec.window;
+      "rope_theta": 1000000.0{}}})",
+                 window)
+                 .c_str())
+            .spec);
   };
-  EXPECT_EQ(windows("null"), std::vector<std::int32_t>(2, 0));
-  EXPECT_EQ(windows("4096"), std::vector<std::int32_t>(2, 4096));
+  EXPECT_EQ(windows(R"(, "sliding_window": null)"), std::vector<std::int32_t>(2, 0));
+  EXPECT_EQ(windows(R"(, "sliding_window": 512)"), std::vector<std::int32_t>(2, 512));
+  EXPECT_EQ(windows(""), std::vector<std::int32_t>(2, 4096));  // the default of the class
 }
 
 TEST(Config, Qwen25KeepsItsUnusedWindowUnused) {
@@ -72,12 +87,13 @@ TEST(Config, Qwen25KeepsItsUnusedWindowUnused) {
     "num_hidden_layers": 4, "num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": 151936,
     "max_window_layers": 3, "sliding_window": 32768, "use_sliding_window": {},
     "rope_theta": 1000000.0, "tie_word_embeddings": true, "rms_norm_eps": 1e-06}})";
-  const ModelSpec off = plan(fmt::format(fmt::runtime(json), "false").c_str()).spec;
-  EXPECT_TRUE(off.qkv_bias);
-  EXPECT_FALSE(off.attention_out_bias);
-  EXPECT_EQ(off.window, std::vector<std::int32_t>(4, 0));
+  const ModelPlan unused = plan(fmt::format(fmt::runtime(json), "false").c_str());
+  const ModelSpec& off = unused.spec;
+  EXPECT_EQ(unused.map.qkv_bias, Bias::always);
+  EXPECT_EQ(unused.map.attn_out_bias, Bias::none);
+  EXPECT_EQ(windows_of(off), std::vector<std::int32_t>(4, 0));
   const ModelSpec on = plan(fmt::format(fmt::runtime(json), "true").c_str()).spec;
-  EXPECT_EQ(on.window, (std::vector<std::int32_t>{0, 0, 0, 32768}));
+  EXPECT_EQ(windows_of(on), (std::vector<std::int32_t>{0, 0, 0, 32768}));
 }
 
 TEST(Config, Gemma2OldStyle) {
@@ -88,13 +104,13 @@ TEST(Config, Gemma2OldStyle) {
     "query_pre_attn_scalar": 256, "sliding_window": 4096, "rope_theta": 10000.0,
     "hidden_activation": "gelu_pytorch_tanh", "hidden_act": "gelu_pytorch_tanh"})")
           .spec;
-  EXPECT_EQ(spec.window, (std::vector<std::int32_t>{4096, 0, 4096, 0}));
+  EXPECT_EQ(windows_of(spec), (std::vector<std::int32_t>{4096, 0, 4096, 0}));
   EXPECT_EQ(spec.attention_softcap, 50);
   EXPECT_EQ(spec.final_softcap, 30);
   EXPECT_EQ(spec.attention_scale, 1.0 / 16);
   EXPECT_EQ(spec.embedding_scale, 48);
   EXPECT_TRUE(spec.tied_head);
-  EXPECT_EQ(spec.rope.inv_freq, spec.rope_windowed.inv_freq);
+  EXPECT_EQ(frequencies(spec, 0), frequencies(spec, 1));
 }
 
 TEST(Config, Gemma3InsideAMultimodalModel) {
@@ -107,12 +123,13 @@ TEST(Config, Gemma3InsideAMultimodalModel) {
   EXPECT_EQ(spec.n_heads, 8);  // defaults of the class
   EXPECT_EQ(spec.n_kv_heads, 4);
   EXPECT_EQ(spec.vocab_size, 262208);
-  EXPECT_EQ(spec.window, (std::vector<std::int32_t>{1024, 1024, 1024, 1024, 1024, 0, 1024, 1024}));
+  EXPECT_EQ(windows_of(spec),
+            (std::vector<std::int32_t>{1024, 1024, 1024, 1024, 1024, 0, 1024, 1024}));
   EXPECT_EQ(spec.eos, (std::vector<std::int32_t>{1, 106}));
-  EXPECT_EQ(spec.rope.inv_freq[0], 1.0f / 8);
-  EXPECT_EQ(spec.rope_windowed.inv_freq[0], 1);
-  EXPECT_FLOAT_EQ(spec.rope_windowed.inv_freq[64], 1.0f / 100);  // 10000^(-1/2)
-  EXPECT_FLOAT_EQ(spec.rope.inv_freq[64], 1.0f / 1000 / 8);      // 1e6^(-1/2) / 8
+  EXPECT_EQ(frequencies(spec, 5)[0], 1.0f / 8);
+  EXPECT_EQ(frequencies(spec, 0)[0], 1);
+  EXPECT_FLOAT_EQ(frequencies(spec, 0)[64], 1.0f / 100);       // 10000^(-1/2)
+  EXPECT_FLOAT_EQ(frequencies(spec, 5)[64], 1.0f / 1000 / 8);  // 1e6^(-1/2) / 8
   EXPECT_EQ(gemma.map.norm_offset, 1);
 }
 
@@ -123,7 +140,7 @@ TEST(Config, PythiaOldStyle) {
     "rotary_pct": 0.25, "rotary_emb_base": 10000, "use_parallel_residual": true, "hidden_act": "gelu",
     "max_position_embeddings": 2048, "tie_word_embeddings": false})")
           .spec;
-  EXPECT_EQ(spec.rope.inv_freq.size(), 8u);  // 16 of 64 dimensions
+  EXPECT_EQ(frequencies(spec, 0).size(), 8u);  // 16 of 64 dimensions
   EXPECT_TRUE(spec.parallel_residual);
   EXPECT_EQ(spec.activation, Activation::gelu);
   EXPECT_EQ(spec.n_kv_heads, 8);
@@ -138,7 +155,8 @@ TEST(Config, Gpt2AsPublished) {
   EXPECT_EQ(spec.max_positions, 1024);
   EXPECT_TRUE(spec.learned_positions);
   EXPECT_TRUE(spec.tied_head);
-  EXPECT_TRUE(spec.rope.inv_freq.empty());
+  EXPECT_TRUE(spec.ropes.empty());
+  EXPECT_EQ(spec.attention[0].rope, LayerAttention::kNoRope);
 }
 
 }  // namespace

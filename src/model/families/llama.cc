@@ -3,55 +3,73 @@
 #include <vector>
 
 #include "base/error.h"
+#include "model/families/config_keys.h"
 #include "model/families/family.h"
+#include "model/families/gguf_keys.h"
 #include "model/families/rope.h"
+#include "model/families/windows.h"
 
 namespace safesail {
+namespace {
 
-ModelPlan llama_from_config(const JsonObject& config) {
-  ModelSpec spec = read_common(config);
-  spec.rope = read_rope(config, spec.head_dim, 10000);
+ModelPlan read_llama(const JsonObject& config) {
+  ModelPlan plan{read_common(config), llama_names()};
+  ModelSpec& spec = plan.spec;
+  spec.modules = plan.map.modules();
+  spec.ropes = {
+      read_rope(config, spec.head_dim, {.theta = config.get_or<double>("rope_theta", 10000)})};
   spec.activation = read_activation(config, "hidden_act", "silu");
-  spec.qkv_bias = spec.attention_out_bias = config.get_or<bool>("attention_bias", false);
-  spec.mlp_bias = config.get_or<bool>("mlp_bias", false);
   spec.tied_head = config.get_or<bool>("tie_word_embeddings", false);
-  return {std::move(spec), llama_names()};
+  return plan;
 }
 
-ModelPlan mistral_from_config(const JsonObject& config) {
-  ModelPlan plan = llama_from_config(config);
-  if (config.contains("sliding_window")) {
-    plan.spec.window =
-        read_windows(config, plan.spec.n_layers, config.get<std::int64_t>("sliding_window"),
-                     [](std::int64_t) { return true; });
-    plan.spec.rope_windowed = plan.spec.rope;
-  }
+}  // namespace
+
+ModelPlan llama_from_config(const JsonObject& config) {
+  ModelPlan plan = read_llama(config);
+  const auto bias = [&](const char* key) {
+    return config.get_or<bool>(key, false) ? Bias::always : Bias::none;
+  };
+  plan.map.qkv_bias = plan.map.attn_out_bias = bias("attention_bias");
+  plan.map.mlp_bias = bias("mlp_bias");
+  require_layer_types(plan.spec, config);
+  return plan;
+}
+
+ModelPlan mistral_from_config(const JsonObject& given) {
+  const Json settings =
+      with_defaults(given, {{"num_key_value_heads", 8}, {"sliding_window", 4096}});
+  const JsonObject config(settings, given.where());
+  ModelPlan plan = read_llama(config);
+  if (config.contains("sliding_window"))
+    set_windows(plan.spec, config.where(), config.get<std::int64_t>("sliding_window"), 0,
+                [](std::int64_t) { return true; });
+  require_layer_types(plan.spec, config);
   return plan;
 }
 
 ModelPlan llama_from_gguf(const GgufFile& file) {
-  ModelPlan plan = read_common(file);
+  const std::string where = file.path().string();
+  ModelPlan plan = read_common(file, NormKind::rms, llama_names());
   ModelSpec& spec = plan.spec;
   plan.map.paired_rope_rows = true;
-  spec.attention_out_bias = file.tensors().contains("blk.0.attn_output.bias");
-  spec.qkv_bias = file.tensors().contains("blk.0.attn_q.bias");
+  Rope rope = read_rope(file, spec.head_dim);
   // Llama 3 scaling comes as a tensor of divisors.
   if (const auto entry = file.tensors().find("rope_freqs.weight"); entry != file.tensors().end()) {
-    const auto n = static_cast<std::size_t>(entry->second.n_elements());
-    if (n != spec.rope.inv_freq.size())
-      bad_input(file.path().string(),
-                fmt::format("expected {} values in rope_freqs.weight, got {}",
-                            spec.rope.inv_freq.size(), n),
+    const std::size_t n = rope.inv_freq.size();
+    if (entry->second.n_elements() != std::ssize(rope.inv_freq))
+      bad_input(where,
+                fmt::format("expected {} values in rope_freqs.weight, got {}", n,
+                            entry->second.n_elements()),
                 "download the file again; it may be damaged");
     std::vector<float> divisors(n);
     dequantize(entry->second, 0, divisors);
-    scale_each(spec.rope, divisors);
+    scale_each(rope, divisors);
+    plan.map.unused.emplace_back("rope_freqs.weight");  // no more
   }
-  if (const std::int64_t window = gguf_integer_or(file, "attention.sliding_window", 0);
-      window != 0) {
-    spec.window.assign(spec.window.size(), static_cast<std::int32_t>(window));
-    spec.rope_windowed = spec.rope;
-  }
+  spec.ropes = {std::move(rope)};
+  if (const std::int64_t window = gguf_integer_or(file, "attention.sliding_window", 0); window != 0)
+    set_windows(spec, where, window, 0, [](std::int64_t) { return true; });
   return plan;
 }
 

@@ -4,7 +4,9 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "formats/json.h"
 #include "model/families/family.h"
+#include "model/families/refused_settings.h"
 
 namespace safesail {
 namespace {
@@ -40,7 +42,8 @@ template <class Readers, class Name>
   std::string known;
   for (const auto& reader : readers)
     known += fmt::format("{}{}", known.empty() ? "" : ", ", name_of_reader(reader));
-  bad_input(where, fmt::format("expected a known model family as \"{}\", got \"{}\"", key, found),
+  bad_input(where,
+            fmt::format("expected a known model family as \"{}\", got {}", key, printable(found)),
             "use a model of one of the families " + known);
 }
 
@@ -52,6 +55,7 @@ ModelPlan plan_from_config(std::string_view config_json, const std::string& wher
   const std::string type = config.get<std::string>("model_type");
   for (const ConfigReader& reader : kConfigReaders)
     if (reader.model_type == type) {
+      refuse_settings(config);
       ModelPlan plan = reader.read(config);
       check_spec(plan.spec, where);
       return plan;
@@ -64,6 +68,7 @@ ModelPlan plan_from_gguf(const GgufFile& file) {
   const auto& architecture = file.get<std::string>("general.architecture");
   for (const GgufReader& reader : kGgufReaders)
     if (reader.architecture == architecture) {
+      refuse_settings(file);
       ModelPlan plan = reader.read(file);
       check_spec(plan.spec, where);
       return plan;

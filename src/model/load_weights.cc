@@ -1,53 +1,40 @@
-#include "model/weights.h"
+#include "model/load_weights.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <functional>
-#include <map>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/units.h"
+#include "formats/json.h"
+#include "model/fill_rows.h"
 #include "model/huge_pages.h"
 
 namespace safesail {
 namespace {
 
-using Shape = std::vector<std::int64_t>;
-
 std::string shape_text(const Shape& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-/// Part of a tensor in memory: its rows [first_row, first_row + n_rows) are filled from the tensor
-/// `source` of the file, whose row for our row r (counted from first_row) is source_row(r).
-struct Piece {
-  SourceTensor source;
-  std::int64_t first_row, n_rows;
-  std::function<std::int64_t(std::int64_t)> source_row;
-  bool transposed;
-};
-
-struct Target {
-  at::Tensor* tensor;
-  Shape shape;
-  at::ScalarType dtype;
-  double offset = 0;
-  std::vector<Piece> pieces;
-
-  std::uint64_t bytes() const {
-    std::uint64_t n = c10::elementSize(dtype);
-    for (std::int64_t size : shape) n *= static_cast<std::uint64_t>(size);
-    return n;
-  }
-};
-
 std::int64_t same_row(std::int64_t row) {
   return row;
+}
+
+/// Whether `name` is `pattern`, in which "*" stands for any text.
+bool matches(std::string_view pattern, std::string_view name) {
+  const std::size_t star = pattern.find('*');
+  if (star == pattern.npos) return pattern == name;
+  if (!name.starts_with(pattern.substr(0, star))) return false;
+  const std::string_view rest = pattern.substr(star + 1);
+  for (std::size_t at = star; at <= name.size(); ++at)
+    if (matches(rest, name.substr(at))) return true;
+  return false;
 }
 
 /// First walks over everything that the plan names and checks it; then allocates and fills.
@@ -59,6 +46,7 @@ class Loader {
     plan_outer();
     weights.layers.resize(static_cast<std::size_t>(spec_.n_layers));
     for (std::int64_t layer = 0; layer < spec_.n_layers; ++layer) plan_layer(layer);
+    refuse_unused();
     for (const Target& target : targets_) weights.bytes += target.bytes();
   }
 
@@ -73,8 +61,7 @@ class Loader {
                            ? arena.narrow(0, offset, bytes).view(target.dtype).view(target.shape)
                            : at::empty(target.shape, at::dtype(target.dtype));
       offset += aligned(bytes);
-      for (const Piece& piece : target.pieces) fill_piece(target, piece);
-      if (target.offset != 0) target.tensor->add_(target.offset);
+      fill_rows(target);
       if (!device.is_cpu()) *target.tensor = target.tensor->to(device);
       done += target.bytes();
       // The mapped pages of what has been converted would otherwise count as a second copy.
@@ -121,7 +108,7 @@ class Loader {
   // ---- Planning
 
   Target& target(at::Tensor& tensor, Shape shape, at::ScalarType dtype) {
-    return targets_.emplace_back(Target{&tensor, std::move(shape), dtype, 0, {}});
+    return targets_.emplace_back(Target{&tensor, std::move(shape), dtype, 0, false, {}});
   }
 
   /// `stored`: the shape in the file of what becomes rows [first_row, ...) of `target`.
@@ -130,6 +117,7 @@ class Loader {
              bool transposed = false) {
     const std::optional<SourceTensor> found = source_.find(tensor);
     if (!found) missing(tensor);
+    used_.insert(tensor);
     const Shape expected = transposed ? Shape(stored.rbegin(), stored.rend()) : stored;
     if (found->shape() != expected)
       bad_input(source_.where(),
@@ -156,10 +144,15 @@ class Loader {
     if (spec_.norm == NormKind::layer) whole(into.bias, module + ".bias", {width}, at::kFloat);
   }
 
+  /// Whether the bias of `module` is to be read.
+  bool has(Bias bias, const std::string& module) const {
+    return bias == Bias::always || (bias == Bias::if_stored && source_.find(module + ".bias"));
+  }
+
   void linear(Linear& into, const std::string& module, std::int64_t out, std::int64_t in,
-              bool bias) {
+              Bias bias) {
     whole(into.weight, module + ".weight", {out, in}, dtype_, map_.transposed);
-    if (bias) whole(into.bias, module + ".bias", {out}, dtype_);
+    if (has(bias, module)) whole(into.bias, module + ".bias", {out}, dtype_);
   }
 
   void plan_outer() {
@@ -169,14 +162,23 @@ class Loader {
       whole(weights_.positions, prefix_ + map_.positions + ".weight",
             {spec_.max_positions, spec_.d_model}, dtype_);
     norm(weights_.final_norm, prefix_ + map_.final_norm, spec_.d_model);
-    if (spec_.tied_head) return;
-    for (const std::string& head : map_.heads)
-      if (source_.find(head + ".weight")) {
-        whole(weights_.head.weight, head + ".weight", embedding, dtype_);
-        if (spec_.head_bias) whole(weights_.head.bias, head + ".bias", {spec_.vocab_size}, dtype_);
-        return;
-      }
-    missing(map_.heads.front() + ".weight");
+    plan_head(embedding);
+  }
+
+  /// A head of its own counts wherever one is stored, as in transformers, unless it repeats the
+  /// embedding.
+  void plan_head(const Shape& shape) {
+    for (const std::string& head : map_.heads) {
+      const std::optional<SourceTensor> stored = source_.find(head + ".weight");
+      if (!stored) continue;
+      if (spec_.tied_head &&
+          stored->same_bytes(*source_.find(prefix_ + map_.embedding + ".weight")))
+        used_.insert(head + ".weight");
+      else
+        whole(weights_.head.weight, head + ".weight", shape, dtype_);
+      return;
+    }
+    if (!spec_.tied_head) missing(map_.heads.front() + ".weight");
   }
 
   void plan_layer(std::int64_t layer) {
@@ -192,106 +194,100 @@ class Loader {
       norm(into.q_norm, name(map_.q_norm, layer), spec_.head_dim);
       norm(into.k_norm, name(map_.k_norm, layer), spec_.head_dim);
     }
-    qkv(into.qkv.weight, ".weight", layer, true);
-    if (spec_.qkv_bias) qkv(into.qkv.bias, ".bias", layer, false);
-    linear(into.attn_out, name(map_.attn_out, layer), d, spec_.q_dim(), spec_.attention_out_bias);
-    if (spec_.gated_mlp) {
-      gate_up(into.up.weight, ".weight", layer, true);
-      if (spec_.mlp_bias) gate_up(into.up.bias, ".bias", layer, false);
-    } else {
-      linear(into.up, name(map_.up, layer), spec_.d_ff, d, spec_.mlp_bias);
-    }
-    linear(into.down, name(map_.down, layer), d, spec_.d_ff, spec_.mlp_bias);
-  }
-
-  Shape rows(std::int64_t n, bool matrix) const {
-    return matrix ? Shape{n, spec_.d_model} : Shape{n};
-  }
-
-  void gate_up(at::Tensor& tensor, const std::string& suffix, std::int64_t layer, bool matrix) {
-    Target& into = target(tensor, rows(2 * spec_.d_ff, matrix), dtype_);
-    piece(into, name(map_.gate, layer) + suffix, rows(spec_.d_ff, matrix), 0, spec_.d_ff);
-    piece(into, name(map_.up, layer) + suffix, rows(spec_.d_ff, matrix), spec_.d_ff, spec_.d_ff);
-  }
-
-  void qkv(at::Tensor& tensor, const std::string& suffix, std::int64_t layer, bool matrix) {
-    const std::int64_t q_dim = spec_.q_dim(), kv_dim = spec_.kv_dim(), hd = spec_.head_dim;
-    Target& into = target(tensor, rows(spec_.qkv_dim(), matrix), dtype_);
-    if (map_.qkv_layout == QkvLayout::separate) {
-      std::function<std::int64_t(std::int64_t)> order = same_row;
-      if (map_.paired_rope_rows)  // our row (half c, pair i) is the file's row (pair i, half c)
-        order = [hd](std::int64_t row) {
-          const std::int64_t head = row / hd, c = row % hd / (hd / 2), i = row % hd % (hd / 2);
-          return head * hd + 2 * i + c;
-        };
-      piece(into, name(map_.q, layer) + suffix, rows(q_dim, matrix), 0, q_dim, order);
-      piece(into, name(map_.k, layer) + suffix, rows(kv_dim, matrix), q_dim, kv_dim, order);
-      piece(into, name(map_.v, layer) + suffix, rows(kv_dim, matrix), q_dim + kv_dim, kv_dim);
-    } else if (map_.qkv_layout == QkvLayout::stacked) {
-      piece(into, name(map_.qkv, layer) + suffix, rows(spec_.qkv_dim(), matrix), 0, spec_.qkv_dim(),
-            same_row, matrix && map_.transposed);
-    } else {
-      piece(into, name(map_.qkv, layer) + suffix, rows(spec_.qkv_dim(), matrix), 0, spec_.qkv_dim(),
-            [hd, q_dim](std::int64_t row) {
-              const std::int64_t which = row / q_dim, head = row % q_dim / hd;
-              return (head * 3 + which) * hd + row % hd;
-            });
-    }
-  }
-
-  // ---- Filling
-
-  static void read_row(const SourceTensor& source, std::int64_t first, float* out, std::int64_t n) {
-    source.read(first, {out, static_cast<std::size_t>(n)});
-  }
-  static void read_row(const SourceTensor& source, std::int64_t first, at::BFloat16* out,
-                       std::int64_t n) {
-    source.read_bf16(first, {reinterpret_cast<std::uint16_t*>(out), static_cast<std::size_t>(n)});
-  }
-
-  template <class T>
-  static void fill_piece(T* out, const Target& target, const Piece& piece) {
-    const bool matrix = target.shape.size() == 2;
-    if (!matrix && piece.n_rows > 0) {
-      // Quantised vectors are read whole: an element may lie inside a block.
-      std::vector<T> values(static_cast<std::size_t>(piece.n_rows));
-      read_row(piece.source, 0, values.data(), piece.n_rows);
-      for (std::int64_t row = 0; row < piece.n_rows; ++row)
-        out[piece.first_row + row] = values[static_cast<std::size_t>(piece.source_row(row))];
-      return;
-    }
-    const std::int64_t columns = target.shape[1];
-    if (piece.transposed) {
-      // The file's row is our column; a tile of file rows is read and turned.
-      constexpr std::int64_t kTile = 16;
-      at::parallel_for(
-          0, (columns + kTile - 1) / kTile, 1, [&](std::int64_t begin, std::int64_t end) {
-            std::vector<T> tile(static_cast<std::size_t>(kTile * piece.n_rows));
-            for (std::int64_t first = begin * kTile; first < std::min(end * kTile, columns);
-                 first += kTile) {
-              const std::int64_t n = std::min(kTile, columns - first);
-              read_row(piece.source, first * piece.n_rows, tile.data(), n * piece.n_rows);
-              for (std::int64_t row = 0; row < piece.n_rows; ++row)
-                for (std::int64_t c = 0; c < n; ++c)
-                  out[(piece.first_row + row) * columns + first + c] =
-                      tile[static_cast<std::size_t>(c * piece.n_rows + row)];
-            }
-          });
-      return;
-    }
-    const std::int64_t grain = std::max<std::int64_t>(1, 32768 / columns);
-    at::parallel_for(0, piece.n_rows, grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row)
-        read_row(piece.source, piece.source_row(row) * columns,
-                 out + (piece.first_row + row) * columns, columns);
-    });
-  }
-
-  static void fill_piece(const Target& target, const Piece& piece) {
-    if (target.dtype == at::kBFloat16)
-      fill_piece(target.tensor->data_ptr<at::BFloat16>(), target, piece);
+    plan_qkv(into.qkv, layer);
+    linear(into.attn_out, name(map_.attn_out, layer), d, spec_.q_dim(), map_.attn_out_bias);
+    if (spec_.gated_mlp)
+      stack(into.up,
+            {{name(map_.gate, layer), spec_.d_ff, same_row},
+             {name(map_.up, layer), spec_.d_ff, same_row}},
+            map_.mlp_bias);
     else
-      fill_piece(target.tensor->data_ptr<float>(), target, piece);
+      linear(into.up, name(map_.up, layer), spec_.d_ff, d, map_.mlp_bias);
+    linear(into.down, name(map_.down, layer), d, spec_.d_ff, map_.mlp_bias);
+  }
+
+  /// Modules whose rows lie one below the other in memory.
+  struct Part {
+    std::string module;
+    std::int64_t n_rows;
+    std::function<std::int64_t(std::int64_t)> source_row;
+  };
+
+  void stack(Linear& into, const std::vector<Part>& parts, Bias bias) {
+    std::int64_t n_rows = 0;
+    bool any_bias = false;
+    for (const Part& part : parts) {
+      n_rows += part.n_rows;
+      any_bias = any_bias || has(bias, part.module);
+    }
+    Target& weight = target(into.weight, {n_rows, spec_.d_model}, dtype_);
+    for (std::int64_t row = 0; const Part& part : parts) {
+      piece(weight, part.module + ".weight", {part.n_rows, spec_.d_model}, row, part.n_rows,
+            part.source_row);
+      row += part.n_rows;
+    }
+    if (!any_bias) return;
+    Target& biases = target(into.bias, {n_rows}, dtype_);
+    for (std::int64_t row = 0; const Part& part : parts) {
+      if (has(bias, part.module))
+        piece(biases, part.module + ".bias", {part.n_rows}, row, part.n_rows, part.source_row);
+      else
+        biases.zeroed = true;  // the others have one
+      row += part.n_rows;
+    }
+  }
+
+  void plan_qkv(Linear& into, std::int64_t layer) {
+    const std::int64_t q_dim = spec_.q_dim(), kv_dim = spec_.kv_dim(), hd = spec_.head_dim;
+    if (map_.qkv_layout == QkvLayout::separate)
+      return stack(into,
+                   {{name(map_.q, layer), q_dim, rope_order(layer)},
+                    {name(map_.k, layer), kv_dim, rope_order(layer)},
+                    {name(map_.v, layer), kv_dim, same_row}},
+                   map_.qkv_bias);
+    const std::string module = name(map_.qkv, layer);
+    if (map_.qkv_layout == QkvLayout::stacked)
+      return linear(into, module, spec_.qkv_dim(), spec_.d_model, map_.qkv_bias);
+    SAFESAIL_CHECK(spec_.n_kv_heads == spec_.n_heads && !map_.transposed);
+    const auto by_head = [hd, q_dim](std::int64_t row) {
+      const std::int64_t which = row / q_dim, head = row % q_dim / hd;
+      return (head * 3 + which) * hd + row % hd;
+    };
+    stack(into, {{module, spec_.qkv_dim(), by_head}}, map_.qkv_bias);
+  }
+
+  /// From our row of a query or key to the file's. Where the file keeps the rows of a pair
+  /// together, our row (half c, pair i) is its row (pair i, half c), in that part of a head that
+  /// turns.
+  std::function<std::int64_t(std::int64_t)> rope_order(std::int64_t layer) const {
+    const int rope = spec_.attention[static_cast<std::size_t>(layer)].rope;
+    if (!map_.paired_rope_rows || rope == LayerAttention::kNoRope) return same_row;
+    return [hd = spec_.head_dim,
+            half = std::ssize(spec_.ropes[static_cast<std::size_t>(rope)].inv_freq)](
+               std::int64_t row) {
+      const std::int64_t head = row / hd, at = row % hd;
+      return at < 2 * half ? head * hd + 2 * (at % half) + at / half : row;
+    };
+  }
+
+  /// What is left over would have changed the result.
+  void refuse_unused() const {
+    std::vector<std::string> unused;
+    for (const std::string& tensor : source_.names()) {
+      const bool harmless = std::ranges::any_of(
+          map_.unused, [&](const std::string& pattern) { return matches(pattern, tensor); });
+      if (!harmless && !used_.contains(tensor)) unused.push_back(printable(tensor));
+    }
+    if (unused.empty()) return;
+    constexpr std::size_t kShown = 3;
+    const std::size_t n = unused.size();
+    unused.resize(std::min(n, kShown));
+    bad_input(source_.where(),
+              fmt::format("expected only tensors of a {} model of {} layers, got {} more: {}{}",
+                          printable(spec_.family), spec_.n_layers, n, fmt::join(unused, ", "),
+                          n > kShown ? "..." : ""),
+              "the model computes something that is not known here; check that the configuration "
+              "belongs to these weights");
   }
 
   const ModelSpec& spec_;
@@ -301,6 +297,7 @@ class Loader {
   Weights& weights_;
   std::string prefix_;
   std::vector<Target> targets_;
+  std::set<std::string, std::less<>> used_;  // names in the file
 };
 
 }  // namespace
@@ -316,7 +313,7 @@ Weights load_weights(const ModelPlan& plan, const WeightSource& source, at::Scal
                    dtype == at::kFloat ? "use bf16, a smaller model, or close other programs"
                                        : "use a smaller model, or close other programs");
   loader.fill(device, reporter);
-  if (plan.spec.tied_head) weights.head.weight = weights.embedding;
+  if (!weights.head.weight.defined()) weights.head.weight = weights.embedding;
   return weights;
 }
 
