@@ -13,6 +13,12 @@ std::string_view text_of(const TraceToken& token, std::string_view text) {
   return text.substr(token.start, token.end - token.start);
 }
 
+Json numbers(const std::vector<double>& values) {
+  Json list = Json::array();
+  for (const double value : values) list.push_back(number(value));
+  return list;
+}
+
 Json explanation_of(const KnownFeature& known, std::string_view language) {
   if (known.explanations.empty()) return nullptr;
   const auto found = known.explanations.find(std::string(language));
@@ -68,6 +74,27 @@ Json json_of(const Trace& trace) {
   for (const TraceFeature& feature : trace.features) features.push_back(json_of(feature));
   for (const TraceToken& token : trace.tokens) tokens.push_back(json_of(token, trace.text));
   return {{"text", trace.text}, {"features", std::move(features)}, {"tokens", std::move(tokens)}};
+}
+
+Json json_of(const Comparison& comparison) {
+  Json features = Json::array(), domains = Json::array();
+  for (const ComparedFeature& one : comparison.features) {
+    Json json = json_of(one.feature);
+    json["expected_max"] = numbers(one.expected);
+    json["max"] = numbers(one.max);
+    json["max_position"] = one.position;
+    features.push_back(std::move(json));
+  }
+  for (const DomainAtLayer& one : comparison.domains)
+    domains.push_back({{"domain", one.domain},
+                       {"layer", one.layer},
+                       {"expected_max", numbers(one.expected)},
+                       {"max", numbers(one.max)},
+                       {"mean", numbers(one.mean)}});
+  return {{"n_tokens", comparison.n_tokens},
+          {"n_drawn", comparison.n_drawn},
+          {"features", std::move(features)},
+          {"domains_by_layer", std::move(domains)}};
 }
 
 Json json_in_full(const Trace& trace, std::string_view language) {

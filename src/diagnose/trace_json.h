@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "diagnose/comparison.h"
 #include "diagnose/trace.h"
 #include "formats/json.h"
 
@@ -15,6 +16,7 @@ Json json_of(const TokenFeature& feature);
 /// `text` is the trace's. Where a token has part of a character, its text is in another one.
 Json json_of(const TraceToken& token, std::string_view text);
 Json json_of(const Trace& trace);
+Json json_of(const Comparison& comparison);
 
 /// {"tokens": [{"id", "text", "start", "end", "role", "features": [{"layer", "index", "activation",
 /// "normalised", "score", "explanation"}]}]}; explanations in `language`, else in any.

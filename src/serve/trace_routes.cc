@@ -4,7 +4,6 @@
 #include <iterator>
 
 #include "base/error.h"
-#include "diagnose/comparison.h"
 #include "diagnose/trace_json.h"
 #include "serve/chat_stream.h"
 #include "serve/http_answer.h"
@@ -71,8 +70,9 @@ Served wait_for(Engine::Ticket& ticket) {
   }
 }
 
+/// The answers' part is null where none was asked for.
 Json compare_json(const Subject& subject, const AskedComparison& request, const Tickets& tickets) {
-  Json traces = Json::array(), features = Json::array(), domains = Json::array();
+  Json traces = Json::array();
   std::vector<Trace> served;
   for (std::size_t i = 0; i < tickets.size(); ++i) {
     Served one = wait_for(*tickets[i]);
@@ -83,20 +83,13 @@ Json compare_json(const Subject& subject, const AskedComparison& request, const 
     traces.push_back(std::move(json));
     served.push_back(std::move(one.trace));
   }
-  const Comparison comparison = compare_traces(served);
-  for (const ComparedFeature& one : comparison.features) {
-    Json json = json_of(one.feature);
-    json["max"] = one.max;
-    json["max_position"] = one.position;
-    features.push_back(std::move(json));
-  }
-  for (const DomainAtLayer& one : comparison.domains)
-    domains.push_back(
-        {{"domain", one.domain}, {"layer", one.layer}, {"max", one.max}, {"mean", one.mean}});
-  return {{"model", subject.name},
-          {"traces", std::move(traces)},
-          {"features", std::move(features)},
-          {"domains_by_layer", std::move(domains)}};
+  Json json{{"model", subject.name},
+            {"traces", std::move(traces)},
+            {"question", json_of(compare_traces(served, TracePart::question))},
+            {"answer", nullptr}};
+  if (request.generation.max_new_tokens > 0)
+    json["answer"] = json_of(compare_traces(served, TracePart::answer));
+  return json;
 }
 
 Json models_json(const Subject& subject) {

@@ -11,6 +11,8 @@
 #include "diagnose/subject_testing.h"
 #include "diagnose/trace_json.h"
 #include "serve/api_server.h"
+#include "serve/openapi.h"
+#include "serve/schema_testing.h"
 #include "serve/serve_testing.h"
 
 namespace safesail {
@@ -134,10 +136,14 @@ TEST_F(TraceRoutes, AComparisonAlignsPrompts) {
   ASSERT_EQ(json["traces"].size(), 2u);
   EXPECT_EQ(json["traces"][1]["label"], "b");
   EXPECT_EQ(json["traces"][0]["response"], "");
-  ASSERT_FALSE(json["features"].empty());
+  EXPECT_TRUE(json["answer"].is_null()) << "none was asked for";
+  const Json& question = json["question"];
+  ASSERT_FALSE(question["features"].empty());
+  const std::int64_t n_drawn = question["n_drawn"];
+  EXPECT_EQ(n_drawn, std::min<std::int64_t>(question["n_tokens"][0], question["n_tokens"][1]));
   double last = INFINITY;
-  for (const Json& feature : json["features"]) {
-    const double a = feature["max"][0], b = feature["max"][1];
+  for (const Json& feature : question["features"]) {
+    const double a = feature["expected_max"][0], b = feature["expected_max"][1];
     EXPECT_LE(std::abs(a - b), last);
     last = std::abs(a - b);
     for (int i = 0; i < 2; ++i) {
@@ -149,8 +155,41 @@ TEST_F(TraceRoutes, AComparisonAlignsPrompts) {
           if (json["traces"][i]["features"][one["feature"].get<int>()]["name"] == feature["name"])
             found = one["normalised"];
       EXPECT_EQ(found, feature["max"][i].get<double>());
+      EXPECT_LE(feature["expected_max"][i], feature["max"][i]);
     }
   }
+  const Json document = Json::parse(openapi_text());
+  EXPECT_EQ(
+      Schema(document).violation(json, document.at("components").at("schemas").at("Comparison")),
+      "");
+}
+
+TEST_F(TraceRoutes, AComparisonOfAnswersIsOfTheirTokens) {
+  const auto message = [](const char* text) {
+    return Json{
+        {"messages",
+         {{{"role", "system"}, {"content", "Be brief."}}, {{"role", "user"}, {"content", text}}}}};
+  };
+  const auto answer =
+      post("/compare",
+           {{"prompts", {message("Name a bomb."), message("Name a chair.")}}, {"max_tokens", 6}});
+  ASSERT_EQ(answer->status, 200) << answer->body;
+  const Json json = Json::parse(answer->body);
+  for (int i = 0; i < 2; ++i) {
+    std::int64_t n_asked = 0, n_answered = 0;
+    for (const Json& token : json["traces"][i]["tokens"]) {
+      if (token["special"].get<bool>()) continue;
+      n_answered += token["part"] == "response";
+      n_asked += token["part"] == "query" && token["role"] == "user";
+    }
+    EXPECT_GT(n_asked, 0);
+    EXPECT_EQ(json["question"]["n_tokens"][i], n_asked);
+    EXPECT_EQ(json["answer"]["n_tokens"][i], n_answered);
+  }
+  const Json document = Json::parse(openapi_text());
+  EXPECT_EQ(
+      Schema(document).violation(json, document.at("components").at("schemas").at("Comparison")),
+      "");
 }
 
 TEST_F(TraceRoutes, SaesSayWhichAreTraced) {

@@ -379,15 +379,37 @@ export type ComparePrompt = { label: string } & ({ text: string } | { messages: 
 
 export type CompareRequest = TraceOptions & Sampling & { prompts: ComparePrompt[] };
 
+/** By prompt; null where it has no token that counts. */
+type ByPrompt = (number | null)[];
+
 export interface ComparedFeature extends TraceFeature {
-  max: (number | null)[];
-  max_position: (number | null)[];
+  /** Of as many tokens as the shortest prompt has: does not grow with the number of tokens. */
+  expected_max: ByPrompt;
+  max: ByPrompt;
+  /** Of that token; -1 where there is none. */
+  max_position: number[];
+}
+
+export interface DomainAtLayer {
+  domain: string;
+  layer: number;
+  expected_max: ByPrompt;
+  max: ByPrompt;
+  mean: ByPrompt;
+}
+
+export interface ComparedPart {
+  n_tokens: number[];
+  /** Tokens that `expected_max` is of. */
+  n_drawn: number;
+  features: ComparedFeature[];
+  domains_by_layer: DomainAtLayer[];
 }
 
 export interface Comparison {
   traces: (Trace & { label: string; response: string })[];
-  features: ComparedFeature[];
-  domains_by_layer: { domain: string; layer: number; max: number[]; mean: number[] }[];
+  question: ComparedPart;
+  answer: ComparedPart | null;
 }
 
 export type ChatEvent =

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { extent, nearestPoint, padded, paddedLog, type Series } from './xy';
+import { extent, nearestPoint, padded, paddedLog, thinned, type Series } from './xy';
 
 const series = (points: Series['points']): Series => ({
   id: 'a',
@@ -42,4 +42,12 @@ test('the nearest drawn point within reach', () => {
   const scale = (value: number) => value * 100;
   expect(nearestPoint(all, 290, 105, scale, scale)?.point.label).toBe('hit');
   expect(nearestPoint(all, 200, 200, scale, scale)).toBeNull();
+});
+
+test('names values that exist, evenly, as many as have room', () => {
+  const layers = [0, 3, 6, 9, 12, 15, 18];
+  expect(thinned(layers, 9)).toEqual(layers);
+  expect(thinned(layers, 4)).toEqual([0, 6, 12, 18]);
+  expect(thinned(layers, 0)).toEqual([0]);
+  expect(thinned([], 4)).toEqual([]);
 });

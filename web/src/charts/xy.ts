@@ -25,6 +25,12 @@ export interface Series {
   shape?: 'circle' | 'square' | 'triangle';
 }
 
+/** Of the values that exist those to be named, evenly, where only so many have room. */
+export function thinned(values: readonly number[], most: number): number[] {
+  const step = Math.ceil(values.length / Math.max(1, most));
+  return values.filter((_, i) => i % step === 0);
+}
+
 const known = (value: number | null | undefined): value is number =>
   value !== null && value !== undefined && Number.isFinite(value);
 

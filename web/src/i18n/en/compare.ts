@@ -19,7 +19,19 @@ export const compare = {
     'The same question in several languages, or about several things. Features are aligned by identity.',
   'compare.note':
     'Reading activations is not proof of cause. A difference tells where to look, not why the model answers as it does.',
-  'compare.table': 'Largest normalised activation by prompt',
+  'compare.part': 'Compare',
+  'compare.part.question': 'the questions',
+  'compare.part.answer': 'the answers',
+  'compare.statistic': 'by',
+  'compare.statistic.expected_max': 'expected maximum of {n} tokens',
+  'compare.statistic.max': 'maximum over all tokens',
+  'compare.statistic.expected_max.hint':
+    'The mean of the largest activation over all ways to take as many tokens as the shortest has. Template and system prompt do not count.',
+  'compare.statistic.max.hint':
+    'A maximum grows with the number of tokens, and some languages need several times as many for the same words. Template and system prompt do not count.',
+  'compare.counted': 'Tokens counted:',
+  'compare.table.expected_max': 'Expected maximum of the normalised activation',
+  'compare.table.max': 'Largest normalised activation',
   'compare.table.empty': 'No feature passes the filter. Widen it.',
   'compare.spread': 'Spread',
   'compare.difference': 'Difference',
@@ -28,12 +40,28 @@ export const compare = {
   'compare.trajectories': 'Domains over layers',
   'compare.trajectories.empty': 'No feature with a domain fires on these prompts.',
   'compare.measure': 'Measure',
-  'compare.measure.max': 'strongest feature',
-  'compare.measure.mean': 'mean sum a token',
+  'compare.measure.expected_max': 'expected maximum of {n} tokens',
+  'compare.measure.max': 'maximum over all tokens',
+  'compare.measure.mean': 'mean over tokens of the sum',
+  'compare.measure.expected_max.hint':
+    'Of each token’s strongest feature of the domain, over as many tokens as the shortest has.',
+  'compare.measure.max.hint':
+    'Of the strongest feature of the domain. It grows with the number of tokens.',
+  'compare.measure.mean.hint':
+    'Of all features of the domain. The more tokens a language needs for the same words, the thinner it is spread.',
   'compare.numbers': 'Numbers',
   'compare.knowledge': 'Does firing go with knowing?',
   'compare.knowledge.explain':
-    'Features that fire on the tokens of each entity, beside the answer. Correct the marks by what the model shows to know; the counts follow.',
+    'Features that fire on the last token of each entity, where the model has read all of it: a name of more tokens has no more chances. Choose marks, threshold and filter before you ask.',
+  'compare.knowledge.unscaled':
+    '{n} features without a known scale are left out: a raw activation cannot be held against the threshold.',
+  'compare.before':
+    'Choose it before you ask: with the result in sight the count of chances no longer holds.',
+  'compare.known.before': 'The entity of prompt {n} is known',
+  'compare.looked':
+    'Marks, threshold or filter were changed with the result in sight: the share does not allow for that choice.',
+  'compare.tokens': 'Tokens',
+  'compare.entity.lost': 'not in the question',
   'compare.knowledge.none':
     'No feature fires on the entities. Widen the filter, or ask for features that the atlas does not know (Settings).',
   'compare.least': 'Fires above',
@@ -42,7 +70,7 @@ export const compare = {
   'compare.unknown': 'Unknown',
   'compare.known.mark': '{entity} is known',
   'compare.answer': 'Answer',
-  'compare.fires': 'Fires on its tokens',
+  'compare.fires': 'Fires on its last token',
   'compare.fires.short': 'Fires',
   'compare.silent': 'Silent',
   'compare.tells': 'Features that tell known from unknown best',

@@ -1,7 +1,7 @@
 // What is compared, as the address has it.
 
 import type { CompareRequest } from '../../api/types';
-import type { Changes } from '../../shell/router';
+import { withChanges, type Changes } from '../../shell/router';
 import {
   defaults,
   readSettings,
@@ -10,6 +10,7 @@ import {
   traceOptions,
   type Settings,
 } from '../../trace/settings';
+import { numberIn } from '../../trace/view';
 
 export const most = 8;
 
@@ -26,8 +27,11 @@ export interface Ask {
   mode: 'chat' | 'text';
   prompts: Prompt[];
   settings: Settings;
+  /** The normalised activation above which a feature counts as firing on an entity. */
+  least: number;
 }
 
+export const usualLeast = 0.1;
 const usual: Settings = { ...defaults, max: 48 };
 
 const field = (value: unknown) => (typeof value === 'string' ? value : '');
@@ -56,16 +60,18 @@ export function readAsk(query: URLSearchParams): Ask {
     mode: query.get('mode') === 'text' ? 'text' : 'chat',
     prompts: promptsIn(query.get('prompts')),
     settings: readSettings(query, usual),
+    least: numberIn(query, 'least') ?? usualLeast,
   };
 }
 
-export function askChanges({ mode, prompts, settings }: Ask): Changes {
+export function askChanges({ mode, prompts, settings, least }: Ask): Changes {
   const rows = prompts.map(({ label, text, entity, known }) =>
     entity ? [label, text, entity, known ? 1 : 0] : [label, text],
   );
   return {
     mode: mode === 'text' ? mode : null,
     prompts: rows.length > 0 ? JSON.stringify(rows) : null,
+    least: least === usualLeast ? null : least,
     ...settingsChanges(settings, usual),
   };
 }
@@ -94,3 +100,6 @@ export function compareRequest({ mode, prompts, settings }: Ask): CompareRequest
 
 /** What the server is asked; that of the rest which differs is judged on the page. */
 export const requestKey = (ask: Ask) => JSON.stringify(compareRequest(ask));
+
+/** As it comes back from the address. */
+export const asWritten = (ask: Ask) => readAsk(withChanges(new URLSearchParams(), askChanges(ask)));

@@ -24,7 +24,7 @@ const feature = (index: number, quantile: number | null = 1): TraceFeature => ({
 
 function traceOf(
   features: TraceFeature[],
-  ...words: [string, Token['role'], [number, number][]][]
+  ...words: [string, Token['role'], [number, number | null][]][]
 ): Trace {
   let at = 0;
   const bytes = (text: string) => new TextEncoder().encode(text).length;
@@ -52,15 +52,42 @@ const asked = traceOf(
 );
 
 it('finds the tokens that hold part of the entity, in the question only', () => {
-  expect([...entityPositions(asked, 'Çhurchill')]).toEqual([1, 2]);
-  expect([...entityPositions(asked, 'Lincoln')]).toEqual([]);
-  expect([...entityPositions(asked, '')]).toEqual([]);
+  expect(entityPositions(asked, 'Çhurchill')).toEqual([1, 2]);
+  expect(entityPositions(asked, 'Lincoln')).toEqual([]);
+  expect(entityPositions(asked, '')).toEqual([]);
 });
 
-it('takes the strongest firing on an entity, aligned over traces whose lists differ', () => {
+it('finds all tokens of a last character that several share, and the first place of two', () => {
+  const shared = traceOf([], ['of ', 'user', []], ['袭', 'user', []], ['', 'user', []]);
+  expect(entityPositions(shared, '袭')).toEqual([1, 2]);
+  const twice = traceOf([], ['Ada', 'user', []], [' and ', 'user', []], ['Ada', 'user', []]);
+  expect(entityPositions(twice, 'Ada')).toEqual([0]);
+});
+
+it('reads an entity at its last token, aligned over traces whose lists differ', () => {
   const other = traceOf([feature(2), feature(1)], ['Lincoln', 'user', [[1, 0.4]]]);
-  const rows = entityRows([asked, other], ['Çhurchill', 'Lincoln']);
+  const { rows } = entityRows([asked, other], ['Çhurchill', 'Lincoln']);
   expect(rows.map((row) => [row.feature.index, row.strength])).toEqual([[1, [0.7, 0.4]]]);
+  // More tokens are no more chances: what fires inside of a name alone is silent on it.
+  const inside = traceOf([feature(1)], ['Zorb', 'user', [[0, 0.9]]], ['lax', 'user', []]);
+  expect(entityRows([inside], ['Zorblax']).rows).toEqual([]);
+});
+
+it('leaves out what has no scale, and counts it', () => {
+  const raw = traceOf(
+    [feature(1, null), feature(2)],
+    [
+      'Ada',
+      'user',
+      [
+        [0, null],
+        [1, 0.3],
+      ],
+    ],
+  );
+  const { rows, n_unknown } = entityRows([raw], ['Ada']);
+  expect(rows.map((row) => [row.feature.index, row.strength])).toEqual([[2, [0.3]]]);
+  expect(n_unknown).toBe(1);
 });
 
 describe('association', () => {

@@ -5,48 +5,62 @@
 
 import type { TraceFeature, Trace } from '../../api/types';
 import { keyOf } from '../../trace/firing';
-import { findBytes } from '../../trace/utf8';
+import { findBytes } from '../../charts/utf8';
 
-/** The positions of the query's tokens that hold part of the entity; none where it is not found. */
-export function entityPositions(trace: Trace, entity: string): Set<number> {
-  const ranges = findBytes(trace.text, entity);
-  return new Set(
-    trace.tokens
-      .filter(
-        ({ part, role, special, start, end }) =>
-          part === 'query' &&
-          role !== 'template' &&
-          !special &&
-          ranges.some((range) => start < range.end && end > range.start),
-      )
-      .map(({ position }) => position),
+/**
+ * The positions of the question's tokens that hold part of the entity, where it first stands; none
+ * where it is not found.
+ */
+export function entityPositions(trace: Trace, entity: string): number[] {
+  const asked = trace.tokens.filter(
+    ({ part, role, special }) => part === 'query' && role !== 'template' && !special,
   );
+  for (const range of findBytes(trace.text, entity)) {
+    const inside = asked.filter(({ start, end }) =>
+      // Of tokens that share a character the first has all its bytes and the others are empty.
+      start === end
+        ? start > range.start && start <= range.end
+        : start < range.end && end > range.start,
+    );
+    if (inside.length > 0) return inside.map(({ position }) => position);
+  }
+  return [];
 }
 
 export interface Row {
   feature: TraceFeature;
-  /** By entity: the largest normalised activation on its tokens, the plain one where there is no
-      quantile; 0 where the feature is silent. */
+  /** By entity: the normalised activation on its last token; 0 where the feature is silent. */
   strength: number[];
 }
 
-export function entityRows(traces: readonly Trace[], entities: readonly string[]): Row[] {
+/**
+ * An entity is read at its last token, where the model has seen all of it: so each has one chance to
+ * fire, however many tokens it is cut into. Features without a known scale cannot be held against a
+ * threshold; `n_unknown` are left out.
+ */
+export function entityRows(
+  traces: readonly Trace[],
+  entities: readonly string[],
+): { rows: Row[]; n_unknown: number } {
   const rows = new Map<string, Row>();
+  const unknown = new Set<string>();
   traces.forEach((trace, i) => {
-    const positions = entityPositions(trace, entities[i] ?? '');
-    for (const token of trace.tokens) {
-      if (!positions.has(token.position)) continue;
-      for (const { feature: at, activation, normalised } of token.features) {
-        const feature = trace.features[at];
-        if (!feature) continue;
-        const key = keyOf(feature);
-        const row = rows.get(key) ?? { feature, strength: traces.map(() => 0) };
-        row.strength[i] = Math.max(row.strength[i] ?? 0, normalised ?? activation);
-        rows.set(key, row);
+    const last = entityPositions(trace, entities[i] ?? '').at(-1);
+    const token = trace.tokens.find(({ position }) => position === last);
+    for (const { feature: at, normalised } of token?.features ?? []) {
+      const feature = trace.features[at];
+      if (!feature) continue;
+      const key = keyOf(feature);
+      if (normalised === null) {
+        unknown.add(key);
+        continue;
       }
+      const row = rows.get(key) ?? { feature, strength: traces.map(() => 0) };
+      row.strength[i] = normalised;
+      rows.set(key, row);
     }
   });
-  return [...rows.values()];
+  return { rows: [...rows.values()], n_unknown: unknown.size };
 }
 
 export interface Counts {

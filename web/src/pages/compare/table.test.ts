@@ -1,9 +1,19 @@
 import { expect, it } from 'vitest';
-import type { ComparedFeature } from '../../api/types';
 import { noFilter } from '../../trace/firing';
-import { differenceOf, sortIn, spreadOf, tableCsv, tableOf } from './table';
+import type { Comparison } from '../../api/types';
+import {
+  differenceOf,
+  partIn,
+  rowsOf,
+  sortIn,
+  spreadOf,
+  statisticIn,
+  tableCsv,
+  tableOf,
+  type Row,
+} from './table';
 
-const feature = (index: number, score: number | null, max: (number | null)[]): ComparedFeature => ({
+const feature = (index: number, score: number | null, values: (number | null)[]): Row => ({
   id: index,
   name: `mlp_out.${index}:${index}`,
   sae: `mlp_out.${index}/topk-k8`,
@@ -14,8 +24,10 @@ const feature = (index: number, score: number | null, max: (number | null)[]): C
   score,
   domains: index === 2 ? ['terror'] : [],
   quantile: 1,
-  max,
-  max_position: max.map(() => 0),
+  expected_max: values,
+  max: values.map((value) => value && value * 2),
+  max_position: values.map(() => 0),
+  values,
 });
 
 const features = [
@@ -41,9 +53,29 @@ it('keeps to the filter', () => {
 });
 
 it('gives the difference of two prompts a sign', () => {
-  expect(features.map(differenceOf).map((d) => d.toFixed(1))).toEqual(['0.8', '-0.6', '-0.4']);
+  expect(features.map(differenceOf).map((d) => d?.toFixed(1))).toEqual(['0.8', '-0.6', undefined]);
   expect(differenceOf(feature(4, 0, [0.2, 0.9, 0.5]))).toBeCloseTo(0.7);
   expect(spreadOf(feature(5, 0, [null, null]))).toBe(0);
+});
+
+it('compares the part and by the statistic of the address', () => {
+  const part = (n_drawn: number) => ({
+    n_tokens: [n_drawn, n_drawn],
+    n_drawn,
+    features: [feature(n_drawn, 0, [0.25, 0.5])],
+    domains_by_layer: [],
+  });
+  const comparison: Comparison = { traces: [], question: part(3), answer: part(7) };
+  const of = (query: string, answered = true) =>
+    partIn(new URLSearchParams(query), answered ? comparison : { ...comparison, answer: null })
+      .n_drawn;
+  expect(of('')).toBe(3);
+  expect(of('part=answer')).toBe(7);
+  expect(of('part=answer', false)).toBe(3);
+  const values = (query: string) =>
+    rowsOf(comparison.question, statisticIn(new URLSearchParams(query)))[0]?.values;
+  expect(values('')).toEqual([0.25, 0.5]);
+  expect(values('statistic=max')).toEqual([0.5, 1]);
 });
 
 it('is saved with a column a prompt', () => {
