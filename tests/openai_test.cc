@@ -1,16 +1,19 @@
 // The local engine as an endpoint, on the packaged model, asked as any client would and by our own.
 #include "serve/openai.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <set>
 #include <sstream>
 #include <thread>
 
 #include "endpoint_testing.h"
 #include "interpret/llm_simulator.h"
+#include "text/utf8.h"
 
 namespace safesail {
 namespace {
@@ -77,6 +80,59 @@ TEST_F(OpenAiTest, ListsItsModel) {
   const auto result = http().Get("/v1/models");
   ASSERT_TRUE(result);
   EXPECT_EQ(Json::parse(result->body).at("data").at(0).at("id"), "smol");
+}
+
+TEST_F(OpenAiTest, TellsOfItsModelByName) {
+  start({.port = 0, .model_name = "hub/smol"});
+  const auto result = http().Get("/v1/models/hub/smol");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200) << result->body;
+  EXPECT_EQ(Json::parse(result->body).at("id"), "hub/smol");
+  const auto other = http().Get("/v1/models/gpt");
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->status, 404);
+  EXPECT_EQ(Json::parse(other->body).at("error").at("code"), "model_not_found");
+}
+
+TEST_F(OpenAiTest, SamplesAnewWithoutASeed) {
+  Json body = question(24);
+  body["temperature"] = 1;
+  std::set<std::string> unseeded, seeded;
+  for (int i = 0; i < 3; ++i) {
+    unseeded.insert(ask(body).at("choices")[0].at("message").at("content").dump());
+    Json again = body;
+    again["seed"] = 5;
+    seeded.insert(ask(again).at("choices")[0].at("message").at("content").dump());
+  }
+  EXPECT_GT(unseeded.size(), 1U);
+  EXPECT_EQ(seeded.size(), 1U);
+}
+
+TEST_F(OpenAiTest, GivesTheBytesOfPartsOfCharacters) {
+  // The model answers with a character that is several tokens.
+  Json body = question(10);
+  body["messages"][0]["content"] = "🙂 café";
+  body["logprobs"] = true;
+  body["top_logprobs"] = 3;
+  const Json answer = ask(body);
+  const std::string content = answer.at("choices")[0].at("message").at("content");
+  std::string joined;
+  bool has_parts = false;
+  for (const Json& token : answer.at("choices")[0].at("logprobs").at("content")) {
+    std::string bytes;
+    for (const int byte : token.at("bytes")) bytes += static_cast<char>(byte);
+    if (!is_utf8(bytes)) {
+      has_parts = true;
+      EXPECT_THAT(token.at("token").get<std::string>(), HasSubstr("\\x"));
+    } else {
+      EXPECT_EQ(token.at("token"), bytes);
+    }
+    EXPECT_EQ(token.at("bytes"), token.at("top_logprobs")[0].at("bytes")) << "greedy";
+    joined += bytes;
+  }
+  EXPECT_TRUE(has_parts) << "no token is part of a character, nothing was tested: " << content;
+  // A character that the end cuts has bytes, and a sign in its place.
+  EXPECT_TRUE(joined.starts_with(content.substr(0, content.find("\xEF\xBF\xBD")))) << joined;
 }
 
 TEST_F(OpenAiTest, AnswersWithProbabilities) {
@@ -189,17 +245,46 @@ TEST_F(OpenAiTest, SaysWhatIsWrong) {
   for (int i = 0; i < 9000; ++i) words += " word";
   long_one["messages"][0]["content"] = words;
   EXPECT_THAT(ask(long_one, 400).at("error").at("message"), HasSubstr("tokens"));
+  long_one["stream"] = true;
+  const Json refused = ask(long_one, 400);
+  EXPECT_THAT(refused.at("error").at("message"), HasSubstr("tokens"));
+  EXPECT_EQ(refused.at("error").at("type"), "invalid_request_error");
+  Json biased = question(1);
+  biased["logit_bias"] = {{"33", -100}};
+  EXPECT_THAT(ask(biased, 400).at("error").at("message"), HasSubstr("logit_bias"));
 
   const auto nowhere = http().Get("/v1/nowhere");
   ASSERT_TRUE(nowhere);
   EXPECT_EQ(nowhere->status, 404);
-  EXPECT_TRUE(Json::parse(nowhere->body).contains("error"));
+  EXPECT_THAT(Json::parse(nowhere->body).at("error").at("message"), HasSubstr("/v1/models"));
   const auto form = http().Post("/v1/chat/completions", question(1).dump(), "text/plain");
   ASSERT_TRUE(form);
   EXPECT_EQ(form->status, 415) << "what a web page may send without asking";
   const auto rebound = http().Get("/v1/models", {{"Host", "evil.example"}});
   ASSERT_TRUE(rebound);
   EXPECT_EQ(rebound->status, 403);
+}
+
+TEST_F(OpenAiTest, SaysThatAnAnswerWasCutByTheEnd) {
+  Json body = question(2000);
+  body["stream"] = true;
+  body["temperature"] = 1;  // no likeliest answer that is over soon
+  std::string all;
+  httplib::Request request;
+  request.method = "POST";
+  request.path = "/v1/chat/completions";
+  request.body = body.dump();
+  request.set_header("Content-Type", "application/json");
+  request.content_receiver = [&](const char* data, std::size_t n, auto...) {
+    all.append(data, n);
+    if (std::ranges::count(all, '\n') > 10) stop_.request_stop();
+    return true;
+  };
+  http().send(request);
+  EXPECT_THAT(all, HasSubstr("\"error\""));
+  EXPECT_THAT(all, HasSubstr("the server is ending"));
+  EXPECT_EQ(all.find("\"finish_reason\":\"stop\""), all.npos) << "as if the model had ended it";
+  EXPECT_EQ(all.find("[DONE]"), all.npos);
 }
 
 TEST_F(OpenAiTest, WantsItsKey) {

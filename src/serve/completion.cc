@@ -7,7 +7,9 @@
 #include <span>
 
 #include "base/error.h"
+#include "text/chat.h"
 #include "text/stream_decoder.h"
+#include "text/token_bytes.h"
 
 namespace safesail {
 namespace {
@@ -55,13 +57,15 @@ class StopFilter {
     bool go_on = true;
     for (; count < held_.size() && go_on; ++count) {
       CompletionPiece& piece = held_[count];
+      // The tokens of a character that is left out have no text but its last one.
+      if (stopped_ && given == n) break;
       if (given + piece.text.size() > n) {
-        if (!stopped_ || given == n) break;
+        if (!stopped_) break;
         piece.text.resize(n - given);
+        piece.bytes = piece.text;
       }
       given += piece.text.size();
       go_on = give_(piece);
-      if (stopped_ && given == n) break;
     }
     held_.erase(held_.begin(),
                 held_.begin() + static_cast<std::ptrdiff_t>(std::min(count, held_.size())));
@@ -93,6 +97,7 @@ class Probabilities {
   /// `decoder` stands before the token.
   void fill(CompletionPiece& piece, std::int32_t id, const StreamDecoder& decoder) const {
     piece.logprob = logits_[static_cast<std::size_t>(id)] - log_sum_;
+    piece.bytes = tokenizer_.is_special(id) ? std::string() : bytes_of(id, decoder);
     std::vector<std::int32_t> ids(logits_.size());
     std::iota(ids.begin(), ids.end(), 0);
     const auto n = static_cast<std::ptrdiff_t>(std::min(n_, ids.size()));
@@ -105,14 +110,20 @@ class Probabilities {
     for (const std::int32_t other : ids) {
       // Rows beyond the vocabulary are padding of the embedding.
       if (other >= tokenizer_.vocab_size()) continue;
-      std::string text = StreamDecoder(decoder).add(other);
-      if (text.empty()) text = tokenizer_.token(other);
-      piece.alternatives.emplace_back(std::move(text),
-                                      logits_[static_cast<std::size_t>(other)] - log_sum_);
+      piece.alternatives.push_back(
+          {bytes_of(other, decoder), logits_[static_cast<std::size_t>(other)] - log_sum_});
     }
   }
 
  private:
+  std::string bytes_of(std::int32_t id, const StreamDecoder& decoder) const {
+    std::string bytes = token_bytes(tokenizer_, id);
+    // Some tokenizers leave out the blank before an answer's first word.
+    if (bytes.starts_with(' ') && StreamDecoder(decoder).add(id) == bytes.substr(1))
+      bytes.erase(0, 1);
+    return bytes;
+  }
+
   const Tokenizer& tokenizer_;
   std::size_t n_;
   std::span<const float> logits_;
@@ -121,21 +132,26 @@ class Probabilities {
 
 }  // namespace
 
-CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
-                       const CompletionRequest& request,
-                       const std::function<bool(const CompletionPiece&)>& give,
-                       const std::stop_token& stop) {
+std::vector<std::int32_t> completion_prompt(const TextModel& model,
+                                            const CompletionRequest& request) {
   const Tokenizer& tokenizer = model.tokenizer;
   auto prompt = tokenizer.encode(render_chat(tokenizer, request.messages, true), false).ids;
-  CompletionEnd end{.n_prompt = prompt.size()};
   const std::int64_t longest = model.model.spec().longest_text();
-  const std::int64_t room = longest - static_cast<std::int64_t>(prompt.size());
-  if (room < 1)
+  if (std::ssize(prompt) >= longest)
     bad_input(
         "request",
         fmt::format("'messages': expected fewer than {} tokens, got {}", longest, prompt.size()),
         "shorten the messages");
+  return prompt;
+}
 
+CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
+                       const CompletionRequest& request, std::vector<std::int32_t> prompt,
+                       const std::function<bool(const CompletionPiece&)>& give,
+                       const std::stop_token& stop) {
+  const Tokenizer& tokenizer = model.tokenizer;
+  CompletionEnd end{.n_prompt = prompt.size()};
+  const std::int64_t room = model.model.spec().longest_text() - std::ssize(prompt);
   StreamDecoder decoder(tokenizer);
   StopFilter filter(request.stop, give);
   Probabilities probabilities(tokenizer, request.n_alternatives.value_or(0));

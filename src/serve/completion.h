@@ -4,52 +4,29 @@
 // Free functions; one model may serve several threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <stop_token>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
-#include "model/choice_reader.h"
-#include "model/sampler.h"
 #include "model/shared_generator.h"
 #include "model/text_model.h"
-#include "text/chat.h"
+#include "serve/completion_request.h"
 
 namespace safesail {
 
-/// An answer that is written already but for some slots, each of which takes one of a few choices.
-/// The engine reads the probabilities of the choices at all slots in one pass instead of writing
-/// the answer token by token; while it reads, the first choice stands in every slot.
-struct AnswerForm {
-  std::string text;
-  std::string slot;                  ///< what marks a slot in the text
-  std::vector<std::string> choices;  ///< each a token of its own
-};
-
-struct CompletionRequest {
-  std::string model;
-  std::vector<ChatMessage> messages;
-  std::int64_t max_tokens = 512;
-  SamplingConfig sampling;
-  std::vector<std::string> stop;      ///< texts at which the answer ends, themselves left out
-  std::optional<int> n_alternatives;  ///< give log probabilities, and so many alternatives a token
-  bool stream = false, stream_usage = false;
-  std::optional<AnswerForm> form;  ///< our own addition to the API: "answer_form"
-};
-
-/// Reads the body of POST /v1/chat/completions. An input error for what is no such request, and for
-/// fields that the engine cannot honour (tools, several choices, a form of the answer); its text
-/// names the field.
-CompletionRequest parse_completion_request(std::string_view body);
-
 struct CompletionPiece {
   std::string text;  ///< whole characters; may be empty
+  /// Of its token, which may be part of a character; empty where the piece is of none.
+  std::string bytes;
   float logprob = 0;
-  std::vector<std::pair<std::string, float>> alternatives;  ///< likeliest first
+  struct Alternative {
+    std::string bytes;
+    float logprob = 0;
+  };
+  std::vector<Alternative> alternatives;  ///< likeliest first
 };
 
 struct CompletionEnd {
@@ -58,22 +35,16 @@ struct CompletionEnd {
   std::size_t n_known = 0;  ///< of the prompt, read for an earlier one
 };
 
-/// Calls `give` with each piece; false from it ends the work, as `stop` does. `generator` is of the
-/// same model. An input error when the prompt is longer than the model reads.
+/// The tokens of the request's messages. An input error when the template refuses them, or when
+/// they are more than the model reads.
+std::vector<std::int32_t> completion_prompt(const TextModel& model,
+                                            const CompletionRequest& request);
+
+/// Answers completion_prompt(). Calls `give` with each piece; false from it ends the work, as
+/// `stop` does. `generator` is of the same model.
 CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
-                       const CompletionRequest& request,
+                       const CompletionRequest& request, std::vector<std::int32_t> prompt,
                        const std::function<bool(const CompletionPiece&)>& give,
                        const std::stop_token& stop);
-
-/// The pieces of the request's form, each slot a piece with all choices as its alternatives, and
-/// the likeliest as its text. An input error when the model's tokenizer does not keep a slot apart.
-struct FilledForm {
-  std::vector<CompletionPiece> pieces;
-  std::size_t n_prompt = 0, n_form = 0;  ///< tokens; the form's were read, not written
-  std::size_t n_known = 0;               ///< of the prompt, read for an earlier one
-};
-/// `reader` is of the same model.
-FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
-                     const CompletionRequest& request);
 
 }  // namespace safesail

@@ -1,9 +1,15 @@
+#include "serve/completion_request.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <fmt/format.h>
 #include <limits>
+#include <random>
+#include <span>
 
 #include "base/error.h"
 #include "formats/json.h"
-#include "serve/completion.h"
 
 namespace safesail {
 namespace {
@@ -17,6 +23,57 @@ constexpr std::size_t kMaxSlots = 1024, kMaxChoices = 16;
 [[noreturn]] void not_supported(std::string_view field, std::string_view what) {
   bad_input("request", fmt::format("'{}': {} is not supported here", field, what),
             fmt::format("leave '{}' out", field));
+}
+
+/// Fields that say what the answer may not be like, and what they are where they ask for nothing.
+struct NeutralField {
+  std::string_view name;
+  Json neutral;
+};
+
+const std::vector<NeutralField>& neutral_fields() {
+  static const std::vector<NeutralField> fields = {{"n", 1},
+                                                   {"frequency_penalty", 0},
+                                                   {"presence_penalty", 0},
+                                                   {"repetition_penalty", 1},
+                                                   {"min_p", 0},
+                                                   {"logit_bias", Json::object()},
+                                                   {"chat_template_kwargs", Json::object()},
+                                                   {"modalities", Json::array({"text"})},
+                                                   {"reasoning_effort", "none"},
+                                                   {"response_format", {{"type", "text"}}}};
+  return fields;
+}
+
+using Names = std::span<const std::string_view>;
+
+constexpr auto kRead = std::to_array<std::string_view>(
+    {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k",
+     "seed", "stop", "stream", "logprobs", "top_logprobs", "answer_form", "stream_options"});
+constexpr auto kReadOfMessages = std::to_array<std::string_view>({"role", "content"});
+constexpr auto kReadOfStreamOptions = std::to_array<std::string_view>({"include_usage"});
+/// They are for the provider's books, and change no answer.
+constexpr auto kForTheBooks = std::to_array<std::string_view>(
+    {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"});
+
+/// A field's name as it is, where it looks like one.
+std::string plain_name(const std::string& name) {
+  const auto is_plain = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; };
+  return name.size() <= 64 && std::ranges::all_of(name, is_plain) ? name : printable(name);
+}
+
+/// An answer that is not as it was asked to be is worse than none.
+void check_fields(const Json& object, Names known, const std::string& before) {
+  for (const auto& [name, value] : object.items()) {
+    if (value.is_null() || std::ranges::find(known, name) != known.end()) continue;
+    const std::string field = before + plain_name(name);
+    if (!before.empty()) not_supported(field, "this");
+    if (std::ranges::find(kForTheBooks, name) != kForTheBooks.end()) continue;
+    const auto known_as = std::ranges::find(neutral_fields(), name, &NeutralField::name);
+    if (known_as == neutral_fields().end()) not_supported(field, "this");
+    if (value != known_as->neutral)
+      not_supported(field, "anything but " + known_as->neutral.dump());
+  }
 }
 
 std::vector<std::string> read_stops(const Json& body) {
@@ -80,9 +137,26 @@ std::vector<ChatMessage> read_messages(const Json& body) {
   for (const Json& item : *list) {
     const std::string where = fmt::format("request: message {}", messages.size());
     const JsonObject message(item, where);
+    check_fields(item, kReadOfMessages, fmt::format("messages[{}].", messages.size()));
     messages.push_back({message.get<std::string>("role"), content_of(item, where)});
   }
   return messages;
+}
+
+/// All tokens where it is 0 or -1, as other servers have it.
+std::int32_t top_k_of(const JsonObject& body) {
+  const auto top_k = body.get_or<std::int64_t>("top_k", 0);
+  if (top_k < -1 || top_k > std::numeric_limits<std::int32_t>::max())
+    bad_input("request", fmt::format("'top_k': expected -1 or more, got {}", top_k),
+              "correct 'top_k'");
+  return static_cast<std::int32_t>(std::max<std::int64_t>(top_k, 0));
+}
+
+/// Who names no seed wants another sample each time.
+std::uint64_t seed_of(const JsonObject& body) {
+  if (body.contains("seed")) return static_cast<std::uint64_t>(body.get<std::int64_t>("seed"));
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
 }
 
 }  // namespace
@@ -90,12 +164,7 @@ std::vector<ChatMessage> read_messages(const Json& body) {
 CompletionRequest parse_completion_request(std::string_view body) {
   const Json json = parse_json(body, "request", kLimits);
   const JsonObject object(json, "request");
-  for (const char* field : {"tools", "functions", "audio", "prediction"})
-    if (object.contains(field)) not_supported(field, "this");
-  if (object.get_or<std::int64_t>("n", 1) != 1) not_supported("n", "more than one answer");
-  if (const auto form = object.find_object("response_format"))
-    if (form->get<std::string>("type") != "text")
-      not_supported("response_format", "anything but text");
+  check_fields(json, kRead, "");
 
   CompletionRequest request;
   request.model = object.get_or<std::string>("model", "");
@@ -106,14 +175,17 @@ CompletionRequest parse_completion_request(std::string_view body) {
   request.max_tokens = std::min(request.max_tokens, kMaxNewTokens);
   request.sampling.temperature = object.get_or<double>("temperature", 1);
   request.sampling.top_p = object.get_or<double>("top_p", 1);
-  request.sampling.seed = static_cast<std::uint64_t>(object.get_or<std::int64_t>("seed", 0));
+  request.sampling.top_k = top_k_of(object);
+  request.sampling.seed = seed_of(object);
   check_sampling(request.sampling);
   request.stop = read_stops(json);
   request.stream = object.get_or<bool>("stream", false);
   request.form = read_form(object);
   if (request.form && request.stream) not_supported("stream", "streaming of an 'answer_form'");
-  if (const auto options = object.find_object("stream_options"))
+  if (const auto options = object.find_object("stream_options")) {
+    check_fields(options->json(), kReadOfStreamOptions, "stream_options.");
     request.stream_usage = options->get_or<bool>("include_usage", false);
+  }
   if (object.get_or<bool>("logprobs", false)) {
     const auto n = object.get_or<std::int64_t>("top_logprobs", 0);
     if (n < 0 || n > kMaxAlternatives)
@@ -121,6 +193,8 @@ CompletionRequest parse_completion_request(std::string_view body) {
                 fmt::format("'top_logprobs': expected 0..{}, got {}", kMaxAlternatives, n),
                 "correct 'top_logprobs'");
     request.n_alternatives = static_cast<int>(n);
+  } else if (object.get_or<std::int64_t>("top_logprobs", 0) != 0) {
+    bad_input("request", "'top_logprobs': expected 'logprobs' beside it", "set 'logprobs' to true");
   }
   return request;
 }

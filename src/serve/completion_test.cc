@@ -1,9 +1,8 @@
-#include "serve/completion.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "serve/completion_request.h"
 
 namespace safesail {
 namespace {
@@ -51,6 +50,29 @@ TEST(CompletionRequest, HasDefaults) {
   EXPECT_FALSE(request.n_alternatives);
 }
 
+TEST(CompletionRequest, WithoutASeedIsAnotherEachTime) {
+  const std::string body = R"({"messages": [{"role": "user", "content": "hi"}], "temperature": 1)";
+  const auto seed = [&](const std::string& rest) {
+    return parse_completion_request(body + rest).sampling.seed;
+  };
+  EXPECT_NE(seed("}"), seed("}"));
+  EXPECT_NE(seed(R"(, "seed": null})"), seed("}"));
+  EXPECT_EQ(seed(R"(, "seed": 0})"), 0U);
+}
+
+TEST(CompletionRequest, TakesWhatAsksForNothing) {
+  EXPECT_EQ(complaint(R"({
+    "messages": [{"role": "user", "content": "hi", "name": null, "tool_calls": null}],
+    "n": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "repetition_penalty": 1, "min_p": 0,
+    "logit_bias": {}, "chat_template_kwargs": {}, "reasoning_effort": null, "top_k": -1,
+    "user": "u", "metadata": {"a": "b"}, "store": false, "service_tier": "auto",
+    "response_format": {"type": "text"}, "top_logprobs": null, "logprobs": false})"),
+            "");
+  const CompletionRequest request =
+      parse_completion_request(R"({"messages": [{"role": "user", "content": "hi"}], "top_k": 5})");
+  EXPECT_EQ(request.sampling.top_k, 5) << "this one is honoured";
+}
+
 TEST(CompletionRequest, RefusesWhatItCannotHonour) {
   const auto with = [](const std::string& field) {
     return R"({"messages": [{"role": "user", "content": "hi"}], )" + field + "}";
@@ -60,6 +82,17 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
       {R"("response_format": {"type": "json_schema"})", "response_format"},
       {R"("tools": [])", "tools"},
       {R"("n": 2)", "'n'"},
+      {R"("logit_bias": {"33": -100})", "'logit_bias'"},
+      {R"("frequency_penalty": 0.5)", "'frequency_penalty'"},
+      {R"("presence_penalty": -1)", "'presence_penalty'"},
+      {R"("repetition_penalty": 1.1)", "'repetition_penalty'"},
+      {R"("min_p": 0.05)", "'min_p'"},
+      {R"("top_k": -2)", "'top_k'"},
+      {R"("chat_template_kwargs": {"enable_thinking": false})", "'chat_template_kwargs'"},
+      {R"("reasoning_effort": "low")", "'reasoning_effort'"},
+      {R"("ignore_eos": true)", "'ignore_eos'"},
+      {R"("top_logprobs": 3)", "'top_logprobs'"},
+      {R"("stream_options": {"continuous_usage_stats": true})", "continuous_usage_stats"},
       {R"("max_tokens": 0)", "max_tokens"},
       {R"("temperature": -1)", "temperature"},
       {R"("temperature": "hot")", "temperature"},
@@ -77,6 +110,8 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
   for (const char* body :
        {"", "[]", "{}", R"({"messages": []})", R"({"messages": ["hi"]})",
         R"({"messages": [{"role": "user"}]})",
+        R"({"messages": [{"role": "user", "content": "hi", "name": "Ann"}]})",
+        R"({"messages": [{"role": "assistant", "content": "", "tool_calls": []}]})",
         R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})"})
     EXPECT_NE(complaint(body), "") << body;
 }

@@ -1,5 +1,7 @@
 #include "serve/http_answer.h"
 
+#include <algorithm>
+#include <cctype>
 #include <utility>
 #include <zlib.h>
 
@@ -46,7 +48,9 @@ bool has_it(const httplib::Request& request, httplib::Response& response, const 
 }
 
 bool takes_gzip(const httplib::Request& request) {
-  const std::string accepted = request.get_header_value("Accept-Encoding");
+  std::string accepted = request.get_header_value("Accept-Encoding");
+  std::ranges::transform(accepted, accepted.begin(),
+                         [](unsigned char c) { return std::tolower(c); });
   const std::size_t at = accepted.find("gzip");
   if (at == accepted.npos) return false;
   const std::string rest = accepted.substr(at, accepted.find(',', at) - at);

@@ -71,10 +71,23 @@ bool HttpConnection::has_ended() const {
   return ::poll(&fd, 1, 0) > 0;
 }
 
-void HttpConnection::linger() {
+void HttpConnection::end_answers() {
   ::shutdown(socket_, SHUT_WR);
-  const Clock::time_point until = Clock::now() + kLinger;
-  while (wait(POLLIN, until) && ::recv(socket_, buffer_.data(), buffer_.size(), 0) > 0) {
+  deadline_ = Clock::now() + kLinger;
+}
+
+bool HttpConnection::throw_away() {
+  for (;;) {
+    const ssize_t n = ::recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (n > 0 || (n < 0 && errno == EINTR)) continue;
+    const bool more_may_come = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return more_may_come && Clock::now() < deadline_;
+  }
+}
+
+void HttpConnection::linger() {
+  end_answers();
+  while (throw_away() && wait(POLLIN, deadline_)) {
   }
 }
 

@@ -39,6 +39,10 @@ class HttpConnection final : public httplib::Stream {
   /// Says that no more comes and lets the client read it: what it still sends is thrown away for a
   /// moment, since closing on unread bytes would destroy the answer on its way.
   void linger();
+  /// The two halves of it: says that no more comes, and gives the client its moment...
+  void end_answers();
+  /// ...and throws away what has come, without waiting; false when the connection may be closed.
+  bool throw_away();
 
   bool is_readable() const override;
   /// False also when the client has left.

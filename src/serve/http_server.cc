@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <memory>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,6 +39,13 @@ bool same(std::string_view a, std::string_view b) {
   return differs == 0;
 }
 
+/// Header values that are names do not mind their case (RFC 9110, 4.2.3 and 8.3.1).
+std::string lower(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
 /// The request's Host without its port.
 std::string host_of(const httplib::Request& request) {
   std::string host = request.get_header_value("Host");
@@ -46,13 +54,30 @@ std::string host_of(const httplib::Request& request) {
   return host;
 }
 
+/// The whole header line, as ApiKey has it.
+std::string authorization_of(const httplib::Request& request) {
+  constexpr std::string_view kScheme = "Bearer ";
+  std::string value = request.get_header_value("Authorization");
+  if (lower(value.substr(0, kScheme.size())) == "bearer ")
+    value.replace(0, kScheme.size(), kScheme);
+  return "Authorization: " + value;
+}
+
+/// "application/json" of "application/json; charset=utf-8".
+std::string media_type_of(const httplib::Request& request) {
+  std::string type = lower(request.get_header_value("Content-Type"));
+  type.resize(std::min(type.find(';'), type.size()));
+  type.erase(type.find_last_not_of(" \t") + 1);
+  return type;
+}
+
 /// "/features/{id}" as a regular expression.
 std::string pattern_of(const std::string& path) {
   std::string pattern;
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] == '{') {
       i = path.find('}', i);
-      pattern += "([^/]+)";
+      pattern += path[i - 1] == '.' ? "(.+)" : "([^/]+)";
     } else {
       if (path[i] == '.') pattern += '\\';
       pattern += path[i];
@@ -83,7 +108,7 @@ void check_body(const httplib::Request& request, std::uint64_t max_bytes) {
   if (has_body && !is_post)
     throw bad_request(fmt::format("a {} request takes no body", request.method),
                       "leave the body out");
-  if (is_post && !request.get_header_value("Content-Type").starts_with("application/json"))
+  if (is_post && media_type_of(request) != "application/json")
     throw Refusal(415, "unsupported_media_type", "expected a body of type application/json",
                   "send the header Content-Type: application/json");
   if (has_body && request.has_header("Content-Encoding"))
@@ -93,7 +118,8 @@ void check_body(const httplib::Request& request, std::uint64_t max_bytes) {
 
 }  // namespace
 
-bool is_loopback(std::string_view host) {
+bool is_loopback(std::string_view name) {
+  const std::string host = lower(std::string(name));
   const bool is_number = host.find_first_not_of("0123456789.") == host.npos;
   return (is_number && host.starts_with("127.")) || host == "localhost" || host == "::1" ||
          host == "[::1]";
@@ -183,15 +209,17 @@ void HttpServer::run(std::stop_token stop) {
 bool HttpServer::process_and_close_socket(socket_t socket) {
   ConnectionLimits limits = options_.limits;
   limits.request_bytes += kHeaderBytes;
-  HttpConnection connection(socket, stop_fd_, limits);
+  auto connection = std::make_unique<HttpConnection>(socket, stop_fd_, limits);
   try {
-    if (std::this_thread::get_id() == accepting_)
-      refuse(connection, {503, "busy", "too many connections wait", "try again in a moment"});
-    else
-      serve(connection);
+    if (std::this_thread::get_id() == accepting_) {
+      refuse(*connection, {503, "busy", "too many connections wait", "try again in a moment"});
+      refused_.add(std::move(connection));
+    } else {
+      serve(*connection);
+    }
   } catch (const Refusal& refusal) {
-    refuse(connection, refusal);
-    connection.linger();
+    refuse(*connection, refusal);
+    connection->linger();
   } catch (const std::exception&) {
     reporter_.warn("a connection met a fault inside");
   }
@@ -243,8 +271,7 @@ void HttpServer::admit(httplib::Request& request) const {
     throw Refusal(403, "forbidden", "this endpoint answers this machine only",
                   "ask it by the name localhost or 127.0.0.1");
   if (!options_.token.empty() && request.path.starts_with(options_.guarded) &&
-      !same("Authorization: " + request.get_header_value("Authorization"),
-            options_.token.authorization()))
+      !same(authorization_of(request), options_.token.authorization()))
     throw Refusal(401, "unauthorized", "expected the key of this endpoint",
                   "send the header Authorization: Bearer KEY");
   if (request.method != "GET" && request.method != "HEAD" && request.method != "POST")
@@ -304,10 +331,8 @@ Refusal HttpServer::not_routed(const std::string& path) const {
     if (std::regex_match(path, route.matches))
       allowed +=
           (allowed.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
-  if (allowed.empty())
-    return {404, "not_found", "there is nothing here", "see /api/v1/openapi.json"};
-  Refusal refusal{405, "bad_request", fmt::format("expected one of {}", allowed),
-                  "see /api/v1/openapi.json"};
+  if (allowed.empty()) return {404, "not_found", "there is nothing here", options_.help};
+  Refusal refusal{405, "bad_request", fmt::format("expected one of {}", allowed), options_.help};
   refusal.allow = allowed;
   return refusal;
 }

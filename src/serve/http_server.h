@@ -24,6 +24,7 @@
 #include "base/report.h"
 #include "interpret/endpoint.h"
 #include "serve/connection_threads.h"
+#include "serve/farewells.h"
 #include "serve/http_connection.h"
 #include "serve/refusal.h"
 
@@ -31,10 +32,11 @@ namespace safesail {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  int port = 0;               ///< 0: any that is free
-  ApiKey token;               ///< requests must bring it; empty: none
-  std::string guarded = "/";  ///< ... below this path
-  bool open = false;          ///< others, too, may reach it without a token
+  int port = 0;                                   ///< 0: any that is free
+  ApiKey token;                                   ///< requests must bring it; empty: none
+  std::string guarded = "/";                      ///< ... below this path
+  bool open = false;                              ///< others, too, may reach it without a token
+  std::string help = "see /api/v1/openapi.json";  ///< for who asks for what is not here
   ConnectionLimits limits;
   std::chrono::milliseconds idle_time{15'000};  ///< that a connection is kept between requests
   std::size_t max_connections = 256;            ///< served at once; as many more may wait
@@ -56,8 +58,8 @@ class HttpServer : private httplib::Server {
   HttpServer(const HttpOptions& options, Reporter& reporter, ErrorBody error_body = error_json);
   ~HttpServer() override;
 
-  /// Before run(). "{id}" in a path is any text without a slash, request.matches[1] and so on. GET
-  /// answers HEAD too; POST wants a JSON body.
+  /// Before run(). "{id}" in a path is any text without a slash, "{id...}" any text;
+  /// request.matches[1] and so on. GET answers HEAD too; POST wants a JSON body.
   void get(const std::string& path, Handler handler);
   void post(const std::string& path, Handler handler);
   /// All other GET requests.
@@ -91,6 +93,7 @@ class HttpServer : private httplib::Server {
   int stop_fd_ = -1;  ///< readable from the stop on
   ConnectionThreads* threads_ = nullptr;
   std::thread::id accepting_;
+  Farewells refused_;
 };
 
 }  // namespace safesail

@@ -338,9 +338,40 @@ TEST_F(HttpServerTest, TellsWhoCannotBeServedNowToComeBack) {
   EXPECT_EQ(status_of(busy), 503) << busy;
   EXPECT_THAT(busy, HasSubstr("Retry-After: "));
   EXPECT_THAT(busy, HasSubstr("\"busy\""));
+  // Who is turned away may still be sending: a reset would destroy the answer on its way.
+  const RawClient sends = raw();
+  sends.send("POST /api/length HTTP/1.1\r\n");
+  EXPECT_THAT(sends.receive_until("}}"), HasSubstr("\"busy\""));
+  EXPECT_TRUE(sends.send("Host: localhost\r\n"));
+  EXPECT_TRUE(sends.send("Content-Length: 4\r\n")) << "the connection was reset";
   release_.count_down();
   EXPECT_THAT(held.receive(), HasSubstr("late"));
   EXPECT_THAT(waits.receive(), HasSubstr("patient"));
+}
+
+TEST_F(HttpServerTest, ReadsNamesInHeadersWithoutRegardToCase) {
+  ::setenv("SAFESAIL_TEST_TOKEN", "a-long-secret-token", 1);
+  start({.token = ApiKey::from_environment("SAFESAIL_TEST_TOKEN")});
+  ::unsetenv("SAFESAIL_TEST_TOKEN");
+  const auto ask = [&](const std::string& host, const std::string& type,
+                       const std::string& scheme) {
+    return status_of(exchange("POST /api/length HTTP/1.1\r\nConnection: close\r\nHost: " + host +
+                              "\r\nContent-Type: " + type + "\r\nAuthorization: " + scheme +
+                              "\r\nContent-Length: 2\r\n\r\n{}"));
+  };
+  const std::string host = fmt::format("LocalHost:{}", server_->port());
+  EXPECT_EQ(ask(host, "Application/JSON; charset=utf-8", "bearer a-long-secret-token"), 200);
+  EXPECT_EQ(ask("evil.example", "application/json", "Bearer a-long-secret-token"), 403);
+  EXPECT_EQ(ask(host, "application/jsonp", "Bearer a-long-secret-token"), 415);
+  EXPECT_EQ(ask(host, "application/json", "Bearer A-long-secret-token"), 401);
+  EXPECT_TRUE(is_loopback("LOCALHOST"));
+}
+
+TEST_F(HttpServerTest, SaysWhatThereIs) {
+  start({.help = "ask for this or that"});
+  const auto nowhere = client().Get("/api/nowhere");
+  ASSERT_TRUE(nowhere);
+  EXPECT_THAT(nowhere->body, HasSubstr("ask for this or that"));
 }
 
 TEST_F(HttpServerTest, MakesRoomForWhoWaits) {
@@ -386,6 +417,7 @@ TEST(TakesGzip, ReadsWeights) {
     return takes_gzip(request);
   };
   EXPECT_TRUE(takes("gzip"));
+  EXPECT_TRUE(takes("GZip"));
   EXPECT_TRUE(takes("br;q=1.0, gzip;q=0.8, *;q=0.1"));
   EXPECT_FALSE(takes("br"));
   EXPECT_FALSE(takes("gzip;q=0, br;q=1"));

@@ -7,18 +7,17 @@
 
 #include "base/error.h"
 #include "formats/json.h"
+#include "serve/answer_form.h"
 #include "serve/completion.h"
+#include "serve/completion_request.h"
 #include "serve/http_answer.h"
 #include "serve/http_server.h"
+#include "text/utf8.h"
 
 namespace safesail {
 namespace {
 
 constexpr const char* kModelNotFound = "model_not_found";
-
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 /// A refusal as such clients expect it.
 std::string error_body(const Refusal& refusal) {
@@ -26,13 +25,13 @@ std::string error_body(const Refusal& refusal) {
   Json code;
   if (no_key) code = "invalid_api_key";
   if (refusal.code == kModelNotFound) code = kModelNotFound;
-  return dump({{"error",
-                {{"message", refusal.message + "; " + refusal.remedy},
-                 {"type", no_key                  ? "authentication_error"
-                          : refusal.status >= 500 ? "server_error"
-                                                  : "invalid_request_error"},
-                 {"param", nullptr},
-                 {"code", code}}}});
+  return json_text_of({{"error",
+                        {{"message", refusal.message + "; " + refusal.remedy},
+                         {"type", no_key                  ? "authentication_error"
+                                  : refusal.status >= 500 ? "server_error"
+                                                          : "invalid_request_error"},
+                         {"param", nullptr},
+                         {"code", code}}}});
 }
 
 Json bytes_of(std::string_view text) {
@@ -41,14 +40,27 @@ Json bytes_of(std::string_view text) {
   return bytes;
 }
 
-Json logprob_of(const CompletionPiece& piece) {
+/// A token that is part of a character has no text: its bytes stand for it, as in OpenAI's answers.
+std::string text_of(const std::string& bytes) {
+  if (is_utf8(bytes)) return bytes;
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    byte < 0x80 ? text += c : text += fmt::format("\\x{:02x}", byte);
+  }
+  return text;
+}
+
+/// Nothing for a piece of no token.
+Json logprobs_of(const CompletionPiece& piece) {
+  if (piece.bytes.empty() && !piece.text.empty()) return Json::array();
   Json top = Json::array();
-  for (const auto& [text, logprob] : piece.alternatives)
-    top.push_back({{"token", text}, {"logprob", logprob}, {"bytes", bytes_of(text)}});
-  return {{"token", piece.text},
-          {"logprob", piece.logprob},
-          {"bytes", bytes_of(piece.text)},
-          {"top_logprobs", top}};
+  for (const auto& [bytes, logprob] : piece.alternatives)
+    top.push_back({{"token", text_of(bytes)}, {"logprob", logprob}, {"bytes", bytes_of(bytes)}});
+  return Json::array({{{"token", text_of(piece.bytes)},
+                       {"logprob", piece.logprob},
+                       {"bytes", bytes_of(piece.bytes)},
+                       {"top_logprobs", top}}});
 }
 
 Json usage_of(const CompletionEnd& end) {
@@ -60,6 +72,18 @@ Json usage_of(const CompletionEnd& end) {
 
 std::string finish_of(const CompletionEnd& end) {
   return end.cut_short ? "length" : "stop";
+}
+
+Refusal ending_refusal() {
+  return {503, "unavailable", "the server is ending", "ask again when it is back"};
+}
+
+/// A fault where the status is sent already: it goes where the next piece would.
+std::string fault_body(const std::exception& fault) {
+  if (const auto* refusal = dynamic_cast<const Refusal*>(&fault)) return error_body(*refusal);
+  const auto* ours = dynamic_cast<const Error*>(&fault);
+  return error_body({500, "internal", ours != nullptr ? ours->problem() : "internal fault",
+                     ours != nullptr ? ours->remedy() : "see whether it happens again"});
 }
 
 }  // namespace
@@ -75,6 +99,7 @@ struct OpenAiServer::Impl {
                 .port = options.port,
                 .token = options.key,
                 .open = true,
+                .help = "ask POST /v1/chat/completions or GET /v1/models",
                 .limits = {.request_bytes = options.max_body_bytes}},
                reporter, error_body) {}
 
@@ -87,17 +112,16 @@ struct OpenAiServer::Impl {
   std::stop_source ending;
   std::atomic<std::uint64_t> n_completions = 0;
 
-  void list_models(httplib::Response& response) const;
+  Json entry() const;
+  void require_name(const std::string& name) const;
   void chat(const httplib::Request& request, httplib::Response& response);
   void whole(const CompletionRequest& request, httplib::Response& response);
   void streamed(const CompletionRequest& request, httplib::Response& response);
   Json head(const char* object);
 };
 
-void OpenAiServer::Impl::list_models(httplib::Response& response) const {
-  const Json entry{
-      {"id", model_name}, {"object", "model"}, {"created", created}, {"owned_by", "safesail"}};
-  send_json(response, {{"object", "list"}, {"data", Json::array({entry})}});
+Json OpenAiServer::Impl::entry() const {
+  return {{"id", model_name}, {"object", "model"}, {"created", created}, {"owned_by", "safesail"}};
 }
 
 Json OpenAiServer::Impl::head(const char* object) {
@@ -107,11 +131,15 @@ Json OpenAiServer::Impl::head(const char* object) {
           {"model", model_name}};
 }
 
-void OpenAiServer::Impl::chat(const httplib::Request& http, httplib::Response& response) {
-  const CompletionRequest request = parse_completion_request(http.body);
-  if (!request.model.empty() && request.model != model_name)
+void OpenAiServer::Impl::require_name(const std::string& name) const {
+  if (name != model_name)
     throw Refusal(404, kModelNotFound, fmt::format("the model here is {}", printable(model_name)),
                   "ask for it, or name none");
+}
+
+void OpenAiServer::Impl::chat(const httplib::Request& http, httplib::Response& response) {
+  const CompletionRequest request = parse_completion_request(http.body);
+  if (!request.model.empty()) require_name(request.model);
   request.stream ? streamed(request, response) : whole(request, response);
 }
 
@@ -120,7 +148,8 @@ void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Respon
   Json logprobs = Json::array();
   const auto take = [&](const CompletionPiece& piece) {
     content += piece.text;
-    if (request.n_alternatives) logprobs.push_back(logprob_of(piece));
+    if (request.n_alternatives)
+      for (Json& one : logprobs_of(piece)) logprobs.push_back(std::move(one));
     return true;
   };
   CompletionEnd end;
@@ -132,10 +161,10 @@ void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Respon
     end.n_new = form.n_form;
     end.n_known = form.n_known;
   } else {
-    end = complete(model, generator, request, take, ending.get_token());
+    end = complete(model, generator, request, completion_prompt(model, request), take,
+                   ending.get_token());
   }
-  if (ending.stop_requested())
-    throw Refusal(503, "unavailable", "the server is ending", "ask again when it is back");
+  if (ending.stop_requested()) throw ending_refusal();
   Json choice{{"index", 0},
               {"message", {{"role", "assistant"}, {"content", content}, {"refusal", nullptr}}},
               {"logprobs", nullptr},
@@ -148,8 +177,10 @@ void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Respon
 }
 
 void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Response& response) {
-  const auto write = [this, request, chunk = head("chat.completion.chunk")](
-                         std::size_t, httplib::DataSink& sink) mutable {
+  // What is wrong with it is said before the status is sent.
+  const auto write = [this, request, prompt = completion_prompt(model, request),
+                      chunk = head("chat.completion.chunk")](std::size_t,
+                                                             httplib::DataSink& sink) mutable {
     const auto send = [&](const std::string& data) {
       const std::string event = "data: " + data + "\n\n";
       return sink.write(event.data(), event.size());
@@ -157,32 +188,28 @@ void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Res
     const auto send_choice = [&](const Json& delta, const Json& logprobs, const Json& finish) {
       chunk["choices"] = Json::array(
           {{{"index", 0}, {"delta", delta}, {"logprobs", logprobs}, {"finish_reason", finish}}});
-      return send(dump(chunk));
+      return send(json_text_of(chunk));
     };
     try {
       send_choice({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
       const CompletionEnd end = complete(
-          model, generator, request,
+          model, generator, request, std::move(prompt),
           [&](const CompletionPiece& piece) {
-            const Json logprobs = request.n_alternatives
-                                      ? Json{{"content", Json::array({logprob_of(piece)})}}
-                                      : Json();
+            const Json logprobs =
+                request.n_alternatives ? Json{{"content", logprobs_of(piece)}} : Json();
             return send_choice({{"content", piece.text}}, logprobs, nullptr);
           },
           ending.get_token());
+      if (ending.stop_requested()) throw ending_refusal();
       send_choice(Json::object(), nullptr, finish_of(end));
       if (request.stream_usage) {
         chunk["choices"] = Json::array();
         chunk["usage"] = usage_of(end);
-        send(dump(chunk));
+        send(json_text_of(chunk));
       }
       send("[DONE]");
-    } catch (const std::exception& error) {
-      // The status is sent already: the fault goes where the next piece would.
-      const auto* ours = dynamic_cast<const Error*>(&error);
-      send(dump({{"error",
-                  {{"message", ours != nullptr ? ours->problem() : "internal fault"},
-                   {"type", "server_error"}}}}));
+    } catch (const std::exception& fault) {
+      send(fault_body(fault));
     }
     sink.done();
     return true;
@@ -194,7 +221,14 @@ OpenAiServer::OpenAiServer(const TextModel& model, const OpenAiServerOptions& op
                            Reporter& reporter)
     : impl_(std::make_unique<Impl>(model, options, reporter)) {
   HttpServer& server = impl_->server;
-  server.get("/v1/models", [this](const auto&, auto& response) { impl_->list_models(response); });
+  server.get("/v1/models", [this](const auto&, auto& response) {
+    send_json(response, {{"object", "list"}, {"data", Json::array({impl_->entry()})}});
+  });
+  // A name may hold slashes.
+  server.get("/v1/models/{name...}", [this](const auto& request, auto& response) {
+    impl_->require_name(request.matches[1]);
+    send_json(response, impl_->entry());
+  });
   server.post("/v1/chat/completions",
               [this](const auto& request, auto& response) { impl_->chat(request, response); });
   if (!is_loopback(options.host) && options.key.empty())

@@ -1,8 +1,13 @@
+#include "serve/answer_form.h"
+
 #include <algorithm>
+#include <cstdint>
 #include <fmt/format.h>
+#include <string>
+#include <string_view>
 
 #include "base/error.h"
-#include "serve/completion.h"
+#include "text/chat.h"
 
 namespace safesail {
 namespace {
@@ -58,6 +63,10 @@ std::size_t n_tokens_before(const Encoding& encoding, std::size_t end) {
   return static_cast<std::size_t>(behind - encoding.offsets.begin());
 }
 
+CompletionPiece written_piece(const std::string& text) {
+  return {.text = text, .bytes = text};
+}
+
 }  // namespace
 
 FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
@@ -97,18 +106,18 @@ FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
   std::size_t at = 0;
   for (const std::vector<float>& logprobs : read.logprobs) {
     const std::size_t slot = form.text.find(form.slot, at);
-    if (slot > at) filled.pieces.push_back({form.text.substr(at, slot - at), 0, {}});
+    if (slot > at) filled.pieces.push_back(written_piece(form.text.substr(at, slot - at)));
     at = slot + form.slot.size();
     CompletionPiece piece;
     for (std::size_t c = 0; c < form.choices.size(); ++c)
-      piece.alternatives.emplace_back(form.choices[c], logprobs[c]);
-    std::stable_sort(piece.alternatives.begin(), piece.alternatives.end(),
-                     [](const auto& a, const auto& b) { return a.second > b.second; });
-    piece.text = piece.alternatives.front().first;
-    piece.logprob = piece.alternatives.front().second;
+      piece.alternatives.push_back({form.choices[c], logprobs[c]});
+    std::ranges::stable_sort(piece.alternatives, std::greater{},
+                             &CompletionPiece::Alternative::logprob);
+    piece.text = piece.bytes = piece.alternatives.front().bytes;
+    piece.logprob = piece.alternatives.front().logprob;
     filled.pieces.push_back(std::move(piece));
   }
-  if (at < form.text.size()) filled.pieces.push_back({form.text.substr(at), 0, {}});
+  if (at < form.text.size()) filled.pieces.push_back(written_piece(form.text.substr(at)));
   return filled;
 }
 

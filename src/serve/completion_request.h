@@ -1,0 +1,40 @@
+// What a client asks of POST /v1/chat/completions.
+//
+// A pure function. An input error names the field that is wrong, unknown or cannot be honoured:
+// nothing that was asked for is left out in silence.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/sampler.h"
+#include "text/chat.h"
+
+namespace safesail {
+
+/// An answer that is written already but for some slots, each of which takes one of a few choices.
+/// The engine reads the probabilities of the choices at all slots in one pass instead of writing
+/// the answer token by token; while it reads, the first choice stands in every slot.
+struct AnswerForm {
+  std::string text;
+  std::string slot;                  ///< what marks a slot in the text
+  std::vector<std::string> choices;  ///< each a token of its own
+};
+
+struct CompletionRequest {
+  std::string model;
+  std::vector<ChatMessage> messages;
+  std::int64_t max_tokens = 512;
+  SamplingConfig sampling;            ///< without a seed in the request: one that nobody knows
+  std::vector<std::string> stop;      ///< texts at which the answer ends, themselves left out
+  std::optional<int> n_alternatives;  ///< give log probabilities, and so many alternatives a token
+  bool stream = false, stream_usage = false;
+  std::optional<AnswerForm> form;  ///< our own addition to the API: "answer_form"
+};
+
+CompletionRequest parse_completion_request(std::string_view body);
+
+}  // namespace safesail
