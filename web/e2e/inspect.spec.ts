@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { checkPage, expect, keepPicture, places, test, type Page } from './visit';
+import { askAt, checkPage, expect, keepPicture, places, test, type Page } from './visit';
 
 const question = 'How do news reports describe an attack?';
 const short = { q: question, max: '24' };
@@ -42,7 +42,7 @@ test('answers a question token by token and shows what fires', async ({ page }) 
   const place = panel(page).getByRole('link').first();
   const name = (await place.textContent()) ?? '';
   await place.click();
-  await expect(page).toHaveTitle(/^Feature/);
+  await expect(page).toHaveTitle(/Feature · Safesail$/);
   await expect(page.getByRole('main')).toContainText(name.split(':')[1] ?? name);
   await page.goBack();
   await answered(page);
@@ -50,7 +50,7 @@ test('answers a question token by token and shows what fires', async ({ page }) 
 });
 
 test('brings a deep link back: question, pinned token, colouring, filter', async ({ page }) => {
-  await page.goto(places.inspect({ ...short, token: '33' }));
+  await askAt(page, places.inspect({ ...short, token: '33' }));
   await answered(page);
   await expect(panel(page)).toContainText('token 33');
   await panel(page)
@@ -69,8 +69,29 @@ test('brings a deep link back: question, pinned token, colouring, filter', async
   await expect(panel(page)).toContainText('token 33');
 });
 
+test('makes the model work for the visitor alone, not for a link', async ({ page }) => {
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    if (/\/(chat|trace|compare)$/.test(request.url())) asked.push(request.url());
+  });
+  await page.goto(places.inspect(short));
+  await expect(page.getByText('Nothing has been asked yet.')).toBeVisible();
+  await expect(page.getByLabel('Question to the model')).toHaveValue(question);
+  await page.waitForLoadState('networkidle');
+  expect(asked).toEqual([]);
+  await checkPage(page);
+  await keepPicture(page, 'inspect-unasked');
+  await page.getByRole('button', { name: 'Ask', exact: true }).click();
+  await answered(page);
+  expect(asked).toHaveLength(1);
+  // What was asked here may be asked again.
+  await page.reload();
+  await answered(page);
+  expect(asked).toHaveLength(2);
+});
+
 test('goes on with a conversation, and stops when told', async ({ page }) => {
-  await page.goto(places.inspect({ q: 'Name a colour.', max: '8' }));
+  await askAt(page, places.inspect({ q: 'Name a colour.', max: '8' }));
   await answered(page);
   await page.getByLabel('Question to the model').fill('Name another.');
   await page.getByRole('button', { name: 'Follow up' }).click();
@@ -94,7 +115,7 @@ test('goes on with a conversation, and stops when told', async ({ page }) => {
 });
 
 test('filters by domain, layer and score', async ({ page }) => {
-  await page.goto(places.inspect(short));
+  await askAt(page, places.inspect(short));
   await answered(page);
   const domains = page.getByRole('group', { name: 'Colour and filter' });
   await tokens(page).filter({ hasText: 'attack' }).first().click();
@@ -122,7 +143,7 @@ test('filters by domain, layer and score', async ({ page }) => {
 });
 
 test('is read by keyboard alone', async ({ page }) => {
-  await page.goto(places.inspect({ ...short, mode: 'trace' }));
+  await askAt(page, places.inspect({ ...short, mode: 'trace' }));
   await expect(page.getByRole('listbox')).toBeVisible();
   const listbox = page.getByRole('listbox');
   for (
@@ -161,7 +182,7 @@ test('shows Hindi and Chinese whole, though tokens cut their characters', async 
     ['chinese', '新闻报道如何描述一次袭击？'],
   ] as const) {
     await page.goto('about:blank');
-    await page.goto(places.inspect({ q: text, mode: 'trace', token: '5' }));
+    await askAt(page, places.inspect({ q: text, mode: 'trace', token: '5' }));
     await expect(page.getByRole('listbox')).toBeVisible();
     const shown = await page.getByRole('listbox').locator('.words').allTextContents();
     expect(shown.join('').trim()).toBe(text);
@@ -172,7 +193,7 @@ test('shows Hindi and Chinese whole, though tokens cut their characters', async 
 });
 
 test('reads Arabic from right to left', async ({ page }) => {
-  await page.goto(places.inspect({ q: 'كيف تصف الأخبار الهجوم؟', mode: 'trace' }));
+  await askAt(page, places.inspect({ q: 'كيف تصف الأخبار الهجوم؟', mode: 'trace' }));
   const listbox = page.getByRole('listbox');
   await expect(listbox).toBeVisible();
   await listbox.focus();
@@ -187,7 +208,7 @@ test('reads Arabic from right to left', async ({ page }) => {
 });
 
 test('saves JSON, CSV, SVG and PNG', async ({ page }) => {
-  await page.goto(places.inspect({ ...short, mode: 'trace' }));
+  await askAt(page, places.inspect({ ...short, mode: 'trace' }));
   await expect(page.getByRole('listbox')).toBeVisible();
   const save = async (name: string) => {
     const wait = page.waitForEvent('download');
@@ -205,7 +226,7 @@ test('saves JSON, CSV, SVG and PNG', async ({ page }) => {
 });
 
 test('says what to do when the server refuses', async ({ page, faults }) => {
-  await page.goto(places.inspect({ q: 'x '.repeat(6000), mode: 'trace' }));
+  await askAt(page, places.inspect({ q: 'x '.repeat(6000), mode: 'trace' }));
   const alert = page.getByRole('alert');
   await expect(alert).toBeVisible();
   await expect(alert.locator('.remedy')).not.toBeEmpty();
@@ -216,7 +237,7 @@ test('says what to do when the server refuses', async ({ page, faults }) => {
 
 test('works in the dark and on a narrow screen', async ({ page }) => {
   await page.emulateMedia({ colorScheme: 'dark' });
-  await page.goto(places.inspect({ ...short, token: '30' }));
+  await askAt(page, places.inspect({ ...short, token: '30' }));
   await answered(page);
   await checkPage(page);
   await keepPicture(page, 'inspect-dark');

@@ -68,4 +68,11 @@ export const places = {
   compare: (query: Record<string, string> = {}) => `/#/compare?${new URLSearchParams(query)}`,
 };
 
+/** Goes to a place that brings a question, and asks it: the model does not work for links alone. */
+export async function askAt(page: Page, place: string) {
+  await page.goto(place);
+  await expect(page.getByText('Nothing has been asked yet.')).toBeVisible();
+  await page.locator('form button.primary').click();
+}
+
 export { expect, type Locator, type Page };

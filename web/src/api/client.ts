@@ -37,8 +37,8 @@ export class ApiError extends Error {
 
 export interface Access {
   token(): string | null;
-  /** Called on 401; the token to try next, or null to give up. */
-  renew(): Promise<string | null>;
+  /** Called on 401 of a request that brought `refused`; the token to try next, or null to give up. */
+  renew(refused: string | null): Promise<string | null>;
 }
 
 export interface Api {
@@ -97,7 +97,7 @@ export function createApi(access: Access, base = 'api/v1', fetcher: typeof fetch
     let token = access.token();
     let response = await send(path, init, token);
     while (response.status === 401) {
-      token = await access.renew();
+      token = await access.renew(token);
       if (token === null) break;
       response = await send(path, init, token);
     }

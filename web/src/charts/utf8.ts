@@ -1,4 +1,43 @@
-// The server counts in UTF-8 bytes, the page in UTF-16 units.
+// The server counts in UTF-8 bytes, people read characters. This maps the one to the other.
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A text addressed by UTF-8 bytes. */
+export class ByteText {
+  readonly bytes: Uint8Array;
+
+  constructor(text: string) {
+    this.bytes = encoder.encode(text);
+  }
+
+  get length(): number {
+    return this.bytes.length;
+  }
+
+  slice(start: number, end: number): string {
+    return decoder.decode(this.bytes.subarray(start, end));
+  }
+
+  /** Whether a character begins at byte `at`, or the text ends there. */
+  isBorder(at: number): boolean {
+    return at >= this.length || ((this.bytes[at] ?? 0) & 0xc0) !== 0x80;
+  }
+
+  /** The first byte of the character that holds byte `at`. */
+  charStart(at: number): number {
+    let i = Math.min(at, this.length);
+    while (i > 0 && !this.isBorder(i)) i--;
+    return i;
+  }
+
+  /** The end of the character of which `at` may cut off the last bytes. */
+  charEnd(at: number): number {
+    let i = Math.min(at, this.length);
+    while (!this.isBorder(i)) i++;
+    return i;
+  }
+}
 
 /** A stretch of text that may be shown by itself, and the tokens [first, last] it consists of. */
 export interface Piece {
@@ -7,49 +46,22 @@ export interface Piece {
   last: number;
 }
 
-const byteLength = (point: number) =>
-  point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-
-/**
- * For each byte of `text`, and one behind the last, the UTF-16 index at which its character begins.
- * `whole[b]` is 1 where a character begins at byte b.
- */
-function characterStarts(text: string): { at: Uint32Array; whole: Uint8Array } {
-  let bytes = 0;
-  for (const character of text) bytes += byteLength(character.codePointAt(0) ?? 0);
-  const at = new Uint32Array(bytes + 1);
-  const whole = new Uint8Array(bytes + 1);
-  let byte = 0;
-  let index = 0;
-  for (const character of text) {
-    const length = byteLength(character.codePointAt(0) ?? 0);
-    at.fill(index, byte, byte + length);
-    whole[byte] = 1;
-    byte += length;
-    index += character.length;
-  }
-  at[bytes] = text.length;
-  whole[bytes] = 1;
-  return { at, whole };
-}
-
 /**
  * Cuts a text at its tokens' byte offsets (`starts` has one more entry than there are tokens).
  * Tokens that share a character make one piece, as no part of a character can be shown.
  */
 export function cutTokens(text: string, starts: readonly number[]): Piece[] {
-  const { at, whole } = characterStarts(text);
-  const end = at.length - 1;
+  const whole = new ByteText(text);
   const pieces: Piece[] = [];
   let begin = 0;
   let first = 0;
   for (let token = 0; token + 1 < starts.length; token++) {
-    const border = Math.min(starts[token + 1] ?? end, end);
+    const border = Math.min(starts[token + 1] ?? whole.length, whole.length);
     const isLast = token + 2 === starts.length;
-    if (!whole[border] && !isLast) continue;
-    const stop = whole[border] ? (at[border] ?? 0) : text.length;
-    if (stop > begin || isLast) pieces.push({ text: text.slice(begin, stop), first, last: token });
-    else continue;
+    if (!whole.isBorder(border) && !isLast) continue;
+    const stop = whole.isBorder(border) ? border : whole.length;
+    if (stop <= begin && !isLast) continue;
+    pieces.push({ text: whole.slice(begin, stop), first, last: token });
     begin = stop;
     first = token + 1;
   }
@@ -74,11 +86,19 @@ export function tokensWithin(
 
 /** The text of the bytes [begin, end); a character that is only partly inside counts as outside. */
 export function sliceBytes(text: string, begin: number, end: number): string {
-  const { at, whole } = characterStarts(text);
-  const last = at.length - 1;
-  let from = Math.min(Math.max(begin, 0), last);
-  let to = Math.min(Math.max(end, from), last);
-  while (!whole[from]) from++;
-  while (!whole[to]) to--;
-  return to <= from ? '' : text.slice(at[from], at[to]);
+  const whole = new ByteText(text);
+  const from = whole.charEnd(Math.max(begin, 0));
+  const to = whole.charStart(Math.max(end, 0));
+  return to <= from ? '' : whole.slice(from, to);
+}
+
+/** The byte ranges of every place where `part` stands in `text`. */
+export function findBytes(text: string, part: string): { start: number; end: number }[] {
+  const ranges = [];
+  const length = encoder.encode(part).length;
+  for (let at = text.indexOf(part); part && at >= 0; at = text.indexOf(part, at + part.length)) {
+    const start = encoder.encode(text.slice(0, at)).length;
+    ranges.push({ start, end: start + length });
+  }
+  return ranges;
 }

@@ -14,3 +14,12 @@ export function domainVariable(domain: string | null | undefined): string {
 export const domainColour = (domain: string | null | undefined) => `var(${domainVariable(domain)})`;
 
 export const domainName = (domain: string) => tOr(`domain.${domain}`, domain);
+
+/** A finest concept: "violence/insult", or a domain by itself. */
+export function conceptName(concept: string): string {
+  const [domain = '', subclass] = concept.split('/');
+  return subclass ? subclassName(subclass) : domainName(domain);
+}
+
+export const subclassName = (subclass: string) =>
+  tOr(`subclass.${subclass}`, subclass.replaceAll('_', ' '));

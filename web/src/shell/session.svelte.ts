@@ -10,7 +10,10 @@ let waiting: { promise: Promise<string | null>; answer: (token: string | null) =
 
 const access: Access = {
   token: () => sessionStorage.getItem(kept),
-  renew() {
+  renew(refused) {
+    // A request from before the visitor gave the token that is kept now: its answer came late.
+    const now = sessionStorage.getItem(kept);
+    if (now !== null && now !== refused) return Promise.resolve(now);
     if (!waiting) {
       state.refused = sessionStorage.getItem(kept) !== null;
       sessionStorage.removeItem(kept);

@@ -34,7 +34,6 @@ export const atlas = {
   'atlas.density': 'Density',
   'atlas.max': 'Max',
   'atlas.effect': 'Effect',
-  'atlas.insufficient': 'Too few examples',
   'atlas.keys': 'Arrow keys move through the rows, Enter opens one.',
   'atlas.overview': 'Domains and concepts',
   'subclass.cult': 'Cult',

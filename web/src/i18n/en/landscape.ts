@@ -27,6 +27,9 @@ export const landscape = {
   'landscape.more': 'Show more',
   'landscape.renderer.webgl': 'drawn with WebGL',
   'landscape.renderer.canvas': 'drawn on a 2-D canvas',
+  'landscape.of': 'Of the SAE (a lasso takes one at a time)',
+  'landscape.overlaid':
+    'Each SAE has a map of its own, and they are laid over one another: dots of two SAEs that lie together have nothing to do with each other.',
   'landscape.note':
     'Alike features lie near each other: by their decoder directions, or where there are no weights by their explanations. Distances across the map mean nothing.',
 } as const;

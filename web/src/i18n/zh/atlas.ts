@@ -36,7 +36,6 @@ export const atlas: Record<keyof typeof en, string> = {
   'atlas.density': '密度',
   'atlas.max': '最大',
   'atlas.effect': '效应',
-  'atlas.insufficient': '样例过少',
   'atlas.keys': '方向键在各行间移动，回车键打开。',
   'atlas.overview': '领域与概念',
   'subclass.cult': '邪教',

@@ -28,6 +28,9 @@ export const landscape: Record<keyof typeof en, string> = {
   'landscape.more': '显示更多',
   'landscape.renderer.webgl': '用 WebGL 绘制',
   'landscape.renderer.canvas': '用二维画布绘制',
+  'landscape.of': '所属 SAE（套索每次只取一个）',
+  'landscape.overlaid':
+    '每个 SAE 各有一张地图，此处叠放在一起：两个 SAE 的点相邻并不说明它们有关。',
   'landscape.note':
     '相似的特征彼此靠近：依据解码方向，没有权重时依据解释文本。跨越地图的距离没有意义。',
 };

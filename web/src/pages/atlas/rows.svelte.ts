@@ -10,8 +10,8 @@ const keptPages = 80;
 
 export class FeatureRows {
   total = $state(0);
-  error = $state.raw<unknown>(null);
   private readonly pages = new SvelteMap<number, FeatureLine[]>();
+  private readonly failed = new SvelteMap<number, unknown>();
   // Nothing shows it, so it need not be reactive.
   // eslint-disable-next-line svelte/prefer-svelte-reactivity
   private readonly underWay = new Set<number>();
@@ -21,6 +21,16 @@ export class FeatureRows {
     private readonly api: Pick<Api, 'features'>,
     private readonly query: FeatureQuery,
   ) {}
+
+  /** Of a page that is wanted and did not come; null where there is none. */
+  get error(): unknown {
+    return [...this.failed.values()][0] ?? null;
+  }
+
+  /** Asks again for the pages that did not come. */
+  async retry(): Promise<void> {
+    await Promise.all([...this.failed.keys()].map((page) => this.read(page)));
+  }
 
   /** Undefined while the row is not there yet. */
   get(row: number): FeatureLine | undefined {
@@ -57,9 +67,9 @@ export class FeatureRows {
       this.total = answer.total;
       this.pages.set(page, answer.features);
       if (this.pages.size > keptPages) this.pages.delete(this.furthestFrom(page));
-      this.error = null;
+      this.failed.delete(page);
     } catch (error) {
-      if (!this.abort.signal.aborted) this.error = error;
+      if (!this.abort.signal.aborted) this.failed.set(page, error);
     } finally {
       this.underWay.delete(page);
     }

@@ -57,3 +57,16 @@ test('says what failed, and tries a page again when asked', async () => {
   expect(rows.error).toBeNull();
   expect(rows.get(0)?.id).toBe(0);
 });
+
+test('keeps saying that a page failed while others come, until it comes too', async () => {
+  const api = server();
+  const rows = new FeatureRows(api, {});
+  await rows.load({ first: 0, end: 1 });
+  api.features.mockRejectedValueOnce(new Error('gone'));
+  await rows.load({ first: 500, end: 501 });
+  await rows.load({ first: 300, end: 301 });
+  expect(rows.error).toEqual(new Error('gone'));
+  await rows.retry();
+  expect(rows.error).toBeNull();
+  expect(rows.get(500)?.id).toBe(500);
+});

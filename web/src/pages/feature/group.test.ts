@@ -16,7 +16,8 @@ const explanation = (part: Partial<Explanation>): Explanation => ({
   ...part,
 });
 
-const score = (part: Partial<Score>) => ({ scorer: 'segment', simulator: 's', ...part }) as Score;
+const score = (part: Partial<Score>) =>
+  ({ scorer: 'segment', simulator: 's', prompt_hash: 'p', seed: 0, ...part }) as Score;
 
 test('languages of one explanation stand together, the baseline comes last', () => {
   const groups = byExplainer([
@@ -29,7 +30,7 @@ test('languages of one explanation stand together, the baseline comes last', () 
   expect(groups.map(({ versions }) => versions.map(({ at }) => at))).toEqual([[2, 3], [4], [0, 1]]);
 });
 
-test('the baseline is of the same scorer, at best of the same simulator', () => {
+test('the baseline is of the same scorer, simulator, questions and language, or there is none', () => {
   const all = [
     explanation({
       explainer: 'lexical',
@@ -39,18 +40,27 @@ test('the baseline is of the same scorer, at best of the same simulator', () => 
         score({ value: 0.4 }),
       ],
     }),
+    explanation({ explainer: 'lexical', language: 'zh', scores: [score({ value: 0.7 })] }),
+    explanation({ scores: [score({ value: 0.8 })] }),
   ];
-  expect(baselineOf(score({}), all)).toBe(0.4);
-  expect(baselineOf(score({ simulator: 'other' }), all)).toBe(0.3);
-  expect(baselineOf(score({ scorer: 'fuzzing' }), all)).toBeNull();
+  const found = (part: Partial<Score>, language = 'en') =>
+    baselineOf({ score: score(part), language }, all)?.value ?? null;
+  expect(found({})).toBe(0.4);
+  expect(found({}, 'zh')).toBe(0.7);
+  expect(found({}, 'hi')).toBeNull();
+  expect(found({ simulator: 'other' })).toBeNull();
+  expect(found({ scorer: 'fuzzing' })).toBeNull();
+  expect(found({ prompt_hash: 'other' })).toBeNull();
 });
 
-test('a verdict needs an interval clear of the baseline', () => {
-  expect(verdict(score({ low: 0.5, high: 0.7 }), 0.4)).toBe('above');
-  expect(verdict(score({ low: 0.3, high: 0.7 }), 0.4)).toBe('level');
-  expect(verdict(score({ low: 0.1, high: 0.3 }), 0.4)).toBe('below');
-  expect(verdict(score({ low: null, high: null }), 0.4)).toBeNull();
-  expect(verdict(score({ low: 0.5, high: 0.7 }), null)).toBeNull();
+test('a verdict needs two intervals that lie apart', () => {
+  const of = (low: number | null, high: number | null) => score({ low, high });
+  expect(verdict(of(0.5, 0.7), of(0.2, 0.4))).toBe('above');
+  expect(verdict(of(0.5, 0.7), of(0.2, 0.55))).toBe('level');
+  expect(verdict(of(0.1, 0.2), of(0.3, 0.4))).toBe('below');
+  expect(verdict(of(null, null), of(0.2, 0.4))).toBeNull();
+  expect(verdict(of(0.5, 0.7), of(null, null))).toBeNull();
+  expect(verdict(of(0.5, 0.7), null)).toBeNull();
 });
 
 const exemplar = (part: Partial<Exemplar>, at: number) => ({

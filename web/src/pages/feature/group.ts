@@ -34,20 +34,39 @@ export function byExplainer(explanations: readonly Explanation[]): Versioned[] {
   return [...groups.values()].sort((a, b) => Number(a.isLexical) - Number(b.isLexical));
 }
 
-/** What the lexical baseline got by the same scorer, at best by the same simulator. */
-export function baselineOf(score: Score, explanations: readonly Explanation[]): number | null {
-  const candidates = explanations
-    .filter(({ explainer }) => explainer === 'lexical')
-    .flatMap(({ scores }) => scores.filter(({ scorer }) => scorer === score.scorer));
-  const best =
-    candidates.find(({ simulator }) => simulator === score.simulator) ?? candidates[0] ?? null;
-  return best?.value ?? null;
+export interface Scored {
+  score: Score;
+  /** Of the text that was scored. */
+  language: string;
 }
 
-/** Whether a score is told apart from the baseline by its interval. */
-export function verdict(score: Score, baseline: number | null): 'above' | 'level' | 'below' | null {
-  if (baseline === null || score.low === null || score.high === null) return null;
-  return score.low > baseline ? 'above' : score.high < baseline ? 'below' : 'level';
+/**
+ * What the lexical baseline got from the same scorer and simulator with the same questions in the
+ * same language; null where there is no such score, for others cannot be compared.
+ */
+export function baselineOf(
+  { score, language }: Scored,
+  explanations: readonly Explanation[],
+): Score | null {
+  const alike = explanations
+    .filter((one) => one.explainer === 'lexical' && one.language === language)
+    .flatMap(({ scores }) => scores)
+    .filter(
+      ({ scorer, simulator, prompt_hash, seed }) =>
+        scorer === score.scorer &&
+        simulator === score.simulator &&
+        prompt_hash === score.prompt_hash &&
+        seed === score.seed,
+    );
+  return alike.at(-1) ?? null;
+}
+
+/** Whether a score is told apart from the baseline: both intervals count, and must lie apart. */
+export function verdict(score: Score, baseline: Score | null): 'above' | 'level' | 'below' | null {
+  const [low, high] = [score.low, score.high];
+  const [from, to] = [baseline?.low ?? null, baseline?.high ?? null];
+  if (low === null || high === null || from === null || to === null) return null;
+  return low > to ? 'above' : high < from ? 'below' : 'level';
 }
 
 export const uses = ['explain', 'calibrate', 'test'] as const;

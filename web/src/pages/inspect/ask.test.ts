@@ -1,9 +1,7 @@
 import { expect, it } from 'vitest';
 import { withChanges } from '../../shell/router';
 import { defaults } from '../../trace/settings';
-import { askChanges, chatRequest, readAsk, traceRequest, type Ask } from './ask';
-
-const back = (ask: Ask) => readAsk(withChanges(new URLSearchParams(), askChanges(ask)));
+import { askChanges, asWritten, chatRequest, readAsk, traceRequest, type Ask } from './ask';
 
 it('comes back from the address', () => {
   const ask: Ask = {
@@ -25,13 +23,13 @@ it('comes back from the address', () => {
       unlisted: true,
     },
   };
-  expect(back(ask)).toEqual(ask);
+  expect(asWritten(ask)).toEqual(ask);
 });
 
 it('has a short address where nothing is special', () => {
   const ask: Ask = { mode: 'chat', text: 'hello', before: [], settings: defaults };
   expect(withChanges(new URLSearchParams(), askChanges(ask)).toString()).toBe('q=hello');
-  expect(back(ask)).toEqual(ask);
+  expect(asWritten(ask)).toEqual(ask);
 });
 
 it('takes only messages from the address', () => {

@@ -1,7 +1,7 @@
 // What is asked of the model, as the address has it.
 
 import type { ChatRequest, Message, TraceRequest } from '../../api/types';
-import type { Changes } from '../../shell/router';
+import { withChanges, type Changes } from '../../shell/router';
 import {
   readSettings,
   sampling,
@@ -69,3 +69,6 @@ export const traceRequest = (ask: Ask): TraceRequest => ({
   text: ask.text,
   ...traceOptions(ask.settings),
 });
+
+/** As it comes back from the address. */
+export const asWritten = (ask: Ask) => readAsk(withChanges(new URLSearchParams(), askChanges(ask)));

@@ -57,6 +57,14 @@ export class Inspection {
     }
   }
 
+  /** Nothing is asked, and nothing shown. */
+  clear() {
+    this.controller?.abort();
+    this.controller = null;
+    this.status = 'idle';
+    this.trace = this.growing = this.end = this.error = null;
+  }
+
   /** Keeps what has come. The server sees the closed connection and ends its work. */
   stop() {
     this.controller?.abort();

@@ -1,40 +1,7 @@
-// Tokens are cut at bytes, people read characters. This maps the one to the other.
+// Tokens are cut at bytes, people read letters: which tokens must be drawn together.
 
 import type { Token } from '../api/types';
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** A text addressed by UTF-8 bytes. */
-export class ByteText {
-  readonly bytes: Uint8Array;
-
-  constructor(text: string) {
-    this.bytes = encoder.encode(text);
-  }
-
-  slice(start: number, end: number): string {
-    return decoder.decode(this.bytes.subarray(start, end));
-  }
-
-  /** The first byte of the character that holds byte `at`. */
-  charStart(at: number): number {
-    let i = Math.min(at, this.bytes.length);
-    while (i > 0 && this.isContinuation(i)) i--;
-    return i;
-  }
-
-  /** The end of the character of which `at` may cut off the last bytes. */
-  charEnd(at: number): number {
-    let i = Math.min(at, this.bytes.length);
-    while (this.isContinuation(i)) i++;
-    return i;
-  }
-
-  private isContinuation(i: number): boolean {
-    return ((this.bytes[i] ?? 0) & 0xc0) === 0x80;
-  }
-}
+import { ByteText } from '../charts/utf8';
 
 /** Tokens that share characters, and the characters they share; mostly one token and its text. */
 export interface Cluster {
@@ -62,7 +29,7 @@ function joinGraphemes(groups: readonly Group[], text: string): readonly Group[]
   let at = 0;
   for (const { segment } of segmenter.segment(text)) {
     starts.add(at);
-    at += encoder.encode(segment).length;
+    at += new ByteText(segment).length;
   }
   const joined: Group[] = [];
   for (const group of groups) {
@@ -123,17 +90,6 @@ export function shares({ tokens }: Cluster): number[] {
   return lengths.every((length) => length > 0)
     ? lengths.map((length) => length / total)
     : lengths.map(() => 1 / lengths.length);
-}
-
-/** The byte ranges of every place where `part` stands in `text`. */
-export function findBytes(text: string, part: string): { start: number; end: number }[] {
-  const ranges = [];
-  const length = encoder.encode(part).length;
-  for (let at = text.indexOf(part); part && at >= 0; at = text.indexOf(part, at + part.length)) {
-    const start = encoder.encode(text.slice(0, at)).length;
-    ranges.push({ start, end: start + length });
-  }
-  return ranges;
 }
 
 /** White space that would not be seen, made visible. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Token } from '../api/types';
-import { ByteText, findBytes, shares, toClusters } from './utf8';
+import { ByteText, findBytes } from '../charts/utf8';
+import { shares, toClusters } from './clusters';
 
 type Range = [number, number];
 
