@@ -13,12 +13,22 @@ mkdir -p "$run"
 cp tests/page_run.toml "$run/safesail.toml"
 "$program" run "$run/safesail.toml"
 
+# An atlas that came from elsewhere: its SAEs are not called as their sites are.
+imported=build/page-test/imported.sqlite
+if [ ! -e "$imported" ]; then
+  rm -rf build/page-test/exported
+  "$program" atlas export --atlas "$run" --to neuronpedia --out build/page-test/exported
+  "$program" atlas import build/page-test/exported --atlas "$imported.part"
+  "$program" atlas landscape --atlas "$imported.part"
+  mv "$imported.part" "$imported"
+fi
+
 servers=()
 trap 'kill "${servers[@]}" 2>/dev/null; wait "${servers[@]}" 2>/dev/null || true' EXIT
-# Starts `safesail serve` on the run with these options; its address is in $url.
+# Starts `safesail serve` with these options; its address is in $url.
 serve() {
   local log=build/page-test/serve-${#servers[@]}.log
-  "$program" serve --run "$run" --port 0 --web build/web "$@" >"$log" 2>&1 &
+  "$program" serve --port 0 --web build/web "$@" >"$log" 2>&1 &
   servers+=($!)
   for _ in $(seq 300); do
     url=$(grep -o 'http://127[^ ]*' "$log" || true)
@@ -30,8 +40,12 @@ serve() {
   exit 1
 }
 export SAFESAIL_TOKEN=secret
-serve --no-model --token-env SAFESAIL_TOKEN
+serve --run "$run" --no-model --token-env SAFESAIL_TOKEN
 export SAFESAIL_GUARDED_URL=$url
-serve
+serve --atlas "$imported"
+export SAFESAIL_IMPORTED_URL=$url
+serve --run "$run" --no-model
+export SAFESAIL_MORTAL_URL=$url SAFESAIL_MORTAL_PID=${servers[-1]}
+serve --run "$run"
 export SAFESAIL_URL=$url CHROMIUM=$chromium
 npm --prefix web run --silent e2e -- "$@"

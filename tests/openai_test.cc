@@ -300,6 +300,31 @@ TEST_F(OpenAiTest, WantsItsKey) {
   EXPECT_EQ(with->status, 200);
 }
 
+TEST_F(OpenAiTest, ServesOurClient) {
+  EndpointSettings settings;
+  settings.base_url = url_;
+  settings.model = "smol";
+  Budget budget({}, {});
+  ChatClient client(settings, {}, budget, nullptr, reporter_);
+  ChatRequest request;
+  request.purpose = "a test";
+  request.messages = {{"user", "Count from one to ten."}};
+  request.schema = R"({"type": "object"})";
+  request.max_tokens = 12;
+  request.top_logprobs = 3;
+  const std::vector<ChatResult> results = client.ask(std::span(&request, 1));
+  // The truth: what any other client is told.
+  Json body = question(12);
+  body["seed"] = 0;
+  const Json plain = ask(body);
+  ASSERT_EQ(results[0].status, AnswerStatus::ok) << results[0].detail;
+  EXPECT_EQ(results[0].answer.content, plain.at("choices")[0].at("message").at("content"));
+  EXPECT_EQ(results[0].answer.usage.completion, 12);
+  ASSERT_EQ(results[0].answer.tokens.size(), 12U);
+  EXPECT_EQ(results[0].answer.tokens[0].alternatives.size(), 3U);
+  EXPECT_THAT(reporter_.heard(), HasSubstr("response_format")) << "not spoken here, and left out";
+}
+
 TEST_F(OpenAiTest, ServesOurSimulator) {
   EndpointSettings settings;
   settings.base_url = url_;
@@ -309,13 +334,17 @@ TEST_F(OpenAiTest, ServesOurSimulator) {
   ChatClient client(settings, {}, budget, nullptr, reporter_);
   LlmSimulator simulator(client, {.questions_per_request = {1, 1, 1, 1}});
   const std::vector<Question> asked(2, {.text = "the bomb went off", .units = {{0, 17}}});
-  // A model of 135M may answer anything; that it answers, and how, is what is tested.
+  // A model of 135M may answer anything: an answer that can be read has a value for each unit, and
+  // the same question the same answer.
   const auto answers = simulator.answer(Scorer::detection, {.text = "bombs"}, asked);
   ASSERT_EQ(answers.size(), 2U);
-  for (const Answer& answer : answers)
-    EXPECT_NE(answer.status, AnswerStatus::failed) << answer.detail;
-  EXPECT_EQ(answers[0].values, answers[1].values);
-  EXPECT_THAT(reporter_.heard(), HasSubstr("response_format")) << "not spoken here, and left out";
+  for (const Answer& answer : answers) {
+    EXPECT_TRUE(answer.status == AnswerStatus::ok || answer.status == AnswerStatus::unparsable)
+        << answer.detail;
+    EXPECT_EQ(answer.values.size(), answer.status == AnswerStatus::ok ? 1U : 0U);
+    EXPECT_EQ(answer.status, answers[0].status);
+    EXPECT_EQ(answer.values, answers[0].values);
+  }
 }
 
 TEST_F(OpenAiTest, FillsForms) {

@@ -110,7 +110,7 @@ void serve_page(ServeOptions options, Session& session) {
     bad_input("serve", "expected what to serve, got nothing",
               "name a run with --run, an atlas with --atlas, SAEs with --model and --sae, or a "
               "model with --openai --model");
-  const std::optional<Subject> subject = subject_to_serve(options, session);
+  std::optional<Subject> subject = subject_to_serve(options, session);
   const ApiServerOptions api = api_options(options);
   if (subject) state_memory(*subject, options.engine, *session.reporter);
   ApiServer server(api, subject ? &*subject : nullptr, *session.reporter);

@@ -48,8 +48,10 @@ void add_subject_options(CLI::App& command, SubjectOptions& options) {
   add_model_options(command, options.model, "bf16");
   command.get_option("--model")->required(false)->envname("SOURCE_MODEL");
   command.add_option("--sae", options.saes, "SAEs, files or folders of any known dialect");
-  command.add_option("-a,--atlas", options.atlas,
-                     "Neuron database, or the folder of its run; else the run's own");
+  command.add_option(
+      "-a,--atlas", options.atlas,
+      "Neuron database, or the folder of its run, that knows the SAEs' features; else "
+      "the run's own");
   command.add_option("--release", options.release,
                      "Folder of the published Safe-SAIL release (sae_checkpoints/, neuron_db/, "
                      "activation/)");
@@ -66,7 +68,8 @@ Subject load_subject(const SubjectOptions& options, Reporter& reporter) {
               "name a run; or --model and --sae; or --release and its --model");
   if (!options.release.empty()) return load_release(options, reporter);
   if (!options.run.empty())
-    return subject_of_run(options.run, options.model.path, options.model.load_options(), reporter);
+    return subject_of_run({.run = options.run, .model = options.model.path, .atlas = options.atlas},
+                          options.model.load_options(), reporter);
   if (options.model.path.empty())
     bad_input("--sae", "expected the model that they read, got none", "name it with --model");
   return subject_of_files(

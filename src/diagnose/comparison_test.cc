@@ -35,7 +35,8 @@ class ComparisonTest : public ::testing::Test {
     return token;
   }
   TraceFeature feature(std::size_t sae, std::int32_t index) const {
-    return {&saes_[sae], index, saes_[sae].find(index)};
+    const auto known = saes_[sae].known();
+    return {&saes_[sae], index, {known, known->find(index)}};
   }
 
   std::vector<KnownSae> saes_;

@@ -34,7 +34,9 @@ std::vector<Site> sites_of(const Subject& subject) {
 }
 
 FeatureReader::FeatureReader(const Subject& subject, TraceOptions options)
-    : subject_(subject), options_(std::move(options)), sites_(sites_of(subject)) {}
+    : subject_(subject), options_(std::move(options)), sites_(sites_of(subject)) {
+  for (const KnownSae& sae : subject_.saes) known_.push_back(sae.known());
+}
 
 bool FeatureReader::wants(const KnownFeature* known) const {
   if (known == nullptr) return options_.unlisted;
@@ -49,7 +51,10 @@ std::uint32_t FeatureReader::place_of(std::size_t sae, std::int32_t index,
                                       const KnownFeature* known) {
   const std::uint64_t key = std::uint64_t{sae} << 32 | static_cast<std::uint32_t>(index);
   const auto [found, is_new] = places_.emplace(key, static_cast<std::uint32_t>(features_.size()));
-  if (is_new) features_.push_back({&subject_.saes[sae], index, known});
+  if (is_new)
+    features_.push_back(
+        {&subject_.saes[sae], index,
+         known == nullptr ? nullptr : std::shared_ptr<const KnownFeature>(known_[sae], known)});
   return found->second;
 }
 
@@ -70,7 +75,7 @@ std::vector<std::vector<TokenFeature>> FeatureReader::read(std::span<const at::T
       for (std::size_t t = 0; t < tokens.size(); ++t)
         for (std::int64_t i = codes.offsets[t]; i < codes.offsets[t + 1]; ++i) {
           const auto at = static_cast<std::size_t>(i);
-          const KnownFeature* known = sae.find(codes.indices[at]);
+          const KnownFeature* known = known_[s]->find(codes.indices[at]);
           if (wants(known))
             tokens[t].push_back({place_of(s, codes.indices[at], known), codes.values[at],
                                  normalised(codes.values[at], known)});

@@ -1,10 +1,11 @@
-// From the values of sites to the features that a trace tells of. One reader a
-// trace: it keeps the list of features and gives each its place when it first
-// occurs.
+// From the values of sites to the features that a trace tells of. One reader a trace: it keeps the
+// list of features and gives each its place when it first occurs. What is known of them is what was
+// known when it was made, so that a trace does not change its mind.
 //
 // One thread; the subject must outlive it.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -34,6 +35,7 @@ class FeatureReader {
   const Subject& subject_;
   const TraceOptions options_;
   const std::vector<Site> sites_;
+  std::vector<std::shared_ptr<const KnownFeatures>> known_;  ///< by SAE
   std::vector<TraceFeature> features_;
   std::unordered_map<std::uint64_t, std::uint32_t> places_;  ///< by SAE and index
 };

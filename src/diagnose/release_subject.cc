@@ -117,9 +117,12 @@ Subject subject_of_release(const ReleaseFiles& files, const LoadOptions& options
     const fs::path quantiles =
         data / "activation" / "quantiles" / fmt::format("quantile_layer{}.pt", layer);
     const std::string site = fmt::format("mlp_out.{}", layer);
+    const KnownSae::Reader reader = [layer = layer,
+                                     quantiles = read_quantiles(quantiles, features)](Atlas& now) {
+      return known_of_layer(now, layer, quantiles);
+    };
     subject.saes.emplace_back(site + "/safe-sail", parse_site(site, n_layers),
-                              std::move(imported.sae),
-                              known_of_layer(atlas, layer, read_quantiles(quantiles, features)));
+                              std::move(imported.sae), reader(atlas), reader);
   }
   return subject;
 }

@@ -93,8 +93,9 @@ TEST_F(ReleaseSubjectTest, KnowsWhatWasSelectedAndHasAnEntry) {
   const KnownSae& sae = subject.saes[0];
   EXPECT_EQ(sae.site(), (Site{SiteKind::mlp_out, 5}));
   EXPECT_EQ(sae.sae().spec().k, 8);
-  ASSERT_THAT(sae.features(), SizeIs(2));
-  const KnownFeature &three = sae.features()[0], &seven = sae.features()[1];
+  const auto known = sae.known();
+  ASSERT_THAT(known->all(), SizeIs(2));
+  const KnownFeature &three = known->all()[0], &seven = known->all()[1];
   EXPECT_EQ(three.feature, 3);
   EXPECT_EQ(three.explanations.at("en"), "of three");
   EXPECT_DOUBLE_EQ(three.score, 0.25);

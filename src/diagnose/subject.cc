@@ -60,54 +60,79 @@ const SaeRow* row_for(const std::vector<SaeRow>& rows, const std::string& name,
                                                                                    : nullptr;
 }
 
-std::vector<KnownFeature> features_of(Atlas& atlas, const SaeRow& row) {
-  return atlas.known_features(*atlas.find_sae(row.model, row.name));
+/// What the atlas knows of an SAE that it has under this name.
+KnownSae::Reader reader_of(const SaeRow& row) {
+  return [model = row.model, name = row.name](Atlas& atlas) {
+    const auto sae = atlas.find_sae(model, name);
+    return sae ? atlas.known_features(*sae) : std::vector<KnownFeature>();
+  };
 }
 
 }  // namespace
 
-KnownSae::KnownSae(std::string name, Site site, Sae sae, std::vector<KnownFeature> features)
-    : name_(std::move(name)), site_(site), sae_(std::move(sae)), features_(std::move(features)) {
-  place_.assign(static_cast<std::size_t>(sae_.spec().n_features), -1);
+KnownFeatures::KnownFeatures(std::string_view sae, std::int64_t n_features,
+                             std::vector<KnownFeature> features)
+    : features_(std::move(features)), place_(static_cast<std::size_t>(n_features), -1) {
   for (std::size_t i = 0; i < features_.size(); ++i) {
     const std::int32_t feature = features_[i].feature;
-    if (feature < 0 || feature >= sae_.spec().n_features ||
-        place_[static_cast<std::size_t>(feature)] >= 0)
-      bad_input(name_,
-                fmt::format("expected features below {}, each once, got {}", sae_.spec().n_features,
-                            feature),
-                "the atlas belongs to another SAE: name the one that it was "
-                "made with");
+    if (feature < 0 || feature >= n_features || place_[static_cast<std::size_t>(feature)] >= 0)
+      bad_input(std::string(sae),
+                fmt::format("expected features below {}, each once, got {}", n_features, feature),
+                "the atlas belongs to another SAE: name the one that it was made with");
     place_[static_cast<std::size_t>(feature)] = static_cast<std::int32_t>(i);
   }
 }
 
-const KnownFeature* KnownSae::find(std::int32_t feature) const {
+const KnownFeature* KnownFeatures::find(std::int32_t feature) const {
   const std::int32_t place = place_[static_cast<std::size_t>(feature)];
   return place < 0 ? nullptr : &features_[static_cast<std::size_t>(place)];
 }
 
-Subject subject_of_run(const fs::path& run, const std::string& model, const LoadOptions& options,
-                       Reporter& reporter) {
-  Atlas atlas(atlas_path(run), Atlas::Mode::read);
-  const std::string model_path = model.empty() ? named_model(run) : model;
-  Subject subject{
-      fs::path(model_path).stem().string(), load_text_model(model_path, options, reporter), {}};
+KnownSae::KnownSae(std::string name, Site site, Sae sae, std::vector<KnownFeature> features,
+                   Reader reader)
+    : name_(std::move(name)),
+      site_(site),
+      sae_(std::move(sae)),
+      reader_(std::move(reader)),
+      now_(std::make_unique<Now>()) {
+  now_->known =
+      std::make_shared<const KnownFeatures>(name_, sae_.spec().n_features, std::move(features));
+}
+
+std::shared_ptr<const KnownFeatures> KnownSae::known() const {
+  const std::scoped_lock lock(now_->mutex);
+  return now_->known;
+}
+
+void KnownSae::refresh(Atlas& atlas) {
+  if (!reader_) return;
+  auto known = std::make_shared<const KnownFeatures>(name_, sae_.spec().n_features, reader_(atlas));
+  const std::scoped_lock lock(now_->mutex);
+  now_->known = std::move(known);
+}
+
+Subject subject_of_run(const RunFiles& run, const LoadOptions& options, Reporter& reporter) {
+  Atlas atlas(atlas_path(run.atlas.empty() ? run.run : run.atlas), Atlas::Mode::read);
+  const std::string model = run.model.empty() ? named_model(run.run) : run.model;
+  Subject subject{fs::path(model).stem().string(), load_text_model(model, options, reporter), {}};
   std::vector<fs::path> files;
-  if (fs::is_directory(run / "sae"))
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run / "sae"))
+  if (fs::is_directory(run.run / "sae"))
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run.run / "sae"))
       if (entry.path().filename() == kSaeFile) files.push_back(entry.path());
   for (const SaeRow& row : atlas.saes()) {
     const auto file = std::ranges::find_if(
         files, [&](const fs::path& path) { return name_of_file(path) == row.name; });
     if (file == files.end()) continue;
     SiteAndSae loaded = load(*file, std::nullopt, subject.model.model.spec());
-    subject.saes.emplace_back(row.name, loaded.site, std::move(loaded.sae),
-                              features_of(atlas, row));
+    const KnownSae::Reader reader = reader_of(row);
+    subject.saes.emplace_back(row.name, loaded.site, std::move(loaded.sae), reader(atlas), reader);
   }
   if (subject.saes.empty())
-    bad_input(run.string(), "expected SAEs that the run's atlas knows features of, got none",
-              "run the stages up to `exemplars` first: safesail run");
+    bad_input(run.run.string(),
+              fmt::format("expected SAEs that the atlas {} knows features of, got none",
+                          atlas.path().string()),
+              run.atlas.empty() ? "run the stages up to `exemplars` first: safesail run"
+                                : "name the atlas that was made of this run");
   std::ranges::sort(subject.saes, {}, [](const KnownSae& sae) {
     return std::pair(sae.site().layer, sae.site().kind);
   });
@@ -130,15 +155,16 @@ Subject subject_of_files(const SubjectFiles& files, const LoadOptions& options,
   for (const std::string& path : files.saes) {
     SiteAndSae loaded = load(path, files.k, subject.model.model.spec());
     std::string name = name_of_file(path);
-    std::vector<KnownFeature> features;
+    KnownSae::Reader reader;
     if (const SaeRow* row = row_for(rows, name, to_string(loaded.site))) {
       name = row->name;
-      features = features_of(*atlas, *row);
+      reader = reader_of(*row);
     }
     if (!taken.insert(name).second)
       bad_input(path, fmt::format("expected SAEs of different names, got {} twice", name),
                 "let each lie in folders of its own: SITE/NAME/");
-    subject.saes.emplace_back(name, loaded.site, std::move(loaded.sae), std::move(features));
+    subject.saes.emplace_back(name, loaded.site, std::move(loaded.sae),
+                              reader ? reader(*atlas) : std::vector<KnownFeature>(), reader);
   }
   return subject;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -35,7 +36,7 @@ void check_options(const TraceOptions& options, const Subject& subject);
 struct TraceFeature {
   const KnownSae* sae = nullptr;
   std::int32_t index = 0;
-  const KnownFeature* known = nullptr;  ///< null: nothing is known of it
+  std::shared_ptr<const KnownFeature> known;  ///< null: nothing was known of it
 };
 
 struct TokenFeature {

@@ -39,7 +39,7 @@ Json json_of(const TraceFeature& feature) {
             {"score", nullptr},
             {"domains", Json::array()},
             {"quantile", nullptr}};
-  if (const KnownFeature* known = feature.known) {
+  if (const KnownFeature* const known = feature.known.get()) {
     if (known->id != 0) json["id"] = known->id;
     json["explanation"] = known->explanations;
     json["score"] = number(known->score);

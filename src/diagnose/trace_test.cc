@@ -67,7 +67,7 @@ void expect_dense(const Trace& trace, const std::vector<std::int32_t>& positions
       for (std::int32_t f = 0; f < testing::kTestFeatures; ++f) {
         const float expected = dense[static_cast<std::int64_t>(row)][f].item<float>();
         const float found = got.contains(f) ? got.at(f) : 0;
-        ASSERT_NEAR(found, sae.find(f) == nullptr ? 0 : expected, tolerance)
+        ASSERT_NEAR(found, sae.known()->find(f) == nullptr ? 0 : expected, tolerance)
             << sae.name() << ", token " << token.position << ", feature " << f;
       }
     }
@@ -120,7 +120,7 @@ TEST(Trace, OptionsLeaveOutFeatures) {
     for (const std::string& name : all) {
       const std::size_t blank = name.find(' ');
       const auto sae = std::ranges::find(subject().saes, name.substr(0, blank), &KnownSae::name);
-      if (wanted(*sae, *sae->find(std::stoi(name.substr(blank))))) expected.insert(name);
+      if (wanted(*sae, *sae->known()->find(std::stoi(name.substr(blank))))) expected.insert(name);
     }
     EXPECT_EQ(seen(options), expected);
     EXPECT_LT(expected.size(), all.size());

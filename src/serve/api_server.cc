@@ -1,8 +1,12 @@
 #include "serve/api_server.h"
 
 #include <algorithm>
+#include <fmt/format.h>
+#include <mutex>
+#include <string>
 #include <thread>
 
+#include "base/error.h"
 #include "base/version.h"
 #include "serve/atlas_pool.h"
 #include "serve/atlas_routes.h"
@@ -32,8 +36,11 @@ HttpOptions http_options(const ApiServerOptions& options) {
 }  // namespace
 
 struct ApiServer::Impl {
-  Impl(const ApiServerOptions& options_, const Subject* subject_, Reporter& reporter)
-      : options(options_), subject(subject_), server(http_options(options_), reporter) {
+  Impl(const ApiServerOptions& options_, Subject* subject_, Reporter& reporter_)
+      : options(options_),
+        subject(subject_),
+        reporter(reporter_),
+        server(http_options(options_), reporter_) {
     if (subject != nullptr) engine.emplace(*subject, options.engine);
     if (options.atlas) pool.emplace(*options.atlas, n_atlas_connections());
     if (options.page) files.emplace(*options.page);
@@ -42,9 +49,13 @@ struct ApiServer::Impl {
 
   void mount();
   nlohmann::json health() const;
+  void refresh_subject();
 
   const ApiServerOptions options;
-  const Subject* const subject;
+  Subject* const subject;
+  Reporter& reporter;
+  std::mutex refreshing;
+  std::string known_version;  ///< of the atlas that the subject has read; protected by refreshing
   std::optional<Engine> engine;
   std::optional<AtlasPool> pool;
   std::optional<StaticFiles> files;
@@ -65,6 +76,20 @@ nlohmann::json ApiServer::Impl::health() const {
             {"capacity", engine ? options.engine.max_waiting : 0}}}};
 }
 
+void ApiServer::Impl::refresh_subject() {
+  if (!pool) return;
+  const std::string version = pool->version();
+  const std::scoped_lock lock(refreshing);
+  if (version == known_version) return;
+  known_version = version;
+  try {
+    const AtlasPool::Loan atlas = pool->lend();
+    for (KnownSae& sae : subject->saes) sae.refresh(*atlas);
+  } catch (const Error& error) {
+    reporter.warn(fmt::format("what is known of features stays as it was: {}", error.what()));
+  }
+}
+
 void ApiServer::Impl::mount() {
   AtlasPool* const atlas = pool ? &*pool : nullptr;
   server.get("/api/v1/health", [this](const auto& request, auto& response) {
@@ -79,14 +104,15 @@ void ApiServer::Impl::mount() {
                response.set_header("Cache-Control", "no-cache");
                if (!has_it(request, response, kVersion)) kept.send(request, response);
              });
-  engine ? mount_trace_routes(server, *subject, *engine) : mount_no_model(server);
+  engine ? mount_trace_routes(server, *subject, *engine, [this] { refresh_subject(); })
+         : mount_no_model(server);
   mount_sae_routes(server, atlas, options.run, subject);
   mount_atlas_routes(server, atlas);
   mount_run_routes(server, options.run);
   files ? files->mount(server) : mount_no_page(server);
 }
 
-ApiServer::ApiServer(const ApiServerOptions& options, const Subject* subject, Reporter& reporter)
+ApiServer::ApiServer(const ApiServerOptions& options, Subject* subject, Reporter& reporter)
     : impl_(std::make_unique<Impl>(options, subject, reporter)) {}
 
 ApiServer::~ApiServer() = default;

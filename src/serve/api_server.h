@@ -27,8 +27,8 @@ struct ApiServerOptions {
 class ApiServer {
  public:
   /// Takes the port. `subject`, null where there is no model to ask, and `reporter` outlive the
-  /// server.
-  ApiServer(const ApiServerOptions& options, const Subject* subject, Reporter& reporter);
+  /// server. What the subject knows of its features is read again when the atlas has changed.
+  ApiServer(const ApiServerOptions& options, Subject* subject, Reporter& reporter);
   ~ApiServer();
 
   const HttpServer& http() const;

@@ -161,6 +161,21 @@ TEST_F(ApiTest, NoticesThatTheAtlasGoesOn) {
   EXPECT_THAT(json("/features/1")["domains"], ElementsAre("politics", "terror"));
 }
 
+TEST_F(ApiTest, FollowsTheAtlasThatTakesItsPlace) {
+  start();
+  const std::string tag = get("/stats").get_header_value("ETag");
+  {
+    Atlas made(dir_ / "new.sqlite");
+    made.put_feature(made.put_sae(make_sae()), make_record(7));
+  }
+  for (const char* of_the_old : {"atlas.sqlite-wal", "atlas.sqlite-shm"})
+    fs::remove(dir_ / of_the_old);
+  fs::rename(dir_ / "new.sqlite", dir_ / "atlas.sqlite");
+  EXPECT_EQ(get("/stats", {{"If-None-Match", tag}}).status, 200);
+  EXPECT_EQ(json("/stats")["features"], 1);
+  EXPECT_EQ(json("/features/1")["index"], 7);
+}
+
 TEST_F(ApiTest, RefusesWhatItDoesNotKnow) {
   start();
   for (const char* path :

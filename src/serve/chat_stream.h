@@ -1,4 +1,4 @@
-// A chat as server-sent events: queued, start, token, features, end, error; docs/api.md.
+// A chat as server-sent events: queued, start, token, features, end, error; docs/diagnose.md.
 #pragma once
 
 #include <httplib.h>

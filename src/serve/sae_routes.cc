@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "formats/json.h"
 #include "run/run_report.h"
 #include "serve/http_answer.h"
@@ -74,11 +75,18 @@ Json saes_json(AtlasPool* pool, const std::optional<fs::path>& run, const Subjec
 
 void mount_sae_routes(HttpServer& server, AtlasPool* pool, const std::optional<fs::path>& run,
                       const Subject* subject) {
-  server.get("/api/v1/saes", [pool, run, subject, kept = std::make_shared<KeptJson>()](
+  // Another server at this address may have read the same files with another model, or none.
+  std::string names;
+  if (subject != nullptr) {
+    names = subject->name;
+    for (const KnownSae& sae : subject->saes) names += "\n" + sae.name();
+  }
+  const std::string traced = hash_hex(names);
+  server.get("/api/v1/saes", [pool, run, subject, traced, kept = std::make_shared<KeptJson>()](
                                  const auto& request, auto& response) {
     const QueryParameters none(request.params, {});
     const std::string version = (pool == nullptr ? std::string() : pool->version()) + "." +
-                                (run ? run_version(*run) : std::string());
+                                (run ? run_version(*run) : std::string()) + "." + traced;
     kept->answer(request, response, version, [&] {
       try {
         return saes_json(pool, run, subject);

@@ -108,13 +108,15 @@ Json models_json(const Subject& subject) {
 
 }  // namespace
 
-void mount_trace_routes(HttpServer& server, const Subject& subject, Engine& engine) {
+void mount_trace_routes(HttpServer& server, const Subject& subject, Engine& engine,
+                        std::function<void()> before_asking) {
   const Tokenizer& tokenizer = subject.model.tokenizer;
   server.get("/api/v1/models", [&](const auto& http, auto& response) {
     const QueryParameters none(http.params, {});
     send_json(response, models_json(subject));
   });
-  server.post("/api/v1/trace", [&](const auto& http, auto& response) {
+  server.post("/api/v1/trace", [&, before_asking](const auto& http, auto& response) {
+    before_asking();
     AskedTrace request = parse_trace_request(http.body);
     SequenceConfig no_answer;
     no_answer.max_new_tokens = 0;
@@ -126,13 +128,15 @@ void mount_trace_routes(HttpServer& server, const Subject& subject, Engine& engi
     json["seconds"] = served.seconds;
     send_json(response, json);
   });
-  server.post("/api/v1/chat", [&](const auto& http, auto& response) {
+  server.post("/api/v1/chat", [&, before_asking](const auto& http, auto& response) {
+    before_asking();
     AskedChat request = parse_chat_request(http.body);
     Tickets tickets = submit(engine, {read_prompt(tokenizer, request.prompt),
                                       std::move(request.options), request.generation});
     stream_chat(subject.name, std::move(tickets.front()), response);
   });
-  server.post("/api/v1/compare", [&](const auto& http, auto& response) {
+  server.post("/api/v1/compare", [&, before_asking](const auto& http, auto& response) {
+    before_asking();
     const AskedComparison request = parse_compare_request(http.body);
     std::vector<EngineRequest> requests;
     for (const AskedComparison::Prompt& prompt : request.prompts)

@@ -1,4 +1,5 @@
 // The model over HTTP: the whole server on the packaged model with two small SAEs.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <gmock/gmock.h>
@@ -8,6 +9,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "atlas/test_support.h"
 #include "diagnose/subject_testing.h"
 #include "diagnose/trace_json.h"
 #include "serve/api_server.h"
@@ -139,8 +141,9 @@ TEST_F(TraceRoutes, AComparisonAlignsPrompts) {
   EXPECT_TRUE(json["answer"].is_null()) << "none was asked for";
   const Json& question = json["question"];
   ASSERT_FALSE(question["features"].empty());
-  const std::int64_t n_drawn = question["n_drawn"];
-  EXPECT_EQ(n_drawn, std::min<std::int64_t>(question["n_tokens"][0], question["n_tokens"][1]));
+  const auto n_drawn = question["n_drawn"].get<std::int64_t>();
+  const auto n_tokens = question["n_tokens"].get<std::vector<std::int64_t>>();
+  EXPECT_EQ(n_drawn, std::ranges::min(n_tokens));
   double last = INFINITY;
   for (const Json& feature : question["features"]) {
     const double a = feature["expected_max"][0], b = feature["expected_max"][1];
@@ -155,7 +158,7 @@ TEST_F(TraceRoutes, AComparisonAlignsPrompts) {
           if (json["traces"][i]["features"][one["feature"].get<int>()]["name"] == feature["name"])
             found = one["normalised"];
       EXPECT_EQ(found, feature["max"][i].get<double>());
-      EXPECT_LE(feature["expected_max"][i], feature["max"][i]);
+      EXPECT_LE(feature["expected_max"][i].get<double>(), feature["max"][i].get<double>());
     }
   }
   const Json document = Json::parse(openapi_text());
@@ -183,8 +186,8 @@ TEST_F(TraceRoutes, AComparisonOfAnswersIsOfTheirTokens) {
       n_asked += token["part"] == "query" && token["role"] == "user";
     }
     EXPECT_GT(n_asked, 0);
-    EXPECT_EQ(json["question"]["n_tokens"][i], n_asked);
-    EXPECT_EQ(json["answer"]["n_tokens"][i], n_answered);
+    EXPECT_EQ(json["question"]["n_tokens"][i].get<std::int64_t>(), n_asked);
+    EXPECT_EQ(json["answer"]["n_tokens"][i].get<std::int64_t>(), n_answered);
   }
   const Json document = Json::parse(openapi_text());
   EXPECT_EQ(
@@ -201,6 +204,65 @@ TEST_F(TraceRoutes, SaesSayWhichAreTraced) {
     const auto answer = post("/trace", {{"text", "a"}, {"saes", {sae["name"]}}});
     EXPECT_EQ(answer->status, 200) << answer->body;
   }
+}
+
+TEST_F(TraceRoutes, SaesAreAnotherAnswerWithoutTheModel) {
+  const auto tag_with = [&](Subject* subject) {
+    running_.reset();
+    server_ = std::make_unique<ApiServer>(ApiServerOptions{}, subject, silent_);
+    running_.emplace([this](std::stop_token stop) { server_->run(stop); });
+    httplib::Client client("127.0.0.1", port());
+    return client.Get("/api/v1/saes")->get_header_value("ETag");
+  };
+  EXPECT_NE(tag_with(&testing::small_subject()), tag_with(nullptr));
+}
+
+class LearningSubject : public AtlasTest {};
+
+TEST_F(LearningSubject, TracesWithWhatTheAtlasLearnsMeanwhile) {
+  const fs::path path = dir_ / "atlas.sqlite";
+  std::int64_t sae = 0;
+  {
+    Atlas atlas(path);
+    sae = atlas.put_sae(make_sae());
+  }
+  // The packaged model with one SAE, of which the atlas knows nothing yet.
+  Subject& subject = testing::small_subject();
+  const std::int64_t d = subject.model.model.spec().d_model;
+  std::vector<KnownSae> saes;
+  saes.emplace_back("mlp_out.3/topk-k32", Site{SiteKind::mlp_out, 3},
+                    Sae::random(SaeSpec::topk(d, 256, 8), identity_transform(d), 3),
+                    std::vector<KnownFeature>(),
+                    [sae](Atlas& atlas) { return atlas.known_features(sae); });
+  std::swap(subject.saes, saes);
+  {
+    SilentReporter silent;
+    ApiServer server({.http = {}, .run = {}, .atlas = path}, &subject, silent);
+    const Running running([&](std::stop_token stop) { server.run(stop); });
+    httplib::Client client("127.0.0.1", server.http().port());
+    client.set_read_timeout(60, 0);
+    const auto trace = [&](Json more) {
+      more["text"] = "Rain fell on the city.";
+      return Json::parse(client.Post("/api/v1/trace", more.dump(), "application/json")->body);
+    };
+    const Json before = trace({{"unlisted", true}});
+    ASSERT_FALSE(before["features"].empty());
+    EXPECT_TRUE(before["features"][0]["id"].is_null());
+    EXPECT_EQ(trace(Json::object())["features"].size(), 0U);
+
+    const std::int32_t index = before["features"][0]["index"];
+    Atlas atlas(path, Atlas::Mode::write);
+    const std::int64_t id = atlas.put_feature(sae, make_record(index));
+    atlas.put_explanation(id, make_explanation("of rain"));
+    EXPECT_EQ(trace(Json::object())["features"][0]["explanation"]["en"], "of rain");
+    EXPECT_EQ(trace({{"domains", {"politics"}}})["features"].size(), 0U);
+    atlas.put_tag(id, {"politics", "", "a test"});
+    const Json after = trace({{"domains", {"politics"}}});
+    ASSERT_EQ(after["features"].size(), 1U);
+    EXPECT_EQ(after["features"][0]["id"], id);
+    EXPECT_EQ(after["features"][0]["index"], index);
+  }
+  std::swap(subject.saes, saes);
 }
 
 TEST_F(TraceRoutes, BadRequestsAreNamed) {

@@ -3,7 +3,7 @@ import { tellingWord } from './words';
 
 const grid = (page: Page) => page.getByRole('grid', { name: 'Features' });
 const rows = (page: Page) => grid(page).locator('[role=row][aria-rowindex]');
-const total = (page: Page) => page.getByText(/^[\d,]+ features$/);
+const count = (page: Page) => page.getByText(/^[\d,]+ features$/);
 const address = (page: Page) => new URL(page.url()).hash;
 
 async function ask<T>(page: Page, path: string): Promise<T> {
@@ -44,7 +44,7 @@ async function clickOnArc(page: Page, slice: Locator) {
 test('lists the atlas, best first, and says how many', async ({ page }) => {
   const listing = await ask<Listing>(page, 'features?limit=3');
   await page.goto('/#/atlas');
-  await expect(total(page)).toHaveText(`${listing.total.toLocaleString('en')} features`);
+  await expect(count(page)).toHaveText(`${listing.total.toLocaleString('en')} features`);
   await expect(grid(page)).toHaveAttribute('aria-rowcount', String(listing.total));
   for (const [i, feature] of listing.features.entries())
     await expect(rows(page).nth(i)).toContainText(feature.name);
@@ -68,10 +68,10 @@ test('searches as one types, and an answer that comes late changes nothing', asy
   await page.waitForRequest(/\/features\?.*text=the\b/);
   await search.fill(word);
   const expected = await ask<Listing>(page, `features?text=${word}&order=relevance&limit=1`);
-  await expect(total(page)).toHaveText(`${expected.total} features`);
+  await expect(count(page)).toHaveText(`${expected.total} features`);
   release();
   await page.waitForLoadState('networkidle');
-  await expect(total(page)).toHaveText(`${expected.total} features`);
+  await expect(count(page)).toHaveText(`${expected.total} features`);
   await expect(rows(page).first()).toContainText(expected.features[0]?.name ?? '');
   expect(address(page)).toContain(`text=${word}`);
 });
@@ -85,7 +85,7 @@ test('filters by domain and subclass from the sunburst, and Back takes it back',
   await page.goto('/#/atlas');
   const chart = page.getByRole('group', { name: 'Features by domain and subclass' });
   await clickOnArc(page, chart.getByRole('button', { name: new RegExp(`^${domain}:`, 'i') }));
-  await expect(total(page)).toHaveText(`${some.total} features`);
+  await expect(count(page)).toHaveText(`${some.total} features`);
   const toggle = new RegExp(`^${domain} \\d`, 'i');
   await expect(page.getByRole('button', { name: toggle, pressed: true })).toBeVisible();
   expect(address(page)).toContain(`domains=${domain}`);
@@ -94,12 +94,12 @@ test('filters by domain and subclass from the sunburst, and Back takes it back',
   const finest = concepts.getByRole('button').first();
   const n = Number(/(\d+)$/.exec((await finest.innerText()).trim())?.[1]);
   await finest.click();
-  await expect(total(page)).toHaveText(`${n} features`);
+  await expect(count(page)).toHaveText(`${n} features`);
   expect(address(page)).toContain('subclass=');
 
   await page.goBack();
   await page.goBack();
-  await expect(total(page)).toHaveText(`${all.total} features`);
+  await expect(count(page)).toHaveText(`${all.total} features`);
 });
 
 test('shows the features of several domains at once', async ({ page }) => {
@@ -108,7 +108,7 @@ test('shows the features of several domains at once', async ({ page }) => {
   const toggles = page.getByRole('group', { name: 'Domain', exact: true });
   await toggles.getByRole('button', { name: /^Violence/ }).click();
   await toggles.getByRole('button', { name: /^Politics/ }).click();
-  await expect(total(page)).toHaveText(`${n} features`);
+  await expect(count(page)).toHaveText(`${n} features`);
   await expect(toggles.getByRole('button', { pressed: true })).toHaveCount(2);
   await toggles.getByRole('button', { name: /^Violence/ }).click();
   await expect(toggles.getByRole('button', { pressed: true })).toHaveText(/^Politics/);
@@ -125,12 +125,12 @@ test('filters by layer and score, sorts, and clears', async ({ page }) => {
   await page.getByLabel('Least score').fill('0.4');
   await page.getByLabel('Least score').press('Tab');
   await page.getByLabel('Smallest first').check();
-  await expect(total(page)).toHaveText(`${some.total} features`);
+  await expect(count(page)).toHaveText(`${some.total} features`);
   await expect(rows(page).first()).toContainText(some.features[0]?.name ?? '');
   await page.reload();
-  await expect(total(page)).toHaveText(`${some.total} features`);
+  await expect(count(page)).toHaveText(`${some.total} features`);
   await page.getByRole('button', { name: 'Clear all' }).click();
-  await expect(total(page)).toHaveText(`${all.total} features`);
+  await expect(count(page)).toHaveText(`${all.total} features`);
 });
 
 test('reads further rows as one scrolls, and draws only those in sight', async ({ page }) => {
@@ -264,4 +264,53 @@ test.describe('a feature', () => {
     await checkPage(page);
     await keepPicture(page, 'feature-phone');
   });
+});
+
+test('reaches the last of five million rows, by key, by bar and by wheel', async ({ page }) => {
+  const total = 5_000_000;
+  const { features } = await ask<Listing>(page, 'features?limit=1');
+  await page.route(/\/api\/v1\/features\?/, async (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    const offset = Number(query.get('offset') ?? 0);
+    const n = Math.min(Number(query.get('limit')), total - offset);
+    const lines = Array.from({ length: n }, (_, i) => ({
+      ...features[0],
+      id: offset + i + 1,
+      name: `mlp_out.7:${offset + i}`,
+    }));
+    await route.fulfill({ json: { total, offset, features: lines } });
+  });
+  await page.goto('/#/atlas');
+  await expect(count(page)).toHaveText('5,000,000 features');
+  const inSight = async () => {
+    const box = await grid(page).boundingBox();
+    const tops = await rows(page).evaluateAll((all) =>
+      all.map((row) => [row.getAttribute('aria-rowindex'), row.getBoundingClientRect().y] as const),
+    );
+    const seen = tops.filter(([, y]) => box && y >= box.y && y < box.y + box.height - 40);
+    return seen.map(([index]) => Number(index)).sort((a, b) => a - b);
+  };
+  await grid(page).focus();
+  await page.keyboard.press('End');
+  await expect.poll(async () => (await inSight()).at(-1)).toBe(total);
+  await expect(rows(page).filter({ hasText: `mlp_out.7:${total - 1}` })).toBeVisible();
+  await keepPicture(page, 'atlas-long');
+
+  await page.keyboard.press('Home');
+  await expect.poll(async () => (await inSight())[0]).toBe(1);
+  // The bar, halfway.
+  await grid(page).evaluate((box) => {
+    box.scrollTop = (box.scrollHeight - box.clientHeight) / 2;
+  });
+  await expect.poll(async () => Math.abs(((await inSight())[0] ?? 0) - total / 2)).toBeLessThan(20);
+  // The wheel, by ten rows and back; the bar settles in between.
+  const before = (await inSight())[0] ?? 0;
+  const centre = await grid(page).boundingBox();
+  await page.mouse.move((centre?.x ?? 0) + 200, (centre?.y ?? 0) + 200);
+  await page.mouse.wheel(0, 540);
+  await expect.poll(async () => ((await inSight())[0] ?? 0) - before).toBe(10);
+  await page.waitForTimeout(400);
+  expect(((await inSight())[0] ?? 0) - before).toBe(10);
+  await page.mouse.wheel(0, -540);
+  await expect.poll(async () => ((await inSight())[0] ?? 0) - before).toBe(0);
 });

@@ -45,6 +45,11 @@ function loneliest({ x, y }: Landscape): number {
 const nameOf = (landscape: Landscape, i: number) =>
   `${landscape.sae_names[landscape.sae[i] ?? 0]?.split('/')[0]}:${landscape.index[i]}`;
 
+/** How many of some points are of the SAE that has most of them: a lasso takes one at a time. */
+function ofOne(saes: (number | string | undefined)[]): number {
+  return Math.max(0, ...saes.map((sae) => saes.filter((one) => one === sae).length));
+}
+
 test('shows a feature under the pointer and opens it', async ({ page }) => {
   const landscape = await open(page);
   await expect(page.getByText('drawn on a 2-D canvas')).toBeVisible();
@@ -93,9 +98,11 @@ test('draws a lasso to a list with links and counts', async ({ page }) => {
   await page.mouse.down();
   for (const corner of rest) await page.mouse.move(corner.x, corner.y, { steps: 12 });
   await page.mouse.up();
-  const inside = landscape.ids.filter((_, i) =>
-    [landscape.x[i] ?? 0, landscape.y[i] ?? 0].every((value) => value > 0.3 && value < 0.7),
-  ).length;
+  const inside = ofOne(
+    landscape.sae.filter((_, i) =>
+      [landscape.x[i] ?? 0, landscape.y[i] ?? 0].every((value) => value > 0.3 && value < 0.7),
+    ),
+  );
   const shown = async () => Number(/\d+/.exec(await selected(page).innerText())?.[0] ?? 0);
   // A pointer stops on whole pixels, so points on the border may fall on either side.
   await expect.poll(async () => Math.abs((await shown()) - inside)).toBeLessThanOrEqual(3);
@@ -115,28 +122,42 @@ test('draws a lasso to a list with links and counts', async ({ page }) => {
 
 test('highlights what a search finds, and selects only that', async ({ page }) => {
   const word = await tellingWord(page);
-  const { total } = (await (
-    await page.request.get(`/api/v1/features?text=${word}&limit=1`)
-  ).json()) as { total: number };
+  const { total, features } = (await (
+    await page.request.get(`/api/v1/features?text=${word}&limit=500`)
+  ).json()) as { total: number; features: { sae: string }[] };
   await open(page);
   await page.getByLabel('Highlight by explanation').fill(word);
   await expect(page.getByText(`${total} match`)).toBeVisible();
   await map(page).focus();
   await page.keyboard.press('s');
-  await expect(selected(page)).toHaveText(`${total} selected`);
+  await expect(selected(page)).toHaveText(`${ofOne(features.map(({ sae }) => sae))} selected`);
+});
+
+test('keeps the map when a search fails', async ({ page, faults }) => {
+  await open(page);
+  await page.route(/\/features\?.*text=/, (route) => route.abort());
+  await page.getByLabel('Highlight by explanation').fill('anything');
+  await expect(page.getByRole('alert')).toContainText('The server does not answer');
+  await expect(map(page)).toBeVisible();
+  await page.unroute(/\/features\?.*text=/);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByText(/\d+ match/)).toBeVisible();
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  faults.splice(0, faults.length, ...faults.filter((fault) => !fault.includes('Failed to load')));
 });
 
 test('works with the keyboard alone', async ({ page }) => {
   const landscape = await open(page);
   await map(page).focus();
   await page.keyboard.press('s');
-  await expect(selected(page)).toHaveText(`${landscape.n} selected`);
+  await expect(selected(page)).toHaveText(`${ofOne(landscape.sae)} selected`);
   await page.keyboard.press('+');
   await page.keyboard.press('+');
   await page.keyboard.press('ArrowLeft');
   await expect.poll(() => new URL(page.url()).hash).toContain('zoom=1.96');
   const tip = map(page).getByRole('status');
   await expect(tip).toBeVisible();
+  await expect(tip.locator('strong')).toHaveText(/^\w+\.\d+:\d+$/);
   const name = await tip.locator('strong').innerText();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(name);

@@ -138,6 +138,11 @@ export interface Simulation {
   units?: [number, number][] | null;
 }
 
+export interface Difference {
+  value: number | null;
+  interval: [number | null, number | null];
+}
+
 export interface Score {
   scorer: string;
   simulator: string;
@@ -152,6 +157,15 @@ export interface Score {
   n_unparsable: number;
   n_refused: number;
   n_failed: number;
+  /** Of the questions that were asked: scores of unlike questions are not comparable. */
+  questions?: string;
+  /** What the lexical baseline gets from the same questions. */
+  baseline?: Difference | null;
+  /** Of the score less its floor, and less the baseline: both answered the same questions. */
+  above_floor?: Difference | null;
+  above_baseline?: Difference | null;
+  /** For people: why there is no value. */
+  reason?: string | null;
   details: unknown;
   simulations: Simulation[];
 }
@@ -165,6 +179,8 @@ export interface Explanation {
   status: string;
   text: string;
   long_text: string;
+  /** For people: why there is no text. */
+  reason?: string | null;
   cost: Record<string, number> | null;
   scores: Score[];
 }

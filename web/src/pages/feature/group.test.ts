@@ -63,6 +63,16 @@ test('a verdict needs two intervals that lie apart', () => {
   expect(verdict(of(0.5, 0.7), null)).toBeNull();
 });
 
+test('the difference of paired answers tells more than two intervals', () => {
+  const less = (low: number | null, high: number | null) =>
+    score({ low: 0.5, high: 0.7, above_baseline: { value: 0.1, interval: [low, high] } });
+  const baseline = score({ low: 0.4, high: 0.6 });
+  expect(verdict(less(0.02, 0.2), baseline)).toBe('above');
+  expect(verdict(less(-0.02, 0.2), baseline)).toBe('level');
+  expect(verdict(less(-0.3, -0.1), null)).toBe('below');
+  expect(verdict(less(null, null), score({ low: 0.1, high: 0.2 }))).toBeNull();
+});
+
 const exemplar = (part: Partial<Exemplar>, at: number) => ({
   at,
   exemplar: { use: 'explain', kind: 'level', level: 0, activation: [], ...part } as Exemplar,

@@ -1,6 +1,6 @@
 // Explanations and exemplars in the order in which they are read.
 
-import type { Exemplar, Explanation, Score } from '../../api/types';
+import type { Difference, Exemplar, Explanation, Score } from '../../api/types';
 
 export interface Versioned {
   key: string;
@@ -52,17 +52,31 @@ export function baselineOf(
     .filter((one) => one.explainer === 'lexical' && one.language === language)
     .flatMap(({ scores }) => scores)
     .filter(
-      ({ scorer, simulator, prompt_hash, seed }) =>
+      ({ scorer, simulator, prompt_hash, seed, questions }) =>
         scorer === score.scorer &&
         simulator === score.simulator &&
         prompt_hash === score.prompt_hash &&
-        seed === score.seed,
+        seed === score.seed &&
+        questions === score.questions,
     );
   return alike.at(-1) ?? null;
 }
 
-/** Whether a score is told apart from the baseline: both intervals count, and must lie apart. */
-export function verdict(score: Score, baseline: Score | null): 'above' | 'level' | 'below' | null {
+export type Verdict = 'above' | 'level' | 'below';
+
+/** Whether a difference of paired answers is told apart from none by its interval. */
+export function verdictOf(difference: Difference | null | undefined): Verdict | null {
+  const [low, high] = difference?.interval ?? [null, null];
+  if (low === null || high === null) return null;
+  return low > 0 ? 'above' : high < 0 ? 'below' : 'level';
+}
+
+/**
+ * Whether a score is told apart from the baseline: by the interval of their difference, which both
+ * answers to the same questions give; where that was not measured both intervals must lie apart.
+ */
+export function verdict(score: Score, baseline: Score | null): Verdict | null {
+  if (score.above_baseline) return verdictOf(score.above_baseline);
   const [low, high] = [score.low, score.high];
   const [from, to] = [baseline?.low ?? null, baseline?.high ?? null];
   if (low === null || high === null || from === null || to === null) return null;
