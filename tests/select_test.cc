@@ -54,9 +54,9 @@ TEST_F(SelectTest, FindsTheFeaturesThatWerePlanted) {
 
   ASSERT_EQ(selection.concepts.size(), concept_words.size() + 1);
   for (std::size_t c = 0; c < concept_words.size(); ++c) {
-    const ConceptMetrics& metrics = selection.saes[0].concepts[c];
-    ASSERT_FALSE(metrics.candidates.empty()) << selection.concepts[c].name;
-    const FeatureContrast& best = metrics.candidates.front();
+    const ConceptSelection& concept_ = selection.saes[0].concepts[c];
+    ASSERT_FALSE(concept_.candidates.empty()) << selection.concepts[c].name;
+    const FeatureContrast& best = concept_.candidates.front();
     EXPECT_EQ(best.feature, static_cast<std::int32_t>(c)) << selection.concepts[c].name;
     EXPECT_EQ(best.n_forward, static_cast<std::int64_t>(kFrames.size()));
     EXPECT_EQ(best.n_reverse, 0);
@@ -72,8 +72,8 @@ TEST_F(SelectTest, FindsTheFeaturesThatWerePlanted) {
   for (std::size_t p = 0; p < pairs.size(); p += 2) std::swap(pairs[p].text, pairs[p].counterpart);
   const FeatureSelection shuffled =
       select_features(model_->model, model_->tokenizer, cells, pairs, {}, silent, {});
-  for (const ConceptMetrics& metrics : shuffled.saes[0].concepts)
-    EXPECT_TRUE(metrics.candidates.empty());
+  for (const ConceptSelection& concept_ : shuffled.saes[0].concepts)
+    EXPECT_TRUE(concept_.candidates.empty());
 }
 
 // What the stream says of each token is what the SAE says of the model's activation there, and the

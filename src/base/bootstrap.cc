@@ -10,19 +10,18 @@ namespace {
 
 constexpr double kOutside = 0.025;  // on either side of a 95 % interval
 
-/// Linear between order statistics.
+void add_to(std::vector<double>& totals, std::span<const double> row) {
+  for (std::size_t c = 0; c < totals.size(); ++c) totals[c] += row[c];
+}
+
+}  // namespace
+
 double quantile(const std::vector<double>& sorted, double share) {
   const double place = share * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<std::size_t>(place);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
   return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
 }
-
-void add_to(std::vector<double>& totals, std::span<const double> row) {
-  for (std::size_t c = 0; c < totals.size(); ++c) totals[c] += row[c];
-}
-
-}  // namespace
 
 Estimate percentile_interval(double value, std::vector<double> resampled) {
   Estimate estimate{.value = value};

@@ -21,6 +21,9 @@ struct Estimate {
   bool has_interval() const { return low <= high; }
 };
 
+/// Linear between order statistics of `sorted`, which has some; share 0 .. 1.
+double quantile(const std::vector<double>& sorted, double share);
+
 /// The interval of a statistic from its values on resamples. Those that are not finite count for
 /// nothing: a resample may lack what a ratio divides by.
 Estimate percentile_interval(double value, std::vector<double> resampled);

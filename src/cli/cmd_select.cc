@@ -65,13 +65,11 @@ std::string probe_table(const SelectOptions& options, const TextModel& model,
                         const std::vector<EvaluationCell>& cells,
                         const std::vector<ContrastPair>& pairs, const FeatureSelection& selection,
                         Session& session) {
-  const std::vector<const EvaluationCell*> chosen =
-      chosen_cells(cells, selection.recommendation.chosen);
   std::vector<SaeAtSite> saes;
   std::vector<Site> sites;
-  for (const EvaluationCell* cell : chosen) {
-    saes.push_back({cell->input, &cell->sae});
-    sites.push_back(cell->input);
+  for (const std::size_t i : selection.recommendation.recommended().saes) {
+    saes.push_back({cells[i].input, &cells[i].sae});
+    sites.push_back(cells[i].input);
   }
   const std::vector<PairFiring> firing =
       read_pair_firing(model.model, model.tokenizer, saes, pairs, options.select.firing,
@@ -87,15 +85,16 @@ std::string probe_table(const SelectOptions& options, const TextModel& model,
   std::string table =
       fmt::format("{:<14} {:<11} {:>5} {:>19} {:>19} {:>19} {:>19} {:>19}\n", "concept", "site",
                   "pairs", "best feature", "best 5", "best 20", "mean difference", "dense probe");
-  for (const Concept& one : selection.concepts)
-    for (std::size_t i = 0; i < saes.size() && one.subclass.empty(); ++i) {
+  for (const Concept& concept_ : selection.concepts)
+    for (std::size_t i = 0; i < saes.size() && concept_.subclass.empty(); ++i) {
       const ProbeResult result =
-          probe(firing[i], raw[i], model.model.spec().d_model, pairs, one,
-                {.held_out_share = options.held_out_share, .seed = options.select.metrics.seed});
-      table += fmt::format("{:<14} {:<11} {:>5} {:>19} {:>19} {:>19} {:>19} {:>19}\n",
-                           one.name + " " + one.language, to_string(sites[i]), result.n_test,
-                           cell_of(result.one), cell_of(result.five), cell_of(result.twenty),
-                           cell_of(result.mean_difference), cell_of(result.dense));
+          probe(firing[i], raw[i], model.model.spec().d_model, pairs, concept_,
+                {.held_out_share = options.held_out_share, .seed = options.select.seed});
+      table +=
+          fmt::format("{:<14} {:<11} {:>5} {:>19} {:>19} {:>19} {:>19} {:>19}\n",
+                      concept_.name + " " + concept_.language, to_string(sites[i]), result.n_test,
+                      cell_of(result.one), cell_of(result.five), cell_of(result.twenty),
+                      cell_of(result.mean_difference), cell_of(result.dense));
     }
   return table;
 }
@@ -123,9 +122,8 @@ void run_select(const SelectOptions& options, Session& session) {
       folder, selection,
       {{"model", options.model.path},
        {"pairs", fmt::format("{} from {}", pairs.size(), fmt::join(options.pairs, ", "))},
-       {"resamples", fmt::format("{}, seed {}", options.select.metrics.n_resamples,
-                                 options.select.metrics.seed)},
-       {"false discovery rate", fmt::format("{}", options.select.metrics.false_discovery_rate)},
+       {"resamples", fmt::format("{}, seed {}", options.select.n_resamples, options.select.seed)},
+       {"false discovery rate", fmt::format("{}", options.select.tests.false_discovery_rate)},
        {"version", std::string("safesail ") + kVersion}});
   fmt::print("\n{}\n{}\n\nin {}/: report.html, candidates.jsonl, metrics.jsonl, lists.json\n",
              selection_table(selection), selection.recommendation.reason, folder.string());
@@ -160,8 +158,8 @@ void add_select_command(CLI::App& app, Session& session) {
   command->add_option("-o,--out", options->out,
                       "Folder for the results; default: select/ in the run");
   command
-      ->add_option("--fdr", options->select.metrics.false_discovery_rate,
-                   "False discoveries allowed among the candidates of a concept, as a share")
+      ->add_option("--fdr", options->select.tests.false_discovery_rate,
+                   "False discoveries allowed among the features accepted, as a share")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
@@ -173,12 +171,11 @@ void add_select_command(CLI::App& app, Session& session) {
       ->check(above_zero())
       ->capture_default_str();
   command
-      ->add_option("--resamples", options->select.metrics.n_resamples,
-                   "Label swaps for the null, and draws of pairs for the intervals")
+      ->add_option("--resamples", options->select.n_resamples,
+                   "Label swaps for the null, and draws of concepts for the intervals")
       ->check(CLI::Range(20, 100000))
       ->capture_default_str();
-  command->add_option("--seed", options->select.metrics.seed, "Of the resamples")
-      ->capture_default_str();
+  command->add_option("--seed", options->select.seed, "Of the resamples")->capture_default_str();
   command->add_flag("--chat", options->select.firing.chat,
                     "Read each text as a user's message in the chat template");
   command->footer(

@@ -10,6 +10,7 @@
 #include "atlas/landscape.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "formats/json.h"
 #include "harvest/decoder_views.h"
 
 namespace safesail {
@@ -95,6 +96,9 @@ void put_selection(std::int64_t id, const std::string& sae, std::int32_t feature
                                           {"n_pairs", candidate.n_pairs},
                                           {"n_forward", contrast.n_forward},
                                           {"n_reverse", contrast.n_reverse},
+                                          {"n_firing", contrast.n_firing},
+                                          {"rival", candidate.rival},
+                                          {"rival_share", contrast.rival_share},
                                           {"q", contrast.q}}
                                          .dump()});
   }
@@ -111,14 +115,16 @@ std::string status_of(const FeatureRecord& record, const CollectConfig& config) 
 }  // namespace
 
 std::vector<const EvaluationCell*> chosen_cells(const std::vector<EvaluationCell>& cells,
-                                                const Configuration& chosen) {
+                                                const std::vector<std::string>& chosen) {
   std::vector<const EvaluationCell*> result;
-  for (const EvaluationCell& cell : cells)
-    if (Configuration{cell.id.architecture, cell.id.k, cell.id.n_features, cell.id.seed} == chosen)
-      result.push_back(&cell);
-  if (result.empty())
-    bad_input("select", fmt::format("the chosen SAEs ({}) are not there", to_string(chosen)),
-              "select again: --force select");
+  for (const std::string& name : chosen) {
+    const auto found = std::ranges::find_if(
+        cells, [&](const EvaluationCell& cell) { return sae_name(cell.id) == name; });
+    if (found == cells.end())
+      bad_input("select", fmt::format("the chosen SAE {} is not there", printable(name)),
+                "select again: --force select");
+    result.push_back(&*found);
+  }
   return result;
 }
 

@@ -31,9 +31,9 @@ struct Collected {
   std::uint64_t n_tokens = 0;
 };
 
-/// The cells of `selection.chosen`.
+/// The cells of a run that are called so (SelectionResult::chosen).
 std::vector<const EvaluationCell*> chosen_cells(const std::vector<EvaluationCell>& cells,
-                                                const Configuration& chosen);
+                                                const std::vector<std::string>& chosen);
 
 /// One pass over the corpus for all SAEs; then everything in one transaction: a stop or a kill
 /// leaves the atlas as it was. Tags come from the accepted candidates, with the pairs' metrics as

@@ -46,10 +46,10 @@ json select_settings(const Phase2Config& config) {
           {"min_pairs", select.min_pairs},
           {"threshold", select.firing.threshold},
           {"chat", select.firing.chat},
-          {"resamples", select.metrics.n_resamples},
-          {"false_discovery_rate", select.metrics.false_discovery_rate},
-          {"min_discordant", select.metrics.min_discordant},
-          {"seed", select.metrics.seed}};
+          {"resamples", select.n_resamples},
+          {"false_discovery_rate", select.tests.false_discovery_rate},
+          {"min_discordant", select.tests.min_discordant},
+          {"seed", select.seed}};
 }
 
 json exemplar_settings(const Phase2Config& config) {
@@ -90,13 +90,13 @@ StageRecord select_stage(Phase2& run) {
       config.out / "select", selection,
       {{"model", config.model.string()},
        {"pairs", fmt::format("{} from {}", pairs.size(), fmt::join(config.pairs, ", "))},
-       {"false discovery rate", fmt::format("{}", config.select.metrics.false_discovery_rate)},
+       {"false discovery rate", fmt::format("{}", config.select.tests.false_discovery_rate)},
        {"version", std::string("safesail ") + kVersion}});
   run.result.selection = std::move(selection);
   return {.config = select_settings(config),
           .inputs = config.pairs,
           .outputs = {"select/recommendation.json", "select/candidates.jsonl"},
-          .seed = config.select.metrics.seed};
+          .seed = config.select.seed};
 }
 
 StageRecord exemplar_stage(Phase2& run) {

@@ -9,36 +9,11 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "interpret/statistics.h"
-#include "select/concept_metrics.h"
+#include "run/logistic.h"
+#include "select/feature_tests.h"
 
 namespace safesail {
 namespace {
-
-/// Solves A x = b for a symmetric positive definite A [n, n] by Cholesky; both are overwritten.
-std::vector<double> solve(std::vector<double>& a, std::vector<double> b) {
-  const std::size_t n = b.size();
-  for (std::size_t j = 0; j < n; ++j) {
-    for (std::size_t k = 0; k < j; ++k)
-      for (std::size_t i = j; i < n; ++i) a[i * n + j] -= a[i * n + k] * a[j * n + k];
-    const double pivot = std::sqrt(std::max(a[j * n + j], 1e-12));
-    for (std::size_t i = j; i < n; ++i) a[i * n + j] /= pivot;
-  }
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t k = 0; k < i; ++k) b[i] -= a[i * n + k] * b[k];
-    b[i] /= a[i * n + i];
-  }
-  for (std::size_t i = n; i-- > 0;) {
-    for (std::size_t k = i + 1; k < n; ++k) b[i] -= a[k * n + i] * b[k];
-    b[i] /= a[i * n + i];
-  }
-  return b;
-}
-
-double dot(std::span<const double> weights, std::span<const double> row) {
-  double sum = weights.back();
-  for (std::size_t j = 0; j < row.size(); ++j) sum += weights[j] * row[j];
-  return sum;
-}
 
 /// Texts as rows of numbers; text 2 i is the i-th pair's with the concept.
 struct Inputs {
@@ -74,29 +49,36 @@ std::vector<std::uint8_t> labels_of(std::size_t n_texts) {
   return labels;
 }
 
-Estimate judge(const std::vector<double>& scores, const ProbeConfig& config) {
-  Judged judged;
-  for (std::size_t i = 0; i < scores.size(); ++i) judged.add(scores[i], i % 2 == 0 ? 1 : 0, i / 2);
-  return estimate_auroc(judged, config.n_resamples, config.seed);
-}
+/// Held-out scores, two a pair, with intervals from draws of what the pairs are samples of.
+struct Judge {
+  const std::vector<std::uint64_t>& drawn_with;  ///< of each held-out pair, its finest concept
+  const ProbeConfig& config;
 
-Estimate judge_logistic(Inputs train, Inputs test, const ProbeConfig& config) {
+  Estimate operator()(const std::vector<double>& scores) const {
+    Judged judged;
+    for (std::size_t i = 0; i < scores.size(); ++i)
+      judged.add(scores[i], i % 2 == 0 ? 1 : 0, drawn_with[i / 2]);
+    return estimate_auroc(judged, config.n_resamples, config.seed);
+  }
+};
+
+Estimate judge_logistic(Inputs train, Inputs test, const Judge& judge) {
   standardise(train, test);
   const std::vector<double> weights =
-      logistic_regression(train.x, train.n_columns, labels_of(train.n()), config.l2);
+      logistic_regression(train.x, train.n_columns, labels_of(train.n()), judge.config.l2);
   std::vector<double> scores;
-  for (std::size_t i = 0; i < test.n(); ++i) scores.push_back(dot(weights, test.row(i)));
-  return judge(scores, config);
+  for (std::size_t i = 0; i < test.n(); ++i) scores.push_back(linear_score(weights, test.row(i)));
+  return judge(scores);
 }
 
-Estimate judge_mean_difference(const Inputs& train, const Inputs& test, const ProbeConfig& config) {
+Estimate judge_mean_difference(const Inputs& train, const Inputs& test, const Judge& judge) {
   std::vector<double> direction(train.n_columns + 1);
   for (std::size_t i = 0; i < train.n(); ++i)
     for (std::size_t j = 0; j < train.n_columns; ++j)
       direction[j] += (i % 2 == 0 ? 1 : -1) * train.row(i)[j];
   std::vector<double> scores;
-  for (std::size_t i = 0; i < test.n(); ++i) scores.push_back(dot(direction, test.row(i)));
-  return judge(scores, config);
+  for (std::size_t i = 0; i < test.n(); ++i) scores.push_back(linear_score(direction, test.row(i)));
+  return judge(scores);
 }
 
 /// Maxima of `features` in the texts of `pairs`.
@@ -124,79 +106,48 @@ Inputs rows_of(std::span<const float> raw, std::size_t d, std::span<const std::s
 
 }  // namespace
 
-std::vector<double> logistic_regression(std::span<const double> x, std::size_t n_columns,
-                                        std::span<const std::uint8_t> labels, double l2) {
-  const std::size_t n = labels.size(), m = n_columns + 1;
-  SAFESAIL_CHECK(x.size() == n * n_columns);
-  std::vector<double> weights(m);
-  for (int iteration = 0; iteration < 50; ++iteration) {
-    // Of the mean loss plus l2/2 |w|^2; the intercept is not held back.
-    std::vector<double> gradient(m), hessian(m * m);
-    for (std::size_t j = 0; j < n_columns; ++j) {
-      gradient[j] = l2 * weights[j];
-      hessian[j * m + j] = l2;
-    }
-    hessian[m * m - 1] = 1e-9;
-    std::vector<double> row(m, 1.0);
-    for (std::size_t i = 0; i < n; ++i) {
-      std::ranges::copy(x.subspan(i * n_columns, n_columns), row.begin());
-      const double p = 1 / (1 + std::exp(-dot(weights, std::span(row).first(n_columns))));
-      const double error = (p - labels[i]) / static_cast<double>(n);
-      const double curvature = p * (1 - p) / static_cast<double>(n);
-      for (std::size_t j = 0; j < m; ++j) {
-        gradient[j] += error * row[j];
-        const double scaled = curvature * row[j];
-        for (std::size_t k = 0; k <= j; ++k) hessian[j * m + k] += scaled * row[k];
-      }
-    }
-    const std::vector<double> step = solve(hessian, gradient);
-    double largest = 0;
-    for (std::size_t j = 0; j < m; ++j) {
-      weights[j] -= step[j];
-      largest = std::max(largest, std::abs(step[j]));
-    }
-    if (largest < 1e-8) break;
-  }
-  return weights;
-}
-
 ProbeResult probe(const PairFiring& firing, std::span<const float> raw, std::int64_t d,
-                  const std::vector<ContrastPair>& pairs, const Concept& one,
+                  const std::vector<ContrastPair>& pairs, const Concept& concept_,
                   const ProbeConfig& config) {
-  Concept train = one;
+  Concept train = concept_;
   train.pairs.clear();
   std::vector<std::size_t> test;
-  for (const std::size_t pair : one.pairs) {
+  std::vector<std::uint64_t> drawn_with;
+  for (const std::size_t pair : concept_.pairs) {
     // By the finest concept: a template or word seen in training must not be met again.
     const bool held_out =
         Rng(config.seed + hash64(pairs[pair].concept_), "held-out concept").uniform() <
         config.held_out_share;
     (held_out ? test : train.pairs).push_back(pair);
+    if (held_out) drawn_with.push_back(hash64(pairs[pair].concept_));
   }
   ProbeResult result{.n_train = train.pairs.size(), .n_test = test.size()};
   if (train.pairs.size() < 2 || test.size() < 2)
     bad_input("probe", "expected pairs of several finest concepts, so that some can be held out",
               "bring more pairs");
-  ConceptMetrics metrics = concept_metrics(firing, train, {.n_resamples = 2, .min_discordant = 1});
-  std::ranges::sort(metrics.tested, {}, [](const FeatureContrast& contrast) {
-    return std::tuple(contrast.p, -contrast.n_forward, contrast.feature);
+  const std::vector<Concept> alone = {train};
+  std::vector<FeatureContrast> tested =
+      test_features(firing, alone, 0, count_firing(firing, alone), {.min_discordant = 1});
+  std::ranges::sort(tested, {}, [](const FeatureContrast& contrast) {
+    return std::tuple(contrast.p_contrast, -contrast.n_forward, contrast.feature);
   });
-  for (std::size_t i = 0; i < std::min<std::size_t>(20, metrics.tested.size()); ++i)
-    result.best.push_back(metrics.tested[i].feature);
+  for (std::size_t i = 0; i < std::min<std::size_t>(20, tested.size()); ++i)
+    result.best.push_back(tested[i].feature);
   const auto first = [&](std::size_t n) {
     return std::span<const std::int32_t>(result.best).first(std::min(n, result.best.size()));
   };
+  const Judge judge{drawn_with, config};
   if (!result.best.empty()) {
-    result.one = judge(maxima(firing, test, first(1)).x, config);
+    result.one = judge(maxima(firing, test, first(1)).x);
     result.five = judge_logistic(maxima(firing, train.pairs, first(5)),
-                                 maxima(firing, test, first(5)), config);
+                                 maxima(firing, test, first(5)), judge);
     result.twenty = judge_logistic(maxima(firing, train.pairs, first(20)),
-                                   maxima(firing, test, first(20)), config);
+                                   maxima(firing, test, first(20)), judge);
   }
   const auto width = static_cast<std::size_t>(d);
   const Inputs raw_train = rows_of(raw, width, train.pairs), raw_test = rows_of(raw, width, test);
-  result.mean_difference = judge_mean_difference(raw_train, raw_test, config);
-  result.dense = judge_logistic(raw_train, raw_test, config);
+  result.mean_difference = judge_mean_difference(raw_train, raw_test, judge);
+  result.dense = judge_logistic(raw_train, raw_test, judge);
   return result;
 }
 

@@ -21,7 +21,8 @@ struct ProbeConfig {
   std::uint64_t seed = 0;
 };
 
-/// AUROC of telling texts with the concept from counterparts, with intervals over held-out pairs.
+/// AUROC of telling texts with the concept from counterparts, with intervals
+/// over the finest concepts held out: pairs of one template are no independent samples.
 struct ProbeResult {
   std::size_t n_train = 0, n_test = 0;  ///< pairs
   std::vector<std::int32_t> best;       ///< features by rising p on the training pairs, at most 20
@@ -29,14 +30,9 @@ struct ProbeResult {
   Estimate mean_difference, dense;      ///< on the raw activations
 };
 
-/// `raw` [2 n_pairs, d]: text 2 p is pair p's with the concept. Pairs of `one` only.
+/// `raw` [2 n_pairs, d]: text 2 p is pair p's with the concept. Pairs of `concept_` only.
 ProbeResult probe(const PairFiring& firing, std::span<const float> raw, std::int64_t d,
-                  const std::vector<ContrastPair>& pairs, const Concept& one,
+                  const std::vector<ContrastPair>& pairs, const Concept& concept_,
                   const ProbeConfig& config);
-
-/// Weights [n_columns + 1], the last the intercept, of the L2-regularised logistic regression of
-/// `labels` (0, 1) on rows of x [n, n_columns]: Newton's method (IRLS), to convergence.
-std::vector<double> logistic_regression(std::span<const double> x, std::size_t n_columns,
-                                        std::span<const std::uint8_t> labels, double l2);
 
 }  // namespace safesail

@@ -133,7 +133,12 @@ Json selection_of(const fs::path& folder) {
     concepts.insert(JsonObject(line, "select/metrics.jsonl").get<std::string>("concept"));
     metrics.push_back(metric_of(line));
   }
-  return {{"chosen", object.object("chosen").json()},
+  const Json& chosen = object.object("chosen").json();
+  return {{"chosen",
+           {{"architecture", field(chosen, "architecture")},
+            {"k", field(chosen, "k")},
+            {"n_features", field(chosen, "n_features")},
+            {"seed", field(chosen, "seed")}}},
           {"reason", object.get<std::string>("reason")},
           {"ranking", field(recommendation, "ranking")},
           {"concepts", concepts},

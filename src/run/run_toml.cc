@@ -124,9 +124,9 @@ std::vector<Key> keys_of(RunFile& file) {
       {"select.chat", "Read each text as a user's message in the chat template.",
        &select.firing.chat},
       {"select.false_discovery_rate", "False ones allowed among a concept's features, as a share.",
-       &select.metrics.false_discovery_rate},
+       &select.tests.false_discovery_rate},
       {"select.resamples", "Label swaps for the null, and draws of pairs for the intervals.",
-       &select.metrics.n_resamples},
+       &select.n_resamples},
 
       {"exemplars.corpus", "Where the features are looked for. Empty: the run's corpus.",
        &file.exemplar_corpus},
@@ -292,7 +292,7 @@ RunPlan parse_run_toml(std::string_view text, const std::string& where) {
   phase2.collect.corpus = run.corpus;
   if (!file.exemplar_corpus.empty()) phase2.collect.corpus.paths = file.exemplar_corpus;
   phase2.collect.batch = run.batch;
-  phase2.select.metrics.seed = phase2.collect.exemplars.seed = phase2.score.questions.seed =
+  phase2.select.seed = phase2.collect.exemplars.seed = phase2.score.questions.seed =
       phase2.score.options.seed = run.grid.seed;
   return {std::move(run), std::move(phase2)};
 }

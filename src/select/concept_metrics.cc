@@ -2,47 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <tuple>
-#include <unordered_map>
+#include <limits>
 
 #include "base/error.h"
-#include "base/rng.h"
-#include "select/significance.h"
+#include "select/firing_pairs.h"
 
 namespace safesail {
 namespace {
 
-/// The discordant features of each pair, as places in `features`.
+/// The discordant features of each pair, as places in a list of `n_features` of them.
 struct Discordance {
-  std::vector<std::int32_t> features;               ///< rising: all that are discordant in a pair
+  std::size_t n_features = 0;
   std::vector<std::vector<std::int32_t>> forward;   ///< [pair] places that fire with the concept
   std::vector<std::vector<std::int32_t>> backward;  ///< [pair] in the counterpart
 };
 
-/// Calls with (feature, max with the concept, max in the counterpart) for all that fire in either.
-template <class Function>
-void for_each_firing(const PairFiring& firing, std::size_t pair, Function&& function) {
-  const auto a = firing.with_concept(pair), b = firing.counterpart(pair);
-  std::size_t i = 0, j = 0;
-  while (i < a.size() || j < b.size()) {
-    if (j == b.size() || (i < a.size() && a[i].feature < b[j].feature)) {
-      function(a[i].feature, a[i].max, 0.0F);
-      ++i;
-    } else if (i == a.size() || b[j].feature < a[i].feature) {
-      function(b[j].feature, 0.0F, b[j].max);
-      ++j;
-    } else {
-      function(a[i].feature, a[i].max, b[j].max);
-      ++i, ++j;
-    }
-  }
-}
-
-Discordance discordance(const PairFiring& firing, const Concept& one) {
-  Discordance result;
-  std::vector<std::int32_t>& features = result.features;
-  for (const std::size_t pair : one.pairs)
+Discordance discordance(const PairFiring& firing, const Concept& concept_) {
+  std::vector<std::int32_t> features;
+  for (const std::size_t pair : concept_.pairs)
     for_each_firing(firing, pair, [&](std::int32_t feature, float a, float b) {
       if ((a > 0) != (b > 0)) features.push_back(feature);
     });
@@ -52,7 +29,8 @@ Discordance discordance(const PairFiring& firing, const Concept& one) {
     return static_cast<std::int32_t>(std::ranges::lower_bound(features, feature) -
                                      features.begin());
   };
-  for (const std::size_t pair : one.pairs) {
+  Discordance result{.n_features = features.size()};
+  for (const std::size_t pair : concept_.pairs) {
     auto& forward = result.forward.emplace_back();
     auto& backward = result.backward.emplace_back();
     for_each_firing(firing, pair, [&](std::int32_t feature, float a, float b) {
@@ -62,168 +40,134 @@ Discordance discordance(const PairFiring& firing, const Concept& one) {
   return result;
 }
 
-/// What a labelling of the pairs gives.
-MetricNumbers numbers(const std::vector<std::int64_t>& n_forward, std::size_t n_pairs,
-                      std::int64_t n_features) {
+/// In how many pairs each feature is discordant, one way and the other.
+struct Counts {
+  std::vector<std::int64_t> forward, backward;
+  std::int64_t n_pairs = 0;
+
+  explicit Counts(std::size_t n_features) : forward(n_features), backward(n_features) {}
+  void add(const std::vector<std::int32_t>& ahead, const std::vector<std::int32_t>& behind,
+           std::int64_t times) {
+    for (const std::int32_t place : ahead) forward[static_cast<std::size_t>(place)] += times;
+    for (const std::int32_t place : behind) backward[static_cast<std::size_t>(place)] += times;
+    n_pairs += times;
+  }
+};
+
+Counts count(const Discordance& pairs) {
+  Counts counts(pairs.n_features);
+  for (std::size_t p = 0; p < pairs.forward.size(); ++p)
+    counts.add(pairs.forward[p], pairs.backward[p], 1);
+  return counts;
+}
+
+MetricNumbers unknown() {
+  MetricNumbers numbers;
+  numbers.fill(std::numeric_limits<double>::quiet_NaN());
+  return numbers;
+}
+
+MetricNumbers observed_numbers(const Counts& counts, std::int64_t n_features) {
+  if (counts.n_pairs == 0) return unknown();
   MetricNumbers result{};
-  for (const std::int64_t n : n_forward) {
-    const double share = static_cast<double>(n) / static_cast<double>(n_pairs);
+  for (const std::int64_t n : counts.forward) {
+    const double share = static_cast<double>(n) / static_cast<double>(counts.n_pairs);
     result[0] += share / static_cast<double>(n_features);
     for (std::size_t t = 0; t < kThresholds.size(); ++t) result[1 + t] += share > kThresholds[t];
   }
   return result;
 }
 
-/// 2.5 % and 97.5 % of `values`.
-std::pair<double, double> middle(std::vector<double> values) {
-  std::ranges::sort(values);
-  const auto at = [&](double p) {
-    return values[static_cast<std::size_t>(p * static_cast<double>(values.size() - 1))];
-  };
-  return {at(0.025), at(0.975)};
-}
-
-Estimate with_standard_error(double value, const std::vector<double>& drawn) {
-  double mean = 0, square = 0;
-  for (const double one : drawn) mean += one / static_cast<double>(drawn.size());
-  for (const double one : drawn) square += (one - mean) * (one - mean);
-  const double error = std::sqrt(square / static_cast<double>(drawn.size() - 1));
-  return {.value = value, .low = value - 1.96 * error, .high = value + 1.96 * error};
-}
-
-struct Resampled {
-  std::vector<MetricNumbers> swapped, drawn;
-  std::vector<double> reverse;  ///< reverse I_CDF of the drawn pairs
-};
-
-Resampled resample(const Discordance& pairs, std::int64_t n_features, const Concept& one,
-                   const MetricsConfig& config) {
-  const std::size_t n_pairs = pairs.forward.size();
-  Rng rng(config.seed, "resamples of " + one.name + " in " + one.language);
-  Resampled result;
-  std::vector<std::int64_t> count(pairs.features.size());
-  const auto add = [&](const std::vector<std::int32_t>& places) {
-    for (const std::int32_t place : places) ++count[static_cast<std::size_t>(place)];
-  };
-  for (std::size_t r = 0; r < config.n_resamples; ++r) {
-    std::ranges::fill(count, 0);
-    for (std::size_t p = 0; p < n_pairs; ++p)
-      add(rng.below(2) == 0 ? pairs.forward[p] : pairs.backward[p]);
-    result.swapped.push_back(numbers(count, n_pairs, n_features));
-
-    std::ranges::fill(count, 0);
-    double n_reverse = 0;
-    for (std::size_t p = 0; p < n_pairs; ++p) {
-      const auto drawn = static_cast<std::size_t>(rng.below(n_pairs));
-      add(pairs.forward[drawn]);
-      n_reverse += static_cast<double>(pairs.backward[drawn].size());
-    }
-    result.drawn.push_back(numbers(count, n_pairs, n_features));
-    result.reverse.push_back(n_reverse / static_cast<double>(n_pairs) /
-                             static_cast<double>(n_features));
+/// The mean over all label swaps: a discordant pair counts in half of them, and a feature with n
+/// discordant pairs passes a threshold as often as n coins do.
+MetricNumbers null_numbers(const Counts& counts, std::int64_t n_features, FairCoins& coins) {
+  if (counts.n_pairs == 0) return unknown();
+  const auto n_pairs = static_cast<double>(counts.n_pairs);
+  std::array<std::int64_t, kThresholds.size()> enough{};  // the fewest pairs beyond each threshold
+  for (std::size_t t = 0; t < kThresholds.size(); ++t) {
+    enough[t] = static_cast<std::int64_t>(kThresholds[t] * n_pairs);
+    while (static_cast<double>(enough[t]) / n_pairs <= kThresholds[t]) ++enough[t];
+  }
+  std::vector<double> n_with(static_cast<std::size_t>(counts.n_pairs) + 1);
+  for (std::size_t i = 0; i < counts.forward.size(); ++i)
+    ++n_with[static_cast<std::size_t>(counts.forward[i] + counts.backward[i])];
+  MetricNumbers result{};
+  for (std::size_t n = 1; n < n_with.size(); ++n) {
+    if (n_with[n] == 0) continue;
+    result[0] += n_with[n] * static_cast<double>(n) / 2 / n_pairs / static_cast<double>(n_features);
+    for (std::size_t t = 0; t < kThresholds.size(); ++t)
+      result[1 + t] += n_with[n] * coins.at_least(enough[t], static_cast<std::int64_t>(n));
   }
   return result;
 }
 
-std::vector<double> column(const std::vector<MetricNumbers>& rows, std::size_t number) {
-  std::vector<double> values;
-  for (const MetricNumbers& row : rows) values.push_back(row[number]);
-  return values;
+double reverse_i_cdf(const Counts& counts, std::int64_t n_features) {
+  double sum = 0;
+  for (const std::int64_t n : counts.backward) sum += static_cast<double>(n);
+  return sum / static_cast<double>(counts.n_pairs) / static_cast<double>(n_features);
 }
 
-/// Effects of the features in `tested`, filled in.
-void add_effects(const PairFiring& firing, const Concept& one,
-                 std::vector<FeatureContrast>& tested) {
-  struct Sum {
-    double difference = 0;
-    float largest = 0;
-  };
-  std::unordered_map<std::int32_t, Sum> sums;
-  for (const FeatureContrast& contrast : tested) sums[contrast.feature] = {};
-  for (const std::size_t pair : one.pairs)
-    for_each_firing(firing, pair, [&](std::int32_t feature, float a, float b) {
-      if (const auto found = sums.find(feature); found != sums.end()) {
-        found->second.difference += static_cast<double>(a) - static_cast<double>(b);
-        found->second.largest = std::max({found->second.largest, a, b});
-      }
-    });
-  for (FeatureContrast& contrast : tested) {
-    const Sum& sum = sums[contrast.feature];
-    contrast.effect =
-        sum.difference / static_cast<double>(one.pairs.size()) / static_cast<double>(sum.largest);
+MetricDraws draw(const Discordance& pairs, std::int64_t n_features, const Concept& concept_,
+                 const PairResamples& resamples, FairCoins& coins) {
+  MetricDraws draws;
+  for (std::size_t r = 0; r < resamples.n(); ++r) {
+    Counts drawn(pairs.n_features), swapped(pairs.n_features);
+    for (std::size_t p = 0; p < pairs.forward.size(); ++p) {
+      const std::size_t pair = concept_.pairs[p];
+      drawn.add(pairs.forward[p], pairs.backward[p], resamples.draw(r)[pair]);
+      if (resamples.swap(r)[pair] == 0)
+        swapped.add(pairs.forward[p], pairs.backward[p], 1);
+      else
+        swapped.add(pairs.backward[p], pairs.forward[p], 1);
+    }
+    draws.observed.push_back(observed_numbers(drawn, n_features));
+    draws.null_mean.push_back(null_numbers(drawn, n_features, coins));
+    draws.swapped.push_back(observed_numbers(swapped, n_features));
+    draws.reverse.push_back(reverse_i_cdf(drawn, n_features));
   }
-}
-
-std::vector<FeatureContrast> test_features(const PairFiring& firing, const Concept& one,
-                                           const Discordance& pairs, const MetricsConfig& config) {
-  std::vector<FeatureContrast> all(pairs.features.size());
-  for (std::size_t i = 0; i < all.size(); ++i) all[i].feature = pairs.features[i];
-  for (const auto& places : pairs.forward)
-    for (const std::int32_t place : places) ++all[static_cast<std::size_t>(place)].n_forward;
-  for (const auto& places : pairs.backward)
-    for (const std::int32_t place : places) ++all[static_cast<std::size_t>(place)].n_reverse;
-
-  std::vector<FeatureContrast> tested;
-  std::vector<double> p;
-  for (FeatureContrast& contrast : all) {
-    if (contrast.n_forward + contrast.n_reverse < config.min_discordant) continue;
-    contrast.p = sign_test(contrast.n_forward, contrast.n_reverse);
-    p.push_back(contrast.p);
-    tested.push_back(contrast);
-  }
-  const std::vector<double> q = benjamini_hochberg(p);
-  for (std::size_t i = 0; i < tested.size(); ++i) tested[i].q = q[i];
-  add_effects(firing, one, tested);
-  return tested;
+  return draws;
 }
 
 }  // namespace
 
-AgainstNull against_null(double observed, const std::vector<double>& drawn,
-                         const std::vector<double>& swapped) {
-  AgainstNull result;
-  result.observed = with_standard_error(observed, drawn);
-  for (const double value : swapped)
-    result.null_mean += value / static_cast<double>(swapped.size());
-  std::tie(result.null_low, result.null_high) = middle(swapped);
-  return result;
+NullComparison compare_with_null(double observed, double null_mean, std::size_t number,
+                                 const MetricDraws& draws, const DrawnFrom& from) {
+  std::vector<double> drawn, excess, swapped;
+  for (std::size_t r = 0; r < draws.observed.size(); ++r) {
+    drawn.push_back(draws.observed[r][number]);
+    excess.push_back(draws.observed[r][number] - draws.null_mean[r][number]);
+    swapped.push_back(draws.swapped[r][number]);
+  }
+  std::ranges::sort(swapped);
+  return {.observed = drawn_interval(observed, drawn, from),
+          .null_mean = null_mean,
+          .null_low = quantile(swapped, 0.025),
+          .null_high = quantile(swapped, 0.975),
+          .excess = drawn_interval(observed - null_mean, excess, from)};
 }
 
-ConceptMetrics concept_metrics(const PairFiring& firing, const Concept& one,
-                               const MetricsConfig& config) {
-  SAFESAIL_CHECK(!one.pairs.empty() && config.n_resamples > 1);
-  const Discordance pairs = discordance(firing, one);
-  std::vector<std::int64_t> n_forward(pairs.features.size());
-  double n_reverse = 0;
-  for (const auto& places : pairs.forward)
-    for (const std::int32_t place : places) ++n_forward[static_cast<std::size_t>(place)];
-  for (const auto& places : pairs.backward) n_reverse += static_cast<double>(places.size());
+ConceptMetrics concept_metrics(const PairFiring& firing, const Concept& concept_,
+                               const PairResamples& resamples, FairCoins& coins) {
+  SAFESAIL_CHECK(!concept_.pairs.empty() && resamples.n() > 1);
+  const Discordance pairs = discordance(firing, concept_);
+  const Counts counts = count(pairs);
+  const std::int64_t n_features = firing.n_features();
+  const MetricNumbers observed = observed_numbers(counts, n_features),
+                      null_mean = null_numbers(counts, n_features, coins);
+  const DrawnFrom from = resamples.drawn_from(concept_.pairs);
 
-  ConceptMetrics result{.n_pairs = one.pairs.size()};
-  const MetricNumbers observed = numbers(n_forward, result.n_pairs, firing.n_features());
-  Resampled resampled = resample(pairs, firing.n_features(), one, config);
-  const auto judge = [&](std::size_t number) {
-    return against_null(observed[number], column(resampled.drawn, number),
-                        column(resampled.swapped, number));
-  };
-  result.i_cdf = judge(0);
-  for (std::size_t t = 0; t < kThresholds.size(); ++t) result.l0_t[t] = judge(1 + t);
-  result.reverse_i_cdf.value =
-      n_reverse / static_cast<double>(result.n_pairs) / static_cast<double>(firing.n_features());
+  ConceptMetrics result{.n_pairs = concept_.pairs.size()};
+  result.draws = draw(pairs, n_features, concept_, resamples, coins);
+  result.i_cdf = compare_with_null(observed[0], null_mean[0], 0, result.draws, from);
+  for (std::size_t t = 0; t < kThresholds.size(); ++t)
+    result.l0_t[t] =
+        compare_with_null(observed[1 + t], null_mean[1 + t], 1 + t, result.draws, from);
+  result.reverse_i_cdf =
+      drawn_interval(reverse_i_cdf(counts, n_features), result.draws.reverse, from);
   const auto n_as_large = std::ranges::count_if(
-      resampled.swapped, [&](const MetricNumbers& swapped) { return swapped[0] >= observed[0]; });
-  result.p_value =
-      static_cast<double>(1 + n_as_large) / static_cast<double>(1 + resampled.swapped.size());
-
-  result.drawn = std::move(resampled.drawn);
-  result.swapped = std::move(resampled.swapped);
-
-  result.tested = test_features(firing, one, pairs, config);
-  for (const FeatureContrast& contrast : result.tested)
-    if (contrast.q <= config.false_discovery_rate) result.candidates.push_back(contrast);
-  std::ranges::sort(result.candidates, {}, [](const FeatureContrast& contrast) {
-    return std::tuple(contrast.q, -contrast.n_forward, contrast.feature);
-  });
+      result.draws.swapped,
+      [&](const MetricNumbers& swapped) { return swapped[0] >= observed[0]; });
+  result.p_value = static_cast<double>(1 + n_as_large) / static_cast<double>(1 + resamples.n());
   return result;
 }
 

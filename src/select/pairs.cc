@@ -41,8 +41,8 @@ ContrastPair parse_pair(const JsonObject& line) {
 void add(std::vector<Concept>& concepts, const std::string& subclass, const ContrastPair& pair,
          std::size_t i) {
   const std::string name = subclass.empty() ? pair.domain : pair.domain + "/" + subclass;
-  auto found = std::ranges::find_if(concepts, [&](const Concept& one) {
-    return one.name == name && one.language == pair.language;
+  auto found = std::ranges::find_if(concepts, [&](const Concept& concept_) {
+    return concept_.name == name && concept_.language == pair.language;
   });
   if (found == concepts.end())
     found = concepts.insert(concepts.end(), {name, pair.domain, subclass, pair.language, {}});
@@ -78,12 +78,12 @@ std::vector<Concept> concepts_of(const std::vector<ContrastPair>& pairs, std::si
   }
   std::vector<Concept> concepts;
   for (std::vector<Concept>* group : {&subclasses, &domains})
-    for (Concept& one : *group)
-      if (one.pairs.size() >= min_pairs)
-        concepts.push_back(std::move(one));
+    for (Concept& concept_ : *group)
+      if (concept_.pairs.size() >= min_pairs)
+        concepts.push_back(std::move(concept_));
       else
-        left_out.push_back(
-            fmt::format("{} ({}): {} pairs", one.name, one.language, one.pairs.size()));
+        left_out.push_back(fmt::format("{} ({}): {} pairs", concept_.name, concept_.language,
+                                       concept_.pairs.size()));
   return concepts;
 }
 

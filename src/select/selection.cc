@@ -2,33 +2,102 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <tuple>
 #include <utility>
 
 #include "base/error.h"
+#include "formats/byte_stream.h"
+#include "formats/json.h"
+#include "formats/line_reader.h"
 
 namespace safesail {
 namespace {
 
-/// The mean over subclasses, with the resamples of each.
-AgainstNull mean_over_subclasses(const std::vector<Concept>& concepts,
-                                 const std::vector<ConceptMetrics>& metrics, std::size_t number) {
-  double n = 0, observed = 0;
-  std::vector<double> drawn, swapped;
+/// One number's mean over subclasses, in what was observed and in every resample.
+NullComparison mean_over_subclasses(const std::vector<Concept>& concepts, const SaeSelection& sae,
+                                    std::size_t number) {
+  double n = 0, observed = 0, null_mean = 0;
+  MetricDraws sums;
   for (std::size_t c = 0; c < concepts.size(); ++c) {
     if (concepts[c].subclass.empty()) continue;
-    const ConceptMetrics& one = metrics[c];
-    drawn.resize(one.drawn.size());
-    swapped.resize(one.swapped.size());
-    for (std::size_t r = 0; r < drawn.size(); ++r) {
-      drawn[r] += one.drawn[r][number];
-      swapped[r] += one.swapped[r][number];
+    const ConceptMetrics& metrics = sae.concepts[c].metrics;
+    for (const auto part :
+         {&MetricDraws::observed, &MetricDraws::null_mean, &MetricDraws::swapped}) {
+      (sums.*part).resize((metrics.draws.*part).size());
+      for (std::size_t r = 0; r < (sums.*part).size(); ++r)
+        (sums.*part)[r][number] += (metrics.draws.*part)[r][number];
     }
-    observed += number == 0 ? one.i_cdf.observed.value : one.l0_t[number - 1].observed.value;
+    observed += metrics.number(number).observed.value;
+    null_mean += metrics.number(number).null_mean;
     ++n;
   }
-  for (std::vector<double>* values : {&drawn, &swapped})
-    for (double& value : *values) value /= n;
-  return against_null(observed / n, drawn, swapped);
+  for (const auto part : {&MetricDraws::observed, &MetricDraws::null_mean, &MetricDraws::swapped})
+    for (MetricNumbers& numbers : sums.*part) numbers[number] /= n;
+  return compare_with_null(observed / n, null_mean / n, number, sums, sae.drawn_from);
+}
+
+/// The excess by which configurations are ranked, in each draw.
+std::vector<double> ranked_draws(const std::vector<Concept>& concepts, const SaeSelection& sae) {
+  constexpr std::size_t number = 1 + kRankedThreshold;
+  std::vector<double> draws;
+  double n = 0;
+  for (std::size_t c = 0; c < concepts.size(); ++c) {
+    if (concepts[c].subclass.empty()) continue;
+    const MetricDraws& own = sae.concepts[c].metrics.draws;
+    draws.resize(own.observed.size());
+    for (std::size_t r = 0; r < draws.size(); ++r)
+      draws[r] += own.observed[r][number] - own.null_mean[r][number];
+    ++n;
+  }
+  for (double& draw : draws) draw /= n;
+  return draws;
+}
+
+/// Means over subclasses, after which the draws of the single concepts are not needed.
+void summarise(const std::vector<Concept>& concepts, const PairResamples& resamples,
+               SaeSelection& sae) {
+  std::vector<std::size_t> pairs;
+  for (const Concept& concept_ : concepts)
+    if (!concept_.subclass.empty())
+      pairs.insert(pairs.end(), concept_.pairs.begin(), concept_.pairs.end());
+  sae.drawn_from = resamples.drawn_from(pairs);
+  sae.i_cdf = mean_over_subclasses(concepts, sae, 0);
+  for (std::size_t t = 0; t < kThresholds.size(); ++t)
+    sae.l0_t[t] = mean_over_subclasses(concepts, sae, 1 + t);
+  sae.ranked_draws = ranked_draws(concepts, sae);
+  for (ConceptSelection& concept_ : sae.concepts) concept_.metrics.draws = {};
+}
+
+/// q of every feature and of every concept, over all SAEs.
+void control(const TestConfig& config, std::vector<SaeTests> tests,
+             std::vector<SaeSelection>& saes) {
+  control_false_discoveries(tests);
+  std::vector<double> p;
+  for (std::size_t s = 0; s < saes.size(); ++s)
+    for (std::size_t c = 0; c < saes[s].concepts.size(); ++c) {
+      ConceptSelection& concept_ = saes[s].concepts[c];
+      p.push_back(concept_.metrics.p_value);
+      concept_.tested = std::move(tests[s][c]);
+      for (const FeatureContrast& contrast : concept_.tested)
+        if (contrast.q <= config.false_discovery_rate) concept_.candidates.push_back(contrast);
+      std::ranges::sort(concept_.candidates, {}, [](const FeatureContrast& contrast) {
+        return std::tuple(contrast.q, -contrast.n_forward, contrast.feature);
+      });
+    }
+  const std::vector<double> q = benjamini_hochberg(p);
+  std::size_t next = 0;
+  for (SaeSelection& sae : saes)
+    for (ConceptSelection& concept_ : sae.concepts) concept_.q = q[next++];
+}
+
+void require_concepts(const std::vector<ContrastPair>& pairs, const SelectConfig& config) {
+  std::vector<std::string> left_out;
+  const std::vector<Concept> concepts = concepts_of(pairs, config.min_pairs, left_out);
+  if (concepts.empty() || concepts.front().subclass.empty())
+    bad_input("pairs",
+              fmt::format("expected a subclass with at least {} pairs, got {} pairs in all",
+                          config.min_pairs, pairs.size()),
+              "bring more pairs of a subclass, or lower --min-pairs");
 }
 
 }  // namespace
@@ -38,47 +107,86 @@ std::string sae_name(const SaeIdentity& id) {
   return id.path.empty() ? id.site : (folder.parent_path().filename() / folder.filename()).string();
 }
 
-std::string to_string(const Configuration& configuration) {
-  return short_name({.site = {},
-                     .output_site = {},
-                     .architecture = configuration.architecture,
-                     .k = configuration.k,
-                     .n_features = configuration.n_features,
-                     .seed = configuration.seed,
-                     .path = {}});
-}
-
 FeatureSelection select_features(const LanguageModel& model, const Tokenizer& tokenizer,
                                  const std::vector<EvaluationCell>& cells,
                                  const std::vector<ContrastPair>& pairs, const SelectConfig& config,
                                  Reporter& reporter, std::stop_token stop) {
+  require_concepts(pairs, config);
+  std::vector<SaeAtSite> saes;
+  std::vector<SaeIdentity> ids;
+  for (const EvaluationCell& cell : cells) {
+    saes.push_back({cell.input, &cell.sae});
+    ids.push_back(cell.id);
+  }
+  return select_from_firing(
+      ids, read_pair_firing(model, tokenizer, saes, pairs, config.firing, reporter, stop), pairs,
+      config, reporter, stop);
+}
+
+FeatureSelection select_from_firing(const std::vector<SaeIdentity>& saes,
+                                    const std::vector<PairFiring>& firing,
+                                    const std::vector<ContrastPair>& pairs,
+                                    const SelectConfig& config, Reporter& reporter,
+                                    const std::stop_token& stop) {
+  SAFESAIL_CHECK(!saes.empty() && saes.size() == firing.size());
   FeatureSelection selection;
   selection.concepts = concepts_of(pairs, config.min_pairs, selection.left_out);
-  if (selection.concepts.empty() || selection.concepts.front().subclass.empty())
-    bad_input("pairs",
-              fmt::format("expected a subclass with at least {} pairs, got {} pairs in all",
-                          config.min_pairs, pairs.size()),
-              "bring more pairs of a subclass, or lower --min-pairs");
-  std::vector<SaeAtSite> saes;
-  for (const EvaluationCell& cell : cells) saes.push_back({cell.input, &cell.sae});
-  const std::vector<PairFiring> firing =
-      read_pair_firing(model, tokenizer, saes, pairs, config.firing, reporter, stop);
-
-  for (std::size_t i = 0; i < cells.size(); ++i) {
+  const std::vector<Concept>& concepts = selection.concepts;
+  const PairResamples resamples(pairs, config.n_resamples, config.seed);
+  FairCoins coins;
+  std::vector<SaeTests> tests;
+  const auto n_called = [&](const std::string& name) {
+    return std::ranges::count(saes, name, [](const SaeIdentity& id) { return sae_name(id); });
+  };
+  for (std::size_t i = 0; i < saes.size(); ++i) {
     SaeSelection& sae = selection.saes.emplace_back();
-    sae.id = cells[i].id;
+    sae.id = saes[i];
     sae.name = sae_name(sae.id);
-    for (const Concept& one : selection.concepts)
-      sae.concepts.push_back(concept_metrics(firing[i], one, config.metrics));
-    sae.i_cdf = mean_over_subclasses(selection.concepts, sae.concepts, 0);
-    for (std::size_t t = 0; t < kThresholds.size(); ++t)
-      sae.l0_t[t] = mean_over_subclasses(selection.concepts, sae.concepts, 1 + t);
-    reporter.progress("select", i + 1, cells.size(), "SAEs", sae.name);
+    if (n_called(sae.name) > 1 && !sae.id.path.empty()) sae.name = sae.id.path;
+    const std::vector<std::vector<std::int32_t>> n_firing = count_firing(firing[i], concepts);
+    SaeTests& own = tests.emplace_back();
+    for (std::size_t c = 0; c < concepts.size(); ++c) {
+      sae.concepts.push_back(
+          {.metrics = concept_metrics(firing[i], concepts[c], resamples, coins)});
+      own.push_back(test_features(firing[i], concepts, c, n_firing, config.tests));
+    }
+    summarise(concepts, resamples, sae);
+    reporter.progress("select", i + 1, saes.size(), "SAEs", sae.name);
     if (stop.stop_requested())
       failed("select", "stopped before the end", "run the same command again");
   }
+  control(config.tests, std::move(tests), selection.saes);
   selection.recommendation = recommend(selection.saes);
   return selection;
+}
+
+void add_reconstruction(const fs::path& evaluation, FeatureSelection& selection) {
+  if (!fs::exists(evaluation)) return;
+  LineReader lines{ByteStream(evaluation)};
+  while (const auto text = lines.next()) {
+    const Json json = parse_json(*text, lines.where());
+    const JsonObject line(json, lines.where());
+    const auto number = [&](const char* key) {
+      Estimate estimate{.value = line.get<double>(key)};
+      const auto interval = line.find<std::vector<double>>(std::string(key) + "_interval")
+                                .value_or(std::vector<double>());
+      if (interval.size() == 2) estimate.low = interval[0], estimate.high = interval[1];
+      return estimate;
+    };
+    const auto is_this = [&](const SaeSelection& sae) {
+      const SaeIdentity& id = sae.id;
+      return id.site == line.get<std::string>("site") &&
+             id.output_site == line.get<std::string>("output_site") &&
+             id.architecture == line.get<std::string>("architecture") &&
+             id.k == line.get<std::int64_t>("k") &&
+             id.n_features == line.get<std::int64_t>("n_features") &&
+             static_cast<std::int64_t>(id.seed) == line.get<std::int64_t>("seed");
+    };
+    const auto found = std::ranges::find_if(selection.saes, is_this);
+    if (found != selection.saes.end())
+      found->reconstruction = Reconstruction{number("fvu"), number("l0")};
+  }
+  selection.recommendation = recommend(selection.saes);
 }
 
 }  // namespace safesail

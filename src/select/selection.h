@@ -3,6 +3,7 @@
 // serves all SAEs.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -10,16 +11,20 @@
 
 #include "base/report.h"
 #include "select/concept_metrics.h"
+#include "select/feature_tests.h"
 #include "select/pair_firing.h"
 #include "select/pairs.h"
+#include "select/recommendation.h"
 #include "train/evaluation_cells.h"
 
 namespace safesail {
 
 struct SelectConfig {
   FiringConfig firing;
-  MetricsConfig metrics;
-  std::size_t min_pairs = 8;  ///< of a concept
+  TestConfig tests;
+  std::size_t n_resamples = 200;  ///< label swaps for the null, and draws of concepts
+  std::uint64_t seed = 0;         ///< of the resamples
+  std::size_t min_pairs = 8;      ///< of a concept
 };
 
 /// What is known of an SAE from its evaluation; needed for the recommendation's reason only.
@@ -27,40 +32,28 @@ struct Reconstruction {
   Estimate fvu, l0;
 };
 
+/// What the pairs of one concept say of an SAE.
+struct ConceptSelection {
+  ConceptMetrics metrics;
+  double q = 1;  ///< Benjamini-Hochberg of metrics.p_value over all SAEs, concepts and languages
+  std::vector<FeatureContrast> tested;  ///< by index
+  /// Those under false discovery control: q <= the rate, by rising q, then falling n_forward.
+  std::vector<FeatureContrast> candidates;
+};
+
 struct SaeSelection {
   SaeIdentity id;
-  std::string name;  ///< of the SAE in the run: its folder below sae/, "mlp_out.15/topk-k32"
+  /// Of the SAE in the run: its folder below sae/, "mlp_out.15/topk-k32"; its path where several
+  /// are called so.
+  std::string name;
   std::optional<Reconstruction> reconstruction;
-  std::vector<ConceptMetrics> concepts;  ///< in the order of FeatureSelection::concepts
+  std::vector<ConceptSelection> concepts;  ///< in the order of FeatureSelection::concepts
   /// Means over the subclasses: I_CDF, and L_{0,t} at each threshold.
-  AgainstNull i_cdf;
-  std::array<AgainstNull, kThresholds.size()> l0_t;
-};
-
-/// What SAEs at several sites have in common.
-struct Configuration {
-  std::string architecture;
-  std::int64_t k = 0, n_features = 0;
-  std::uint64_t seed = 0;
-  auto operator<=>(const Configuration&) const = default;
-};
-std::string to_string(const Configuration& configuration);
-
-/// A configuration's mean over sites of the features that distinguish more than a fifth of
-/// a concept's pairs, beyond what label swaps give.
-struct Ranked {
-  Configuration configuration;
-  Estimate excess;
-  std::size_t n_sites = 0;
-  double mean_l0 = 0, mean_fvu = 0;  ///< over its sites; NaN where not evaluated
-};
-
-/// The sparsest configuration that is not clearly worse than the best one (its excess reaches the
-/// lower end of the best one's interval).
-struct Recommendation {
-  std::vector<Ranked> ranking;  ///< by falling excess
-  Configuration chosen;
-  std::string reason;  ///< one or two sentences
+  NullComparison i_cdf;
+  std::array<NullComparison, kThresholds.size()> l0_t;
+  /// The excess at kRankedThreshold in each draw of the pairs, the same ones for all SAEs.
+  std::vector<double> ranked_draws;
+  DrawnFrom drawn_from;
 };
 
 struct FeatureSelection {
@@ -79,8 +72,14 @@ FeatureSelection select_features(const LanguageModel& model, const Tokenizer& to
                                  const std::vector<ContrastPair>& pairs, const SelectConfig& config,
                                  Reporter& reporter, std::stop_token stop);
 
+/// The same from what fires in the pairs, `firing` [SAE].
+FeatureSelection select_from_firing(const std::vector<SaeIdentity>& saes,
+                                    const std::vector<PairFiring>& firing,
+                                    const std::vector<ContrastPair>& pairs,
+                                    const SelectConfig& config, Reporter& reporter,
+                                    const std::stop_token& stop);
+
 /// Fills in `reconstruction` from a run's evaluation.jsonl, where it has the SAEs, and recommends.
 void add_reconstruction(const fs::path& evaluation, FeatureSelection& selection);
-Recommendation recommend(const std::vector<SaeSelection>& saes);
 
 }  // namespace safesail

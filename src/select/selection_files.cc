@@ -17,34 +17,39 @@ namespace {
 
 using nlohmann::json;
 
-json to_json(const AgainstNull& value) {
-  return {{"value", value.observed.value},
-          {"interval", {value.observed.low, value.observed.high}},
-          {"null", value.null_mean},
-          {"null_interval", {value.null_low, value.null_high}}};
+json interval_of(const Estimate& estimate) {
+  return {estimate.low, estimate.high};
 }
 
-std::string metrics_line(const SaeSelection& sae, const Concept& one,
-                         const ConceptMetrics& metrics) {
-  json line{{"sae", sae.name},
-            {"site", sae.id.site},
-            {"architecture", sae.id.architecture},
-            {"k", sae.id.k},
-            {"n_features", sae.id.n_features},
-            {"seed", sae.id.seed},
-            {"concept", one.name},
-            {"domain", one.domain},
-            {"subclass", one.subclass},
-            {"language", one.language},
-            {"n_pairs", metrics.n_pairs},
-            {"i_cdf", to_json(metrics.i_cdf)},
-            {"reverse_i_cdf",
-             {{"value", metrics.reverse_i_cdf.value},
-              {"interval", {metrics.reverse_i_cdf.low, metrics.reverse_i_cdf.high}}}},
-            {"p", metrics.p_value},
-            {"n_tested", metrics.tested.size()},
-            {"n_candidates", metrics.candidates.size()},
-            {"l0_t", json::array()}};
+json to_json(const NullComparison& value) {
+  return {{"value", value.observed.value}, {"interval", interval_of(value.observed)},
+          {"null", value.null_mean},       {"null_interval", {value.null_low, value.null_high}},
+          {"excess", value.excess.value},  {"excess_interval", interval_of(value.excess)}};
+}
+
+std::string metrics_line(const SaeSelection& sae, const Concept& concept_,
+                         const ConceptSelection& selection) {
+  const ConceptMetrics& metrics = selection.metrics;
+  json line{
+      {"sae", sae.name},
+      {"site", sae.id.site},
+      {"architecture", sae.id.architecture},
+      {"k", sae.id.k},
+      {"n_features", sae.id.n_features},
+      {"seed", sae.id.seed},
+      {"concept", concept_.name},
+      {"domain", concept_.domain},
+      {"subclass", concept_.subclass},
+      {"language", concept_.language},
+      {"n_pairs", metrics.n_pairs},
+      {"i_cdf", to_json(metrics.i_cdf)},
+      {"reverse_i_cdf",
+       {{"value", metrics.reverse_i_cdf.value}, {"interval", interval_of(metrics.reverse_i_cdf)}}},
+      {"p", metrics.p_value},
+      {"q", selection.q},
+      {"n_tested", selection.tested.size()},
+      {"n_candidates", selection.candidates.size()},
+      {"l0_t", json::array()}};
   for (std::size_t t = 0; t < kThresholds.size(); ++t) {
     json entry = to_json(metrics.l0_t[t]);
     entry["t"] = kThresholds[t];
@@ -56,11 +61,11 @@ std::string metrics_line(const SaeSelection& sae, const Concept& one,
 /// Of a domain so many tested features are listed that false discovery control did not accept.
 constexpr std::size_t kNextBest = 20;
 
-std::vector<FeatureContrast> next_best(const ConceptMetrics& metrics) {
+std::vector<FeatureContrast> next_best(const ConceptSelection& concept_) {
   std::vector<FeatureContrast> others;
-  for (const FeatureContrast& contrast : metrics.tested)
-    if (std::ranges::find(metrics.candidates, contrast.feature, &FeatureContrast::feature) ==
-            metrics.candidates.end() &&
+  for (const FeatureContrast& contrast : concept_.tested)
+    if (std::ranges::find(concept_.candidates, contrast.feature, &FeatureContrast::feature) ==
+            concept_.candidates.end() &&
         contrast.n_forward > contrast.n_reverse)
       others.push_back(contrast);
   std::ranges::sort(others, {}, [](const FeatureContrast& contrast) {
@@ -70,51 +75,69 @@ std::vector<FeatureContrast> next_best(const ConceptMetrics& metrics) {
   return others;
 }
 
-std::string candidate_line(const SaeSelection& sae, const Concept& one, std::size_t n_pairs,
-                           const FeatureContrast& contrast, bool accepted) {
+std::string candidate_line(const SaeSelection& sae, const std::vector<Concept>& concepts,
+                           std::size_t c, const FeatureContrast& contrast, bool accepted) {
+  const Concept& concept_ = concepts[c];
   const auto share = [&](std::int64_t n) {
-    return static_cast<double>(n) / static_cast<double>(n_pairs);
+    return static_cast<double>(n) / static_cast<double>(concept_.pairs.size());
   };
-  return json{{"sae", sae.name},
-              {"feature", fmt::format("{}:{}", sae.id.site, contrast.feature)},
-              {"index", contrast.feature},
-              {"concept", one.name},
-              {"domain", one.domain},
-              {"subclass", one.subclass},
-              {"language", one.language},
-              {"n_pairs", n_pairs},
-              {"n_forward", contrast.n_forward},
-              {"n_reverse", contrast.n_reverse},
-              {"f", share(contrast.n_forward)},
-              {"reverse", share(contrast.n_reverse)},
-              {"p", contrast.p},
-              {"q", contrast.q},
-              {"effect", contrast.effect},
-              {"accepted", accepted}}
-             .dump(-1, ' ', false, json::error_handler_t::replace) +
-         "\n";
-}
-
-json to_json(const Configuration& configuration) {
-  return {{"architecture", configuration.architecture},
-          {"k", configuration.k},
-          {"n_features", configuration.n_features},
-          {"seed", configuration.seed}};
-}
-
-json to_json(const Recommendation& recommendation) {
-  json result{{"chosen", to_json(recommendation.chosen)},
-              {"reason", recommendation.reason},
-              {"ranking", json::array()}};
-  for (const Ranked& ranked : recommendation.ranking) {
-    json entry = to_json(ranked.configuration);
-    entry["excess"] = ranked.excess.value;
-    entry["excess_interval"] = {ranked.excess.low, ranked.excess.high};
-    entry["n_sites"] = ranked.n_sites;
-    entry["l0"] = ranked.mean_l0;
-    entry["fvu"] = ranked.mean_fvu;
-    result["ranking"].push_back(std::move(entry));
+  json line{{"sae", sae.name},
+            {"feature", fmt::format("{}:{}", sae.id.site, contrast.feature)},
+            {"index", contrast.feature},
+            {"concept", concept_.name},
+            {"domain", concept_.domain},
+            {"subclass", concept_.subclass},
+            {"language", concept_.language},
+            {"n_pairs", concept_.pairs.size()},
+            {"n_forward", contrast.n_forward},
+            {"n_reverse", contrast.n_reverse},
+            {"f", share(contrast.n_forward)},
+            {"reverse", share(contrast.n_reverse)},
+            {"n_firing", contrast.n_firing},
+            {"rival", nullptr},
+            {"rival_share", nullptr},
+            {"p_contrast", contrast.p_contrast},
+            {"p_specific", nullptr},
+            {"p", contrast.p},
+            {"q", contrast.q},
+            {"effect", contrast.effect},
+            {"accepted", accepted}};
+  if (contrast.rival >= 0) {
+    line["rival"] = concepts[static_cast<std::size_t>(contrast.rival)].name;
+    line["rival_share"] = contrast.rival_share;
+    line["p_specific"] = contrast.p_specific;
   }
+  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+json to_json(const Ranked& ranked, const std::vector<SaeSelection>& saes) {
+  const Configuration& configuration = ranked.configuration;
+  json result{{"architecture", configuration.architecture},
+              {"k", configuration.k},
+              {"n_features", configuration.n_features},
+              {"transcoder", configuration.transcoder},
+              {"run", configuration.run},
+              {"seed", saes[ranked.saes.front()].id.seed},
+              {"saes", json::array()},
+              {"excess", ranked.excess.value},
+              {"excess_interval", interval_of(ranked.excess)},
+              {"behind", ranked.behind.value},
+              {"behind_interval", interval_of(ranked.behind)},
+              {"n_sites", ranked.n_sites},
+              {"n_seeds", ranked.n_seeds},
+              {"l0", ranked.mean_l0},
+              {"fvu", ranked.mean_fvu}};
+  for (const std::size_t sae : ranked.saes) result["saes"].push_back(saes[sae].name);
+  return result;
+}
+
+json to_json(const Recommendation& recommendation, const std::vector<SaeSelection>& saes) {
+  json result{{"chosen", to_json(recommendation.recommended(), saes)},
+              {"reason", recommendation.reason},
+              {"ranking", json::array()},
+              {"incomplete", recommendation.incomplete}};
+  for (const Ranked& ranked : recommendation.ranking)
+    result["ranking"].push_back(to_json(ranked, saes));
   return result;
 }
 
@@ -130,6 +153,7 @@ Candidate parse_candidate(const JsonObject& line) {
                       .subclass = line.get<std::string>("subclass"),
                       .language = line.get<std::string>("language"),
                       .contrast = {},
+                      .rival = line.get_or<std::string>("rival", ""),
                       .n_pairs = line.get_positive("n_pairs")};
   const auto index = line.get<std::int64_t>("index");
   if (index < 0 || index > std::numeric_limits<std::int32_t>::max())
@@ -138,6 +162,10 @@ Candidate parse_candidate(const JsonObject& line) {
   candidate.contrast = {.feature = static_cast<std::int32_t>(index),
                         .n_forward = line.get<std::int64_t>("n_forward"),
                         .n_reverse = line.get<std::int64_t>("n_reverse"),
+                        .n_firing = line.get<std::int64_t>("n_firing"),
+                        .rival_share = line.get_or<double>("rival_share", 0),
+                        .p_contrast = line.get<double>("p_contrast"),
+                        .p_specific = line.get_or<double>("p_specific", 0),
                         .p = line.get<double>("p"),
                         .q = line.get<double>("q"),
                         .effect = line.get<double>("effect")};
@@ -153,22 +181,24 @@ void write_selection(const fs::path& folder, const FeatureSelection& selection,
   json lists = json::object();
   for (const SaeSelection& sae : selection.saes)
     for (std::size_t c = 0; c < selection.concepts.size(); ++c) {
-      const Concept& one = selection.concepts[c];
-      metrics += metrics_line(sae, one, sae.concepts[c]);
-      for (const FeatureContrast& contrast : sae.concepts[c].candidates) {
-        candidates += candidate_line(sae, one, sae.concepts[c].n_pairs, contrast, true);
-        lists[sae.name][one.name + " " + one.language].push_back(
+      const Concept& concept_ = selection.concepts[c];
+      const ConceptSelection& own = sae.concepts[c];
+      metrics += metrics_line(sae, concept_, own);
+      for (const FeatureContrast& contrast : own.candidates) {
+        candidates += candidate_line(sae, selection.concepts, c, contrast, true);
+        lists[sae.name][concept_.name + " " + concept_.language].push_back(
             fmt::format("{}_{}", layer_of(sae.id.site), contrast.feature));
       }
-      if (!one.subclass.empty()) continue;
-      for (const FeatureContrast& contrast : next_best(sae.concepts[c]))
-        candidates += candidate_line(sae, one, sae.concepts[c].n_pairs, contrast, false);
+      if (!concept_.subclass.empty()) continue;
+      for (const FeatureContrast& contrast : next_best(own))
+        candidates += candidate_line(sae, selection.concepts, c, contrast, false);
     }
   write_file(folder / "metrics.jsonl", metrics);
   write_file(folder / "candidates.jsonl", candidates);
   write_file(folder / "lists.json", lists.dump(1) + "\n");
   write_file(folder / "report.html", selection_html(selection, facts));
-  write_file(folder / "recommendation.json", to_json(selection.recommendation).dump(1) + "\n");
+  write_file(folder / "recommendation.json",
+             to_json(selection.recommendation, selection.saes).dump(1) + "\n");
 }
 
 SelectionResult read_selection(const fs::path& folder) {
@@ -179,13 +209,9 @@ SelectionResult read_selection(const fs::path& folder) {
   const Json json = read_json(path);
   const JsonObject top(json, path.string());
   const JsonObject chosen = top.object("chosen");
-  SelectionResult result{
-      .chosen = {.architecture = chosen.get<std::string>("architecture"),
-                 .k = chosen.get<std::int64_t>("k"),
-                 .n_features = chosen.get_positive("n_features"),
-                 .seed = static_cast<std::uint64_t>(chosen.get<std::int64_t>("seed"))},
-      .reason = top.get<std::string>("reason"),
-      .candidates = {}};
+  SelectionResult result{.chosen = chosen.get<std::vector<std::string>>("saes"),
+                         .reason = top.get<std::string>("reason"),
+                         .candidates = {}};
   LineReader lines{ByteStream(folder / "candidates.jsonl")};
   while (const auto text = lines.next()) {
     const Json line = parse_json(*text, lines.where());

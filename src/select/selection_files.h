@@ -27,13 +27,14 @@ std::string selection_html(const FeatureSelection& selection,
 struct Candidate {
   std::string sae;  ///< name in the run
   std::string concept_, domain, subclass, language;
-  FeatureContrast contrast;
+  FeatureContrast contrast;  ///< its rival by name, below
+  std::string rival;         ///< the concept that it was tested against; empty: there is no other
   std::int64_t n_pairs = 0;
   bool accepted = false;  ///< under false discovery control
 };
 
 struct SelectionResult {
-  Configuration chosen;
+  std::vector<std::string> chosen;  ///< names of the recommended SAEs, one a site
   std::string reason;
   std::vector<Candidate> candidates;  ///< of all SAEs
 };

@@ -15,8 +15,14 @@ std::string with_interval(const Estimate& estimate, int digits) {
                      estimate.high, digits);
 }
 
+/// L0 as evaluated, else as aimed at; none where neither is known.
 double sparsity(const SaeSelection& sae) {
-  return sae.reconstruction ? sae.reconstruction->l0.value : static_cast<double>(sae.id.k);
+  if (sae.reconstruction) return sae.reconstruction->l0.value;
+  return sae.id.k > 0 ? static_cast<double>(sae.id.k) : svg::kNone;
+}
+
+std::string text_of(double value, int digits) {
+  return std::isnan(value) ? "" : fmt::format("{:.{}f}", value, digits);
 }
 
 /// The SAEs of each architecture and width at a site, by rising L0.
@@ -34,11 +40,8 @@ std::map<std::string, std::vector<const SaeSelection*>> series_of(
 using Value = svg::Point (*)(const SaeSelection&);
 
 svg::Point excess_point(const SaeSelection& sae) {
-  const AgainstNull& telling = sae.l0_t[kTelling];
-  return {.x = sparsity(sae),
-          .y = telling.excess(),
-          .y_low = telling.observed.low - telling.null_mean,
-          .y_high = telling.observed.high - telling.null_mean};
+  const Estimate& excess = sae.l0_t[kRankedThreshold].excess;
+  return {.x = sparsity(sae), .y = excess.value, .y_low = excess.low, .y_high = excess.high};
 }
 svg::Point i_cdf_point(const SaeSelection& sae) {
   return {.x = sparsity(sae),
@@ -85,10 +88,10 @@ std::string site_section(const std::vector<SaeSelection>& saes, const std::strin
       Estimate i_cdf = sae->i_cdf.observed;
       for (double* part : {&i_cdf.value, &i_cdf.low, &i_cdf.high}) *part *= 1000;
       rows.push_back(
-          {short_name(sae->id), fmt::format("{:.1f}", sparsity(*sae)),
+          {short_name(sae->id), text_of(sparsity(*sae), 1),
            sae->reconstruction ? fmt::format("{:.3f}", sae->reconstruction->fvu.value) : "",
-           with_interval(sae->l0_t[kTelling].observed, 1),
-           fmt::format("{:.1f}", sae->l0_t[kTelling].null_mean),
+           with_interval(sae->l0_t[kRankedThreshold].observed, 1),
+           fmt::format("{:.1f}", sae->l0_t[kRankedThreshold].null_mean),
            with_interval(sae->l0_t[5].observed, 1), fmt::format("{:.1f}", sae->l0_t[5].null_mean),
            with_interval(i_cdf, 2), fmt::format("{:.2f}", 1000 * sae->i_cdf.null_mean)});
     }
@@ -96,24 +99,24 @@ std::string site_section(const std::vector<SaeSelection>& saes, const std::strin
 }
 
 std::string concept_table(const FeatureSelection& selection) {
-  std::vector<std::vector<std::string>> rows = {
-      {"concept", "pairs", "SAE", "candidates", "L(0, .2)", "by chance", "p", "best features"}};
+  std::vector<std::vector<std::string>> rows = {{"concept", "pairs", "SAE", "candidates",
+                                                 "L(0, .2)", "by chance", "p", "q",
+                                                 "best features"}};
   for (std::size_t c = 0; c < selection.concepts.size(); ++c)
-    for (const SaeSelection& sae : selection.saes) {
-      if (Configuration{sae.id.architecture, sae.id.k, sae.id.n_features, sae.id.seed} !=
-          selection.recommendation.chosen)
-        continue;
-      const ConceptMetrics& metrics = sae.concepts[c];
+    for (const std::size_t i : selection.recommendation.recommended().saes) {
+      const SaeSelection& sae = selection.saes[i];
+      const ConceptSelection& own = sae.concepts[c];
       std::string best;
-      for (std::size_t i = 0; i < std::min<std::size_t>(5, metrics.candidates.size()); ++i)
-        best += fmt::format("{}{} ({}/{})", i == 0 ? "" : ", ", metrics.candidates[i].feature,
-                            metrics.candidates[i].n_forward, metrics.candidates[i].n_reverse);
+      for (std::size_t f = 0; f < std::min<std::size_t>(5, own.candidates.size()); ++f)
+        best += fmt::format("{}{} ({}/{})", f == 0 ? "" : ", ", own.candidates[f].feature,
+                            own.candidates[f].n_forward, own.candidates[f].n_reverse);
       rows.push_back({selection.concepts[c].name + " " + selection.concepts[c].language,
-                      fmt::format("{}", metrics.n_pairs), sae.id.site,
-                      fmt::format("{}", metrics.candidates.size()),
-                      fmt::format("{:.0f}", metrics.l0_t[kTelling].observed.value),
-                      fmt::format("{:.1f}", metrics.l0_t[kTelling].null_mean),
-                      fmt::format("{:.3f}", metrics.p_value), best});
+                      fmt::format("{}", own.metrics.n_pairs), sae.id.site,
+                      fmt::format("{}", own.candidates.size()),
+                      fmt::format("{:.0f}", own.metrics.l0_t[kRankedThreshold].observed.value),
+                      fmt::format("{:.1f}", own.metrics.l0_t[kRankedThreshold].null_mean),
+                      fmt::format("{:.3f}", own.metrics.p_value), fmt::format("{:.3f}", own.q),
+                      best});
     }
   return html::table(rows);
 }
@@ -127,30 +130,35 @@ std::string selection_html(const FeatureSelection& selection,
       "fires with the concept and not in the counterpart; L(0, t) counts the "
       "features that distinguish more than a share t of a concept's pairs, I_CDF is "
       "the mean share over all features; both are means over the subclasses, with "
-      "95 % intervals over pairs. \"By chance\": the same with concept and "
+      "95 % intervals over the finest concepts. \"By chance\": the same with concept and "
       "counterpart exchanged at random in each pair.</p>\n";
   body += html::facts(facts);
   body += "<h2>Recommendation</h2>\n<p>" + html::escape(selection.recommendation.reason) +
-          "</p>\n<p>The sparsest configuration that is not clearly worse than the best one, by the "
-          "mean over sites of L(0, .2) beyond chance.</p>\n";
+          "</p>\n<p>The sparsest configuration that is not clearly behind the best one, by the "
+          "mean over sites and seeds of L(0, .2) beyond chance. All numbers are of the pairs that "
+          "it was chosen by.</p>\n";
   std::vector<std::vector<std::string>> ranking = {
-      {"configuration", "L(0, .2) beyond chance", "sites", "L0", "FVU"}};
+      {"configuration", "L(0, .2) beyond chance", "behind the best", "sites", "L0", "FVU"}};
   for (const Ranked& ranked : selection.recommendation.ranking)
     ranking.push_back({to_string(ranked.configuration), with_interval(ranked.excess, 1),
-                       fmt::format("{}", ranked.n_sites), fmt::format("{:.1f}", ranked.mean_l0),
-                       fmt::format("{:.3f}", ranked.mean_fvu)});
+                       with_interval(ranked.behind, 1), fmt::format("{}", ranked.n_sites),
+                       text_of(ranked.mean_l0, 1), text_of(ranked.mean_fvu, 3)});
   body += html::table(ranking);
   std::vector<std::string> sites;
   for (const SaeSelection& sae : selection.saes)
     if (std::ranges::find(sites, sae.id.site) == sites.end()) sites.push_back(sae.id.site);
   for (const std::string& site : sites) body += site_section(selection.saes, site);
   body +=
-      "<h2>Concepts, recommended configuration</h2>\n<p>Candidates are under false discovery "
-      "control. Best features: index (pairs in which it fires with the concept alone / in the "
+      "<h2>Concepts, recommended configuration</h2>\n<p>Candidates fire with the concept more "
+      "often than without it and than with any other, under false discovery control over all "
+      "features, SAEs, concepts and languages; so is q over all concepts. Best features: index "
+      "(pairs in which it fires with the concept alone / in the "
       "counterpart alone).</p>\n" +
       concept_table(selection);
   for (const std::string& text : selection.left_out)
     body += "<p>Left out, too few pairs: " + html::escape(text) + "</p>\n";
+  for (const std::string& text : selection.recommendation.incomplete)
+    body += "<p>Not ranked, missing at a site: " + html::escape(text) + "</p>\n";
   return html::page("Selection", body);
 }
 

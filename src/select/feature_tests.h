@@ -1,0 +1,60 @@
+// Which features stand for a concept. A feature must fire with the concept more often than in the
+// counterpart (the paired sign test), and more often than with any other concept (Fisher's exact
+// test against each of its rivals, the worst counts): a feature of danger at large tells a bomb
+// from a loaf of bread and stands for neither weapons nor terror. Both must hold, so the larger p
+// is the p of the feature (an intersection-union test). Formulas and guarantees: docs/selection.md.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "select/pair_firing.h"
+#include "select/pairs.h"
+
+namespace safesail {
+
+struct TestConfig {
+  double false_discovery_rate = 0.05;
+  /// Features with fewer discordant pairs are not tested: their p value could never be small. The
+  /// count does not depend on the direction, so that the sign test stays valid.
+  std::int64_t min_discordant = 5;
+};
+
+/// A feature in a concept's pairs.
+struct FeatureContrast {
+  std::int32_t feature = 0;
+  std::int64_t n_forward = 0;  ///< pairs in which it fires with the concept alone
+  std::int64_t n_reverse = 0;  ///< in the counterpart alone
+  std::int64_t n_firing = 0;   ///< with the concept, whatever it does in the counterpart
+  /// The other concept (a place in the list of all; -1: there is none) that its p_specific is
+  /// against, and the share of that one's texts in which it fires.
+  std::int32_t rival = -1;
+  double rival_share = 0;
+  double p_contrast = 1;  ///< sign test
+  double p_specific = 0;  ///< Fisher's test against the rival; 0 without one
+  double p = 1;           ///< the larger of the two
+  double q = 1;           ///< over all that selection tests; control_false_discoveries()
+  /// Mean over pairs of (max with the concept - max in the counterpart), in units of the feature's
+  /// largest value in the pairs.
+  double effect = 0;
+};
+
+/// In how many of each concept's texts with it each feature fires: [concept][feature].
+std::vector<std::vector<std::int32_t>> count_firing(const PairFiring& firing,
+                                                    const std::vector<Concept>& concepts);
+
+/// The features of concepts[i] with enough discordant pairs, by index, q not yet known. Rivals of a
+/// subclass are all other subclasses of its language, those of a domain the other domains.
+std::vector<FeatureContrast> test_features(const PairFiring& firing,
+                                           const std::vector<Concept>& concepts, std::size_t i,
+                                           const std::vector<std::vector<std::int32_t>>& n_firing,
+                                           const TestConfig& config);
+
+/// Fills in every q. A family is a feature of an SAE with its tests in all concepts and languages
+/// (two_level_q), so that neither the SAEs, nor the features, nor the concepts among which
+/// selection looks are left out. `saes` [SAE][concept][test].
+using SaeTests = std::vector<std::vector<FeatureContrast>>;
+void control_false_discoveries(std::span<SaeTests> saes);
+
+}  // namespace safesail
