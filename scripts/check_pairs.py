@@ -32,6 +32,8 @@ MAX_LENGTH_GAP = 0.05     # between the sides' mean lengths, over a language
 MAX_SUBCLASS_GAP = 0.10   # the same, over a subclass
 MAX_COUNT_GAP = 0.05      # between the sides' numbers of capitals, digits, punctuation marks
 MAX_MIRROR = 0.025        # share of pairs to which the counterpart adds the same word: no neutral subject may be a cue
+MAX_STEM = 0.2            # share of a subclass's pairs whose texts add the same stem: no word may stand for the concept
+STEM = {"en": 3, "zh": 1, "hi": 3}  # its length: of a run of letters, of a character, of a run of signs
 MAX_ACCURACY = 0.60       # of the bag-of-format classifier
 FOLDS = 5
 
@@ -56,6 +58,13 @@ def read(paths, report):
 
 def words(text, language):
     return re.findall(r"(?=(..))", text) if language == "zh" else re.findall(r"[^\s,.?!\"।]+", text.lower())
+
+
+def stems(text, language):
+    """Every run of a few letters within a word: "ism", "cult", the character 教."""
+    size = STEM[language]
+    parts = re.findall(r"[\u4e00-\u9fff]+", text) if language == "zh" else words(text, language)
+    return {part[i:i + size] for part in parts for i in range(max(1, len(part) - size + 1))}
 
 
 def n_words(text, language):
@@ -192,6 +201,20 @@ def gap(a, b):
     return abs(a - b) / max(a, b, 1)
 
 
+def check_stems(rows, language, report):
+    """A feature of one word, or of a part of one, must not pass for a feature of the subclass."""
+    for subclass in sorted({row["subclass"] for row in rows}):
+        own = [row for row in rows if row["subclass"] == subclass]
+        added = collections.Counter()
+        for row in own:
+            a, b = (stems(row[side], language) for side in ("text", "counterpart"))
+            added.update(a - b)
+            added.subtract(b - a)
+        for stem, n in added.items():
+            if n > MAX_STEM * len(own):
+                report(language, f"{subclass}: '{stem}' is in {n} more texts than counterparts, of {len(own)}")
+
+
 def check_balance(rows, language, report):
     lengths = [sum(len(row[side]) for row in rows) for side in ("text", "counterpart")]
     if gap(*lengths) > MAX_LENGTH_GAP:
@@ -214,6 +237,7 @@ def check_balance(rows, language, report):
     for word, n in mirror.items():
         if n > MAX_MIRROR * len(rows):
             report(language, f"'{word}' is in {n} more counterparts than texts")
+    check_stems(rows, language, report)
     single, paired = classify(rows, language)
     if max(single, paired) > MAX_ACCURACY:
         report(language, f"form alone tells the sides apart: {single:.1%} of texts, {paired:.1%} of pairs")
