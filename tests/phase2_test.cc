@@ -9,7 +9,9 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <stop_token>
 
+#include "base/error.h"
 #include "interpret/llm_simulator.h"
 #include "oracle_endpoint.h"
 #include "planted_sae.h"
@@ -226,6 +228,96 @@ TEST_F(Phase2Test, AnEndpointExplainsWithoutSeeingTheTest) {
       for (const Score& score : explained.scores)
         EXPECT_GT(score.value, 0.9) << explained.explanation.short_text << " " << score.key.scorer;
     }
+}
+
+// What was paid for outlives the features that it was paid for: a forced repeat replaces these, in
+// one step, and keeps answers, ledger, and the ids of features that come again.
+TEST_F(Phase2Test, ARepeatKeepsWhatWasPaidFor) {
+  SilentReporter silent;
+  run_phase2(config_, {}, silent, {});
+  std::int64_t id = 0;
+  {
+    Atlas atlas(run() / "atlas.sqlite", Atlas::Mode::write);
+    id = feature_of(atlas, 0);
+    atlas.put_explanation(id, {.key = {.explainer = "llm", .model = "m"}, .short_text = "paid"});
+    atlas.put_answer("request", "answer");
+    atlas.add_ledger_line({.purpose = "explain", .feature = id, .model = "m", .money = 2});
+    FeatureRecord other;
+    other.feature = 250;
+    atlas.put_feature(atlas.find_sae(atlas.saes()[0].model, atlas.saes()[0].name).value(), other);
+  }
+  run_phase2(config_, "exemplars", silent, {});
+  Atlas atlas(run() / "atlas.sqlite", Atlas::Mode::read);
+  EXPECT_EQ(atlas.find_answer("request"), "answer");
+  EXPECT_EQ(atlas.database().find_integer("SELECT feature_id FROM ledger WHERE money = 2"), id);
+  EXPECT_EQ(feature_of(atlas, 0), id);
+  EXPECT_FALSE(atlas.find_feature(1, 250)) << "of an older selection";
+  const FeatureEntry entry = atlas.entry(id);
+  ASSERT_FALSE(entry.explanations.empty());
+  for (const ExplanationWithScores& explained : entry.explanations)
+    EXPECT_EQ(explained.explanation.key.explainer, "lexical") << "others' exemplars are gone";
+  EXPECT_EQ(entry.explanations[0].scores.size(), 4U);
+  EXPECT_TRUE(atlas.list({.text = "paid"}).lines.empty());
+}
+
+/// Asks for a stop at the first sign of a stage.
+class StoppingReporter final : public Reporter {
+ public:
+  explicit StoppingReporter(std::string stage) : stage_(std::move(stage)) {}
+  void progress(std::string_view what, std::uint64_t, std::uint64_t, std::string_view,
+                std::string_view) override {
+    if (what == stage_) stop.request_stop();
+  }
+  void note(std::string_view) override {}
+  void warn(std::string_view) override {}
+  std::stop_source stop;
+
+ private:
+  std::string stage_;
+};
+
+TEST_F(Phase2Test, AStopInsideLeavesTheOldAtlas) {
+  SilentReporter silent;
+  run_phase2(config_, {}, silent, {});
+  StoppingReporter stopping("exemplars");
+  EXPECT_THROW(run_phase2(config_, "exemplars", stopping, stopping.stop.get_token()), Error);
+  {
+    Atlas atlas(run() / "atlas.sqlite", Atlas::Mode::read);
+    EXPECT_FALSE(atlas.entry(feature_of(atlas, 0)).explanations.empty());
+  }
+  // Nothing is thrown away by a start that does not ask for it.
+  try {
+    run_phase2(config_, {}, silent, {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("--force exemplars"));
+  }
+  run_phase2(config_, "exemplars", silent, {});
+}
+
+// Stages done by subcommands are known to `run`, which then has nothing to throw away.
+TEST_F(Phase2Test, RunTakesUpWhatSubcommandsDid) {
+  const std::string model = " --dtype f32 --model " + packaged_model().string(),
+                    folder = " --run " + run().string();
+  const Outcome selected = run_safesail("select" + model + folder + " --pairs " + config_.pairs[0]);
+  ASSERT_EQ(selected.exit_code, 0) << selected.output;
+  const Outcome collected = run_safesail("exemplars" + model + folder +
+                                         " --max-sequence 128 --batch-tokens 512 --corpus " +
+                                         config_.collect.corpus.paths[0]);
+  ASSERT_EQ(collected.exit_code, 0) << collected.output;
+  {
+    Atlas atlas(run() / "atlas.sqlite", Atlas::Mode::write);
+    atlas.put_explanation(feature_of(atlas, 0),
+                          {.key = {.explainer = "llm"}, .short_text = "paid"});
+    atlas.put_answer("request", "answer");
+  }
+  NotingReporter reporter;
+  run_phase2(config_, {}, reporter, {});
+  EXPECT_THAT(reporter.notes,
+              testing::IsSupersetOf({"select: done already", "exemplars: done already"}));
+  Atlas atlas(run() / "atlas.sqlite", Atlas::Mode::read);
+  EXPECT_EQ(atlas.find_answer("request"), "answer");
+  EXPECT_EQ(atlas.list({.text = "paid"}).lines.size(), 1U);
 }
 
 }  // namespace

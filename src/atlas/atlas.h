@@ -57,6 +57,12 @@ class Atlas {
   std::vector<std::int64_t> put_explanations(std::int64_t feature,
                                              std::span<const Explanation> explanations);
   std::int64_t put_score(std::int64_t explanation, const Score& score);
+  /// Before all features are put anew from other exemplars: what was found out about those that
+  /// were there (explanations, scores, tags, metrics, coordinates) goes; answers and ledger stay.
+  void forget_findings();
+  /// All others go, with the SAEs, models and windows that nothing is left of.
+  void keep_features(std::span<const std::int64_t> features);
+
   void put_tag(std::int64_t feature, const Tag& tag);
   void delete_tags(std::int64_t feature, std::string_view source);
   void put_pair_metrics(std::int64_t feature, const PairMetrics& metrics);
@@ -96,6 +102,7 @@ class Atlas {
   /// All that are called so; none for what is no name.
   std::vector<NamedFeature> features_named(std::string_view name, std::string_view sae = {});
   bool has_feature(std::int64_t id);
+  bool has_explanations();
   /// Statistics and exemplars, for explaining and scoring.
   FeatureRecord record(std::int64_t feature);
   FeatureEntry entry(std::int64_t feature);

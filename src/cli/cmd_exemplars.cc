@@ -11,7 +11,8 @@
 #include "cli/number_checks.h"
 #include "cli/session.h"
 #include "model/read_spec.h"
-#include "run/collect.h"
+#include "run/phase2_settings.h"
+#include "stages/stages.h"
 
 namespace safesail {
 namespace {
@@ -35,12 +36,17 @@ void run_exemplars(const ExemplarOptions& options, Session& session) {
   require_corpus_files(config.corpus);
   const TextModel model =
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
+  RunManifest manifest(run);
+  const nlohmann::json settings = exemplar_settings(manifest.config("select"), config);
   Atlas atlas(atlas_path(run));
-  atlas.begin_run({.version = kVersion, .seed = config.exemplars.seed, .config = {}});
-  const Collected collected =
-      collect_features(model, fs::path(options.model.path).filename().string(),
-                       chosen_cells(cells, selection.chosen), selection, config, atlas,
-                       *session.reporter, session.stop);
+  atlas.begin_run({.version = kVersion, .seed = config.exemplars.seed, .config = settings.dump()});
+  Collected collected;
+  record_stage(manifest, "exemplars", [&] {
+    collected = collect_features(model, fs::path(options.model.path).filename().string(),
+                                 chosen_cells(cells, selection.chosen), selection, config,
+                                 OldFeatures::keep, atlas, *session.reporter, session.stop);
+    return exemplar_record(settings, config, collected);
+  });
   fmt::print(
       "{} features in {}, {} of them with too few examples; next: safesail explain --run {}\n",
       collected.n_features, (atlas_path(run)).string(), collected.n_insufficient, options.run);

@@ -1,6 +1,7 @@
 // `safesail select`: which features of which SAE stand for which safety concept, before any
 // explanation is paid for.
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <map>
@@ -16,7 +17,7 @@
 #include "harvest/pooled.h"
 #include "model/read_spec.h"
 #include "model/text_model.h"
-#include "run/collect.h"
+#include "run/phase2_settings.h"
 #include "run/probe.h"
 #include "select/pair_import.h"
 #include "select/selection_files.h"
@@ -112,6 +113,7 @@ void run_select(const SelectOptions& options, Session& session) {
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
   const LanguageModel& model = text_model.model;
   const Tokenizer& tokenizer = text_model.tokenizer;
+  const auto start = std::chrono::steady_clock::now();
   FeatureSelection selection = select_features(model, tokenizer, cells, pairs, options.select,
                                                *session.reporter, session.stop);
   if (!options.run.empty())
@@ -125,6 +127,17 @@ void run_select(const SelectOptions& options, Session& session) {
        {"resamples", fmt::format("{}, seed {}", options.select.n_resamples, options.select.seed)},
        {"false discovery rate", fmt::format("{}", options.select.tests.false_discovery_rate)},
        {"version", std::string("safesail ") + kVersion}});
+  if (!options.run.empty() && options.out.empty()) {
+    nlohmann::json settings = select_settings(options.model.path, options.pairs, options.select);
+    // As of all the run's SAEs and of pairs as they are; what only a command line can say is added.
+    if (!options.saes.empty()) settings["saes"] = options.saes;
+    if (!options.columns.empty()) settings["pair_columns"] = options.columns;
+    if (!options.values.empty()) settings["pair_values"] = options.values;
+    StageRecord record = select_record(settings, options.pairs, options.select);
+    record.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    RunManifest(options.run).record("select", record);
+  }
   fmt::print("\n{}\n{}\n\nin {}/: report.html, candidates.jsonl, metrics.jsonl, lists.json\n",
              selection_table(selection), selection.recommendation.reason, folder.string());
   if (options.held_out_share > 0)

@@ -131,7 +131,8 @@ std::vector<const EvaluationCell*> chosen_cells(const std::vector<EvaluationCell
 Collected collect_features(const TextModel& model, const std::string& model_name,
                            const std::vector<const EvaluationCell*>& cells,
                            const SelectionResult& selection, const CollectConfig& config,
-                           Atlas& atlas, Reporter& reporter, std::stop_token stop) {
+                           OldFeatures old, Atlas& atlas, Reporter& reporter,
+                           std::stop_token stop) {
   std::vector<WantedFeatures> wanted;
   for (const EvaluationCell* cell : cells)
     wanted.push_back(wanted_of(*cell, selection, config.max_features));
@@ -143,7 +144,9 @@ Collected collect_features(const TextModel& model, const std::string& model_name
       part_names(config.corpus));
 
   Transaction transaction = atlas.transaction();
+  if (old == OldFeatures::replace) atlas.forget_findings();
   atlas.put_model({.name = model_name});
+  std::vector<std::int64_t> features;
   std::vector<std::int64_t> saes;
   std::size_t first = 0;
   for (std::size_t c = 0; c < cells.size(); ++c) {
@@ -164,12 +167,13 @@ Collected collect_features(const TextModel& model, const std::string& model_name
              json{{"path", cell.id.path}, {"k", cell.id.k}, {"seed", cell.id.seed}}.dump()}));
     for (const FeatureRecord& record : own) {
       const std::string status = status_of(record, config);
-      const std::int64_t id = atlas.put_feature(sae, record, status);
+      const std::int64_t id = features.emplace_back(atlas.put_feature(sae, record, status));
       put_selection(id, wanted[c].sae, record.feature, selection, atlas);
       ++collected.n_features;
       collected.n_insufficient += status != "ok";
     }
   }
+  if (old == OldFeatures::replace) atlas.keep_features(features);
   transaction.commit();
   for (std::size_t c = 0; c < cells.size(); ++c)
     lay_out_features(atlas, saes[c], cells[c]->sae.w_dec(),

@@ -26,6 +26,12 @@ struct CollectConfig {
   std::uint64_t min_explain = 5, min_test = 10;
 };
 
+/// What becomes of what the atlas has already.
+enum class OldFeatures {
+  keep,    ///< other features stay, and explanations of these ones too
+  replace  ///< all of it goes but answers and ledger; ids of features that come again stay
+};
+
 struct Collected {
   std::size_t n_features = 0, n_insufficient = 0;
   std::uint64_t n_tokens = 0;
@@ -41,6 +47,6 @@ std::vector<const EvaluationCell*> chosen_cells(const std::vector<EvaluationCell
 Collected collect_features(const TextModel& model, const std::string& model_name,
                            const std::vector<const EvaluationCell*>& cells,
                            const SelectionResult& selection, const CollectConfig& config,
-                           Atlas& atlas, Reporter& reporter, std::stop_token stop);
+                           OldFeatures old, Atlas& atlas, Reporter& reporter, std::stop_token stop);
 
 }  // namespace safesail

@@ -53,6 +53,10 @@ bool RunManifest::finished(const std::string& stage, const json& config) const {
   return true;
 }
 
+json RunManifest::config(const std::string& stage) const {
+  return stages_.contains(stage) ? stages_.at(stage).at("config") : json();
+}
+
 json RunManifest::details(const std::string& stage) const {
   return stages_.contains(stage) && stages_.at(stage).contains("details")
              ? stages_.at(stage).at("details")

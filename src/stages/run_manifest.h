@@ -28,6 +28,8 @@ class RunManifest {
   /// Whether the stage was finished with this configuration. With another one: an input error that
   /// names --force, because a stage's result is never thrown away unasked.
   bool finished(const std::string& stage, const nlohmann::json& config) const;
+  /// What a recorded stage was made with; null where there is no record.
+  nlohmann::json config(const std::string& stage) const;
   /// Of a finished stage; null where there are none.
   nlohmann::json details(const std::string& stage) const;
 

@@ -29,6 +29,14 @@ void forget_from(const std::string& first, const std::vector<Stage>& stages, con
 
 }  // namespace
 
+void record_stage(RunManifest& manifest, const std::string& name,
+                  const std::function<StageRecord()>& run) {
+  const auto start = std::chrono::steady_clock::now();
+  StageRecord record = run();
+  record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  manifest.record(name, record);
+}
+
 void do_stages(const std::vector<Stage>& stages, const fs::path& out,
                const std::optional<std::string>& force, Reporter& reporter) {
   RunManifest manifest(out);
@@ -38,11 +46,7 @@ void do_stages(const std::vector<Stage>& stages, const fs::path& out,
       reporter.note(fmt::format("{}: done already", stage.name));
       if (stage.recall) stage.recall(manifest.details(stage.name));
     } else {
-      const auto start = std::chrono::steady_clock::now();
-      StageRecord record = stage.run();
-      record.seconds =
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      manifest.record(stage.name, record);
+      record_stage(manifest, stage.name, stage.run);
     }
     if (stage.clean_up) stage.clean_up();
   }

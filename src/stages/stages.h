@@ -27,6 +27,10 @@ struct Stage {
   std::function<void()> clean_up = {};
 };
 
+/// Does a stage and records it, with the seconds that it took, whatever was recorded before.
+void record_stage(RunManifest& manifest, const std::string& name,
+                  const std::function<StageRecord()>& run);
+
 /// Does the stages that `<out>/manifest.json` does not have yet; `force` names the first of those
 /// that are done in any case.
 void do_stages(const std::vector<Stage>& stages, const fs::path& out,
