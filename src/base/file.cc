@@ -51,6 +51,9 @@ void sync_parent(const fs::path& path) {
   if (dir.get() >= 0) (void)::fsync(dir.get());
 }
 
+/// What a clone without git-lfs leaves in place of each large file begins with.
+constexpr std::string_view kLfsPointer = "version https://git-lfs.github.com/spec/";
+
 }  // namespace
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
@@ -66,6 +69,11 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (address == MAP_FAILED)
     failed(path.string(), "cannot map: " + system_reason(), "check the memory limits (ulimit -v)");
+  if (std::string_view(static_cast<const char*>(address), size_).starts_with(kLfsPointer)) {
+    ::munmap(address, size_);
+    bad_input(path.string(), "expected the file itself, got a git-lfs pointer to it",
+              "run \"git lfs pull\" in its folder, or download the file");
+  }
   data_ = static_cast<const std::byte*>(address);
 }
 

@@ -16,7 +16,8 @@ namespace safesail {
 namespace fs = std::filesystem;
 
 /// A read-only view of a whole file, mapped for its lifetime. Move-only. Reading is as cheap as
-/// memory once the pages are in the page cache; an empty file gives an empty span. The file must
+/// memory once the pages are in the page cache; an empty file gives an empty span. A git-lfs pointer
+/// in place of a file is an input error that says so, here for every reader. The file must
 /// not be truncated by another process while it is mapped.
 class MappedFile {
  public:

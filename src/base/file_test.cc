@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -93,6 +94,23 @@ TEST_F(FileTest, ErrorsNameThePath) {
     EXPECT_FALSE(error.remedy().empty());
   }
   EXPECT_THROW(MappedFile{dir_}, Error);
+}
+
+TEST_F(FileTest, APointerOfGitLfsIsNamed) {
+  write_file(dir_ / "model.safetensors",
+             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1234567\n");
+  for (const auto& read : std::vector<std::function<void(const fs::path&)>>{
+           [](const fs::path& path) { MappedFile file(path); },
+           [](const fs::path& path) { read_file(path, 1000); }}) {
+    try {
+      read(dir_ / "model.safetensors");
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.fault(), Fault::input);
+      EXPECT_NE(std::string(error.what()).find("git-lfs pointer"), std::string::npos);
+      EXPECT_NE(error.remedy().find("git lfs pull"), std::string_view::npos);
+    }
+  }
 }
 
 TEST_F(FileTest, ReadFileRefusesMoreThanItsLimit) {
