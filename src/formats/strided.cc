@@ -33,9 +33,12 @@ void copy_strided(const StridedTensor& tensor, std::span<std::byte> out) {
   for (std::size_t at = 0; at < out.size(); at += size) {
     std::memcpy(out.data() + at, tensor.storage.data() + std::size_t(from) * size, size);
     for (std::size_t i = n_dims; i-- > 0;) {  // the next element in row-major order
-      from += tensor.strides[i];
-      if (++index[i] < tensor.shape[i]) break;
-      from -= tensor.shape[i] * tensor.strides[i];
+      if (++index[i] < tensor.shape[i]) {
+        from += tensor.strides[i];
+        break;
+      }
+      // Never beyond the last element, where the stride of a dimension of size 1 may be anything.
+      from -= (tensor.shape[i] - 1) * tensor.strides[i];
       index[i] = 0;
     }
   }
