@@ -24,12 +24,14 @@ LanguageModel::~LanguageModel() = default;
 LanguageModel::LanguageModel(LanguageModel&&) noexcept = default;
 
 LanguageModel LanguageModel::load(const fs::path& path, const LoadOptions& options,
-                                  Reporter& reporter) {
+                                  Reporter& reporter, std::span<const std::int32_t> end_tokens) {
   const c10::InferenceMode inference;
   const at::Device device = open_device(options.device);
   const OpenModel model = open_model(path);
   auto impl = std::make_unique<Impl>();
   impl->spec = model.plan.spec;
+  for (const std::int32_t id : end_tokens)
+    if (std::ranges::find(impl->spec.eos, id) == impl->spec.eos.end()) impl->spec.eos.push_back(id);
   impl->options = options;
   impl->weights = load_weights(model.plan, model.source,
                                options.dtype == ComputeType::bf16 ? at::kBFloat16 : at::kFloat,

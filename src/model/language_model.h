@@ -91,7 +91,9 @@ struct PredictionChanges {
 class LanguageModel {
  public:
   /// `path`: a Hugging Face folder or a .gguf file. States and checks the memory need first.
-  static LanguageModel load(const fs::path& path, const LoadOptions& options, Reporter& reporter);
+  /// `end_tokens` join those that its own files name in spec().eos.
+  static LanguageModel load(const fs::path& path, const LoadOptions& options, Reporter& reporter,
+                            std::span<const std::int32_t> end_tokens = {});
   ~LanguageModel();
   LanguageModel(LanguageModel&&) noexcept;
 
