@@ -150,6 +150,69 @@ def llm_answers() -> None:
     put("fuzz_feature_request", "not_utf8", b"text=\xff\x00&limit=0")
 
 
+def gguf_file(architecture: str, metadata: dict, rows: int = 2) -> bytes:
+    """A file of metadata and an embedding."""
+    path = CORPUS / "scratch.gguf"
+    writer = gguf.GGUFWriter(path, architecture)
+    for key, value in metadata.items():
+        add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, str: writer.add_string,
+               list: writer.add_array}[type(value)]
+        add(key, value)
+    writer.add_tensor("token_embd.weight", np.zeros((rows, 8), np.float32))
+    if architecture == "llama":
+        writer.add_tensor("rope_freqs.weight", np.ones(2, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
+def plans() -> None:
+    """config.json (first byte 0) of each family, as the golden models have them, and the metadata of GGUF files (1)."""
+    data = CORPUS.parents[1] / "tests/data/model"
+    for family in ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt_neox", "gpt2"):
+        put("fuzz_plan", family, b"\0" + json.dumps(json.loads((data / family / "config.json").read_text())).encode())
+    text = json.loads((data / "gemma3/config.json").read_text())
+    put("fuzz_plan", "multimodal", b"\0" + json.dumps({"model_type": "gemma3", "text_config": text}).encode())
+    old = {"model_type": "llama", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 4,
+           "intermediate_size": 8, "eos_token_id": [1, 2], "rope_theta": 5e5,
+           "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4,
+                            "original_max_position_embeddings": 64}}
+    put("fuzz_plan", "old_style", b"\0" + json.dumps(old).encode())
+    sizes = {"block_count": 2, "context_length": 64, "embedding_length": 8, "feed_forward_length": 16,
+             "attention.head_count": 2, "attention.head_count_kv": 1, "attention.key_length": 4,
+             "rope.freq_base": 1e4, "rope.scaling.type": "linear", "rope.scaling.factor": 2.0}
+    rms, layer = {"attention.layer_norm_rms_epsilon": 1e-5}, {"attention.layer_norm_epsilon": 1e-5}
+    window = {"attention.sliding_window": 7, "attention.sliding_window_pattern": 2, "rope.freq_base_swa": 1e4}
+    for architecture, more in {"llama": rms | window, "qwen2": rms, "qwen3": rms, "gemma2": rms | window,
+                               "gemma3": rms | window, "gpt2": layer,
+                               "gptneox": layer | {"use_parallel_residual": True, "attention.head_count_kv": 2}}.items():
+        keys = {f"{architecture}.{key}": value for key, value in (sizes | more).items()}
+        put("fuzz_plan", f"gguf_{architecture}",
+            b"\1" + gguf_file(architecture, keys | {"tokenizer.ggml.eos_token_id": 1}))
+
+
+def gguf_tokenizers() -> None:
+    bpe = {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "qwen2", "tokenizer.ggml.merges": ["a b"],
+           "tokenizer.ggml.tokens": ["a", "b", "ab", "<s>"], "tokenizer.ggml.token_type": [1, 1, 1, 3],
+           "tokenizer.ggml.bos_token_id": 3, "tokenizer.ggml.add_bos_token": True,
+           "tokenizer.chat_template": "{{ messages[0].content }}"}
+    pieces = {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["<unk>", "<s>", "<0x0A>", "\u2581a", "\u2581", "a"],
+              "tokenizer.ggml.scores": [0.0, 0.0, 0.0, -1.0, -2.0, -3.0], "tokenizer.ggml.token_type": [2, 3, 6, 1, 1, 1],
+              "tokenizer.ggml.add_space_prefix": True, "tokenizer.ggml.unknown_token_id": 0}
+    put("fuzz_gguf_tokenizer", "bpe", gguf_file("qwen2", bpe))
+    put("fuzz_gguf_tokenizer", "pieces", gguf_file("qwen3", pieces))
+
+
+def shard_indices() -> None:
+    shard = "model-00001-of-00001.safetensors"
+    put("fuzz_shard_index", "one", json.dumps({"metadata": {"total_size": 16}, "weight_map": {"a": shard}}).encode())
+    put("fuzz_shard_index", "outside", json.dumps({"weight_map": {"a": "../x.safetensors", "b": shard}}).encode())
+
+
 def main() -> None:
     put("fuzz_safetensors", "two", save({"a": np.eye(2, dtype=np.float32), "b": np.arange(3)}, {"k": "v"}))
     put("fuzz_safetensors", "empty", save({"a": np.zeros((0, 4), np.float16)}))
@@ -174,6 +237,9 @@ def main() -> None:
     for name, template in TEMPLATES.items():
         put("fuzz_chat_template", name, template.encode())
     dialects()
+    plans()
+    gguf_tokenizers()
+    shard_indices()
     llm_answers()
     for path in sorted((CORPUS.parents[1] / "tests/data/text").glob("*.parquet")):
         put("fuzz_corpus", path.name, b"\0" + path.read_bytes())
