@@ -230,7 +230,7 @@ def gguf_tensors(family, config, state):
                 heads = config.num_attention_heads if "q_proj" in inner else config.num_key_value_heads
                 array = permute(array, heads)
             yield f"blk.{n}.{names[inner]}.{end}", array
-    if family == "llama":
+    if family == "llama" and config.rope_parameters["rope_type"] == "llama3":
         half = torch.arange(0, config.head_dim, 2).float() / config.head_dim
         plain = 1.0 / (LLAMA_ROPE["rope_theta"] ** half)
         scaled, _ = transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS["llama3"](config)
@@ -246,11 +246,11 @@ def write_gguf(family, config, state, path):
     writer.add_embedding_length(config.hidden_size)
     writer.add_feed_forward_length(getattr(config, "intermediate_size", None) or 4 * config.hidden_size)
     writer.add_head_count(config.num_attention_heads)
-    writer.add_uint32("tokenizer.ggml.eos_token_id", VOCAB - 1)
+    writer.add_uint32("tokenizer.ggml.eos_token_id", config.eos_token_id)
     if family in ("gpt2", "gpt_neox"):
         writer.add_layer_norm_eps(config.layer_norm_epsilon if family == "gpt2" else config.layer_norm_eps)
         if family == "gpt_neox":
-            writer.add_rope_dimension_count(int(head_dim * 0.25))
+            writer.add_rope_dimension_count(int(head_dim * config.rope_parameters["partial_rotary_factor"]))
             writer.add_parallel_residual(config.use_parallel_residual)
     else:
         writer.add_head_count_kv(config.num_key_value_heads)
@@ -265,6 +265,8 @@ def write_gguf(family, config, state, path):
             writer.add_rope_scaling_factor(rope["factor"])
         if family in ("mistral", "gemma2", "gemma3"):
             writer.add_sliding_window(config.sliding_window)
+        if (period := getattr(config, "_sliding_window_pattern", 6)) != 6:
+            writer.add_uint32("gemma3.attention.sliding_window_pattern", period)
         if family == "gemma2":
             writer.add_float32("gemma2.attention.scale", config.query_pre_attn_scalar ** -0.5)
             writer.add_attn_logit_softcapping(config.attn_logit_softcapping)

@@ -132,6 +132,9 @@ TEST_F(BadModels, ImpossibleSizes) {
   EXPECT_THAT(error_with("layer_types", Json::array({"full_attention", "linear_attention"})),
               HasSubstr("linear_attention"));
   EXPECT_THAT(error_with("query_pre_attn_scalar", 0), HasSubstr("attention scale"));
+  // The layout of its weights has keys for every head: with fewer it would be read beyond its end.
+  use("gpt_neox");
+  EXPECT_THAT(error_with("num_key_value_heads", 1), HasSubstr("num_key_value_heads"));
   use("gpt2");
   EXPECT_THAT(error_with("n_head", 7), HasSubstr("divides"));
   EXPECT_THAT(error_with("scale_attn_by_inverse_layer_idx", true),

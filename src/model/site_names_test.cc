@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "formats/json.h"
 #include "model/golden_testing.h"
 #include "model/read_spec.h"
 
@@ -26,16 +27,18 @@ TEST(SiteNames, HuggingFaceModules) {
   EXPECT_EQ(hf_module(spec_of("gpt_neox"), mlp_out), "gpt_neox.layers.17.mlp.dense_4h_to_h");
 }
 
-// They say where an SAE belongs, whatever file the model was read from.
-TEST(SiteNames, AreTheSameForGguf) {
+// They say where an SAE belongs, whatever file the model was read from; the names are
+// transformers'.
+TEST(SiteNames, HuggingFaceModulesOfEveryFamily) {
   for (const char* family :
-       {"llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt_neox", "gpt2"})
-    for (const char* kind :
-         {"resid_pre", "attn_out", "mlp_in", "mlp_out", "mlp_post", "resid_post"}) {
-      const Site site = parse_site(std::string(kind) + ".1", 2);
-      EXPECT_EQ(hf_module(spec_of(family, "model.gguf"), site), hf_module(spec_of(family), site))
-          << family << " " << kind;
-    }
+       {"llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt_neox", "gpt2"}) {
+    const Json modules = read_json(testing::data_folder() / family / "modules.json");
+    EXPECT_EQ(modules.size(), 6u);
+    for (const char* file : {"", "model.gguf"})
+      for (const auto& [site, module] : modules.items())
+        EXPECT_EQ(hf_module(spec_of(family, file), parse_site(site, 2)), module)
+            << family << " " << file << " " << site;
+  }
 }
 
 // TransformerLens hooks the MLP's output behind the post-norm.
