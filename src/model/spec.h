@@ -29,6 +29,7 @@ enum class Activation { silu, gelu_tanh, gelu };
 /// Scalings (linear, llama3) are already inside the frequencies.
 struct Rope {
   std::vector<float> inv_freq;  ///< [rotary_dim / 2]
+  bool operator==(const Rope&) const = default;
 };
 
 /// Which keys a token may see.
@@ -44,6 +45,7 @@ struct LayerAttention {
   Mask mask = Mask::causal;
   std::int32_t window = 0;  ///< keys that a token sees, itself included; 0 where the mask is causal
   int rope = 0;             ///< which of ModelSpec::ropes turns queries and keys, or kNoRope
+  bool operator==(const LayerAttention&) const = default;
 };
 
 /// What Hugging Face calls the modules at which the sites are; "{}" stands for the layer. The same
@@ -54,6 +56,7 @@ struct ModuleNames {
   std::string mlp_norm;  ///< what the MLP reads comes from it
   std::string mlp_out;   ///< the MLP's last projection
   std::string mlp_post;  ///< the norm behind the MLP; mlp_out where there is none
+  bool operator==(const ModuleNames&) const = default;
 };
 
 struct ModelSpec {
@@ -103,6 +106,7 @@ struct ModelSpec {
   std::int64_t longest_text() const {
     return max_positions > 0 ? max_positions : std::numeric_limits<std::int64_t>::max();
   }
+  bool operator==(const ModelSpec&) const = default;
 };
 
 /// `size`, or an input error unless it is from 1 to `highest`: for what is used before check_spec.

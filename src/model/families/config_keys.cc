@@ -28,7 +28,9 @@ ModelSpec read_common(const JsonObject& config) {
   spec.eos = read_ids(config, "eos_token_id");
   spec.norm_eps = config.get_or<double>("rms_norm_eps", 1e-6);
   spec.n_heads = size("num_attention_heads", kMaxHeads);
-  spec.n_kv_heads = config.get_or<std::int64_t>("num_key_value_heads", spec.n_heads);
+  spec.n_kv_heads =
+      require_size(config.where(), "num_key_value_heads",
+                   config.get_or<std::int64_t>("num_key_value_heads", spec.n_heads), spec.n_heads);
   if (!config.contains("head_dim") && spec.d_model % spec.n_heads != 0)
     bad_input(config.where(),
               fmt::format("expected a hidden_size that num_attention_heads divides, got {} and {}",

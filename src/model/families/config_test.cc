@@ -146,6 +146,18 @@ TEST(Config, PythiaOldStyle) {
   EXPECT_EQ(spec.n_kv_heads, 8);
 }
 
+TEST(Config, LengthsThatNobodyKnowsAreNoLimit) {
+  const auto longest = [](const char* more) {
+    return plan(fmt::format(R"({{"model_type": "llama", "hidden_size": 64, "intermediate_size": 64,
+      "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 10{}}})",
+                            more)
+                    .c_str())
+        .spec.longest_text();
+  };
+  EXPECT_EQ(longest(R"(, "max_position_embeddings": 77)"), 77);
+  EXPECT_EQ(longest(""), std::numeric_limits<std::int64_t>::max());
+}
+
 TEST(Config, Gpt2AsPublished) {
   const ModelSpec spec = plan(R"({"model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12,
     "n_layer": 12, "n_positions": 1024, "vocab_size": 50257, "layer_norm_epsilon": 1e-05,

@@ -61,7 +61,7 @@ ModelPlan read_gemma(const GgufFile& file, std::int64_t layers_of_27b) {
 std::function<bool(std::int64_t)> all_but_every(std::string_view where, std::int64_t period) {
   if (period < 1)
     bad_input(where, fmt::format("expected a sliding_window_pattern of at least 1, got {}", period),
-              "check that the file is complete");
+              "check attention.sliding_window_pattern (sliding_window_pattern in config.json)");
   return [period](std::int64_t layer) { return (layer + 1) % period != 0; };
 }
 
@@ -89,8 +89,9 @@ ModelPlan gemma2_from_gguf(const GgufFile& file) {
   ModelSpec& spec = plan.spec;
   spec.attention_softcap = gguf_number_or(file, "attn_logit_softcapping", 50);
   spec.final_softcap = gguf_number_or(file, "final_logit_softcapping", 30);
-  spec.ropes = {read_rope(file, spec.head_dim)};
-  set_windows(spec, where, gguf_integer_or(file, "attention.sliding_window", 4096), kGlobalRope,
+  spec.ropes = {read_rope(file, spec.head_dim),
+                read_rope(file, spec.head_dim, "rope.freq_base_swa")};
+  set_windows(spec, where, gguf_integer_or(file, "attention.sliding_window", 4096), kLocalRope,
               all_but_every(where, gguf_integer_or(file, "attention.sliding_window_pattern", 2)));
   return plan;
 }

@@ -57,9 +57,10 @@ double gguf_number_or(const GgufFile& file, std::string_view key, double otherwi
   return value == nullptr ? otherwise : *value;
 }
 
-Rope read_rope(const GgufFile& file, std::int64_t head_dim) {
+Rope read_rope(const GgufFile& file, std::int64_t head_dim, std::string_view base_key) {
   const std::string where = file.path().string();
-  Rope rope = plain_rope(where, gguf_number_or(file, "rope.freq_base", 10000),
+  const double base = gguf_number_or(file, "rope.freq_base", 10000);
+  Rope rope = plain_rope(where, gguf_number_or(file, base_key, base),
                          gguf_integer_or(file, "rope.dimension_count", head_dim), head_dim);
   const std::string* type = file.find<std::string>(gguf_key(file, "rope.scaling.type"));
   if (type != nullptr && *type == "none") return rope;
@@ -88,7 +89,9 @@ ModelPlan read_common(const GgufFile& file, NormKind norm, const WeightMap& hugg
   if (gguf_integer_or(file, "context_length", 0) != 0)
     spec.max_positions = size("context_length", std::numeric_limits<std::int32_t>::max());
   spec.n_heads = size("attention.head_count", kMaxHeads);
-  spec.n_kv_heads = gguf_integer_or(file, "attention.head_count_kv", spec.n_heads);
+  spec.n_kv_heads =
+      require_size(where, "attention.head_count_kv",
+                   gguf_integer_or(file, "attention.head_count_kv", spec.n_heads), spec.n_heads);
   spec.head_dim = require_size(
       where, "attention.key_length",
       gguf_integer_or(file, "attention.key_length", spec.d_model / spec.n_heads), kMaxHeadDim);

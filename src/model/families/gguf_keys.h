@@ -16,7 +16,9 @@ namespace safesail {
 ModelPlan read_common(const GgufFile& file, NormKind norm, const WeightMap& hugging_face);
 
 /// The rotation that llama.cpp takes: a factor without a type is linear, and has an older name.
-Rope read_rope(const GgufFile& file, std::int64_t head_dim);
+/// `base_key`: an own key of the base, where the family has one beside rope.freq_base.
+Rope read_rope(const GgufFile& file, std::int64_t head_dim,
+               std::string_view base_key = "rope.freq_base");
 
 /// A "<architecture>.key" of the file.
 std::int64_t gguf_integer(const GgufFile& file, std::string_view key);

@@ -35,7 +35,8 @@ void finish(ModelSpec& spec, std::string_view where) {
   if (spec.n_kv_heads != spec.n_heads)
     bad_input(
         where,
-        fmt::format("expected as many key-value heads as attention heads ({}), got {}",
+        fmt::format("expected as many key-value heads as attention heads ({}), got {} "
+                    "(attention.head_count_kv, num_key_value_heads)",
                     spec.n_heads, spec.n_kv_heads),
         "GPT-NeoX models have no other kind; use the configuration that came with the weights");
   spec.norm = NormKind::layer;

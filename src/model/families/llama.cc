@@ -61,7 +61,7 @@ ModelPlan llama_from_gguf(const GgufFile& file) {
       bad_input(where,
                 fmt::format("expected {} values in rope_freqs.weight, got {}", n,
                             entry->second.n_elements()),
-                "download the file again; it may be damaged");
+                "check rope.dimension_count, or download the file again; it may be damaged");
     std::vector<float> divisors(n);
     dequantize(entry->second, 0, divisors);
     scale_each(rope, divisors);

@@ -15,6 +15,7 @@ namespace safesail {
 struct ModelPlan {
   ModelSpec spec;
   WeightMap map;
+  bool operator==(const ModelPlan&) const = default;
 };
 
 /// Both check what they made (check_spec) and throw an input error that lists the known families

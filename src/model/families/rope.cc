@@ -29,7 +29,7 @@ Rope plain_rope(std::string_view where, double theta, std::int64_t rotary_dim,
     bad_input(where,
               fmt::format("expected an even number of rotary dimensions from 2 to {}, got {}",
                           head_dim, rotary_dim),
-              "check the rotary settings against the head size");
+              "check rope.dimension_count (partial_rotary_factor, rotary_pct in config.json)");
   Rope rope;
   for (std::int64_t i = 0; i < rotary_dim; i += 2)
     rope.inv_freq.push_back(1.0f /

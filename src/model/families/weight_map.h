@@ -48,6 +48,7 @@ struct WeightMap {
 
   /// Of a map of Hugging Face's names.
   ModuleNames modules() const;
+  bool operator==(const WeightMap&) const = default;
 };
 
 /// Hugging Face's names of Llama and its descendants.

@@ -11,7 +11,7 @@ void set_windows(ModelSpec& spec, std::string_view where, std::int64_t window, i
                  const std::function<bool(std::int64_t layer)>& is_sliding) {
   if (window < 1 || window > std::numeric_limits<std::int32_t>::max())
     bad_input(where, fmt::format("expected a sliding window of at least 1 token, got {}", window),
-              "check sliding_window");
+              "check attention.sliding_window (sliding_window in config.json)");
   for (std::int64_t layer = 0; layer < spec.n_layers; ++layer)
     if (is_sliding(layer))
       spec.attention[static_cast<std::size_t>(layer)] = {
