@@ -84,22 +84,23 @@ void check_positions(const ModelSpec& spec, const ForwardRequest& request) {
 
 class Pass {
  public:
-  Pass(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request, bool whole)
-      : spec_(spec), weights_(weights), request_(request), whole_(whole) {
+  Pass(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request,
+       bool to_the_end)
+      : spec_(spec), weights_(weights), request_(request), to_the_end_(to_the_end) {
     output_.sites.resize(request.read.size());
     for (const Site& site : request.read)
       if (!highest_ || order(site) > order(*highest_)) highest_ = site;
   }
 
   DecoderOutput run() {
-    if (!whole_ && !highest_) return std::move(output_);
+    if (!to_the_end_ && !highest_) return std::move(output_);
     if (request_.cache != nullptr) request_.cache->reserve(request_.starts);
     prepare();
     for (std::int64_t layer = request_.residual == nullptr ? 0 : request_.first_layer;
          layer < spec_.n_layers; ++layer)
       if (!run_layer(layer)) return std::move(output_);
     if (request_.cache != nullptr) request_.cache->advance(request_.starts);
-    if (whole_) {
+    if (to_the_end_) {
       norm(spec_, weights_.final_norm, x_, h_);
       output_.hidden = h_;
     }
@@ -149,29 +150,43 @@ class Pass {
     if (spec_.gated_mlp) active_ = at::empty({tile, spec_.d_ff}, x_.options());
   }
 
-  /// Shows `value` to the edits and readers of a site. False when the pass needs nothing after it.
+  /// The buffer `value` holds what a site is: its edits change it, then its readers get it. False
+  /// when the pass needs nothing after it.
   bool visit(SiteKind kind, std::int64_t layer, at::Tensor& value) {
     const Site site{kind, static_cast<int>(layer)};
+    edit(site, value);
+    read(site, value);
+    return needs_more_than(site);
+  }
+
+  void edit(const Site& site, at::Tensor& value) const {
     for (const SiteEdit& edit : request_.edits) {
       if (edit.site != site) continue;
-      const at::Tensor before = value;
-      edit.edit(value);
-      if (!value.defined() || value.sizes() != before.sizes() ||
-          value.scalar_type() != before.scalar_type() || value.device() != before.device())
+      at::Tensor edited = value;
+      edit.edit(edited);
+      if (!edited.defined() || edited.sizes() != value.sizes() ||
+          edited.scalar_type() != value.scalar_type() || edited.device() != value.device())
         bad_input(to_string(site), "an edit changed the shape, type or device of the value",
                   "edits must keep [n_tokens, d_model] and the dtype of the model");
-      value = value.contiguous();
+      // What was assigned stays the caller's: the pass goes on to write into its own buffer.
+      if (!edited.is_same(value)) value.copy_(edited.is_alias_of(value) ? edited.clone() : edited);
     }
+  }
+
+  void read(const Site& site, const at::Tensor& value) {
     for (std::size_t i = 0; i < request_.read.size(); ++i)
       if (request_.read[i] == site) output_.sites[i] = value.clone();
-    return whole_ || request_.cache != nullptr || order(site) < order(*highest_);
+  }
+
+  bool needs_more_than(const Site& site) const {
+    return to_the_end_ || request_.cache != nullptr || order(site) < order(*highest_);
   }
 
   bool run_layer(std::int64_t layer) {
     const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
     if (!visit(SiteKind::resid_pre, layer, x_)) return false;
     norm(spec_, w.attn_norm, x_, h_);
-    attend(layer, w);
+    run_attention(layer, w);
     at::Tensor attn = attn_branch_;
     multiply(w.attn_out, attended_, attn);
     if (!visit(SiteKind::attn_out, layer, attn)) return false;
@@ -194,7 +209,7 @@ class Pass {
   }
 
   /// h_ -> attended_
-  void attend(std::int64_t layer, const LayerWeights& w) {
+  void run_attention(std::int64_t layer, const LayerWeights& w) {
     const LayerAttention& kind = spec_.attention[static_cast<std::size_t>(layer)];
     multiply(w.qkv, h_, qkv_);
     rotate(spec_, w,
@@ -235,7 +250,7 @@ class Pass {
   const ModelSpec& spec_;
   const Weights& weights_;
   const ForwardRequest& request_;
-  const bool whole_;
+  const bool to_the_end_;
   std::optional<Site> highest_;
   DecoderOutput output_;
 
@@ -260,10 +275,10 @@ std::uint64_t pass_bytes(const ModelSpec& spec, std::int64_t bytes_per_value, st
 }
 
 DecoderOutput decode(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request,
-                     bool whole) {
+                     bool to_the_end) {
   check_request(spec, request);
   check_positions(spec, request);
-  return Pass(spec, weights, request, whole).run();
+  return Pass(spec, weights, request, to_the_end).run();
 }
 
 }  // namespace safesail

@@ -17,10 +17,15 @@ struct DecoderOutput {
   at::Tensor hidden;
 };
 
-/// `whole`: run every layer and the final norm, even where no site asks for it. The request is
+/// An input error unless the model has an embedding for each of `ids`, and, where positions are
+/// learned, a position behind `n_past` other tokens.
+void check_sequence(const ModelSpec& spec, std::span<const std::int32_t> ids, std::int64_t n_past,
+                    std::string_view where);
+
+/// `to_the_end`: run every layer and the final norm, even where no site asks for it. The request is
 /// checked; errors name its fault.
 DecoderOutput decode(const ModelSpec& spec, const Weights& weights, const ForwardRequest& request,
-                     bool whole);
+                     bool to_the_end);
 
 /// Bytes of the buffers of one pass, and of copies of `n_sites` sites.
 std::uint64_t pass_bytes(const ModelSpec& spec, std::int64_t bytes_per_value, std::int64_t n_tokens,

@@ -79,6 +79,44 @@ TEST_P(Families, EditsAtEverySiteChangeWhatFollows) {
   }
 }
 
+// Activation patching: a value kept from one pass is put into others. In every family the sites
+// differ in what the pass writes after them: sums, post-norms, both branches at once.
+TEST_P(Families, AssignedValuesStayAsTheyAre) {
+  const LanguageModel model = testing::load_model(folder_);
+  const at::Tensor vector = tensor_of(golden_, "edit.vector");
+  const ForwardRequest request{.ids = ids_, .starts = starts_, .logits = Logits::all};
+  for (const Site& site : all_sites(model)) {
+    at::Tensor kept;
+    ForwardRequest first = request, again = request;
+    first.edits = {{site, [&](at::Tensor& value) {
+                      value.add_(vector);
+                      kept = value.clone();
+                    }}};
+    again.edits = {{site, [&](at::Tensor& value) { value = kept; }}};
+    const ForwardResult edited = model.forward(first);
+    const at::Tensor before = kept.clone();
+    for (int pass = 0; pass < 2; ++pass) {
+      EXPECT_TRUE(model.forward(again).logits->equal(*edited.logits)) << to_string(site);
+      EXPECT_TRUE(kept.equal(before)) << to_string(site);
+    }
+  }
+}
+
+TEST_P(Families, AnEditMayAssignAViewOfTheValue) {
+  const LanguageModel model = testing::load_model(folder_);
+  const ForwardRequest request{.ids = ids_, .starts = starts_, .logits = Logits::all};
+  for (const Site& site : all_sites(model)) {
+    ForwardRequest viewed = request, copied = request;
+    // The first token's value at all tokens: an overlapping view of the buffer.
+    viewed.edits = {
+        {site, [](at::Tensor& value) { value = value.narrow(0, 0, 1).expand_as(value); }}};
+    copied.edits = {
+        {site, [](at::Tensor& value) { value = value.narrow(0, 0, 1).expand_as(value).clone(); }}};
+    EXPECT_TRUE(model.forward(viewed).logits->equal(*model.forward(copied).logits))
+        << to_string(site);
+  }
+}
+
 TEST_P(Families, SequencesDoNotSeeEachOther) {
   const LanguageModel model = testing::load_model(folder_);
   const ForwardResult packed =
