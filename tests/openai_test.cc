@@ -13,6 +13,8 @@
 
 #include "endpoint_testing.h"
 #include "interpret/llm_simulator.h"
+#include "serve/completion.h"
+#include "serve/serve_testing.h"
 #include "text/utf8.h"
 
 namespace safesail {
@@ -233,6 +235,35 @@ TEST_F(OpenAiTest, AnswersSeveralAtOnceEachItsOwn) {
   clients.clear();
   for (int i = 0; i < 10; ++i)
     EXPECT_EQ(answers[static_cast<std::size_t>(i)].at("usage").at("completion_tokens"), 3 + i);
+}
+
+TEST_F(OpenAiTest, WhoHangsUpIsNotAnsweredToTheEnd) {
+  start({.port = 0, .model_name = "smol", .max_active = 1});
+  // So hot that no answer comes to its end token soon: three times 8,000 tokens, one after the
+  // other, would take longer than the client's patience.
+  Json body = question(8000);
+  body["temperature"] = 2;
+  for (int i = 0; i < 3; ++i) {
+    body["seed"] = i;
+    RawClient leaving(server_->port());
+    ASSERT_TRUE(leaving.send(post_text("/v1/chat/completions", body)));
+  }
+  EXPECT_EQ(ask(question(2)).at("usage").at("completion_tokens"), 2);
+}
+
+TEST_F(OpenAiTest, ACompletionEndsWhenItIsNotWantedAnyMore) {
+  SharedGenerator generator(model_->model, 1);
+  CompletionRequest request;
+  request.messages = {{"user", "Count from one to ten."}};
+  const std::vector<std::int32_t> prompt = completion_prompt(*model_, request);
+  const auto take = [](const CompletionPiece&) { return true; };
+  int n_asked = 0;
+  const auto briefly = [&] { return ++n_asked < 5; };
+  EXPECT_EQ(complete(*model_, generator, request, prompt, take, briefly).n_new, 5U);
+  const auto place = generator.open({1}, {.max_new_tokens = 100}, false, [] { return true; });
+  n_asked = 0;
+  EXPECT_THROW(complete(*model_, generator, request, prompt, take, briefly), Error)
+      << "in the queue";
 }
 
 TEST_F(OpenAiTest, SaysWhatIsWrong) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "diagnose/chat.h"
 #include "model/kv_cache.h"
@@ -20,8 +21,20 @@ struct Engine::Ticket::State {
   std::deque<EngineEvent> events;
   std::atomic<bool> is_cancelled = false;
   std::atomic<std::size_t> n_before = 0;
+  /// While it is the visitor's turn: the engine's count of those whose turn it is.
+  std::atomic<std::size_t>* turns = nullptr;
 
+  void begin_turn(std::atomic<std::size_t>& of_engine) {
+    n_before = 0;
+    turns = &of_engine;
+    ++*turns;
+  }
+  void end_turn() {
+    if (turns != nullptr) --*std::exchange(turns, nullptr);
+  }
   void give(EngineEvent event) {
+    // First, so that who has the last event is not counted any more.
+    if (std::holds_alternative<Ended>(event) || std::holds_alternative<Failed>(event)) end_turn();
     const std::scoped_lock lock(mutex);
     events.push_back(std::move(event));
     changed.notify_all();
@@ -69,11 +82,12 @@ struct Engine::Impl {
   void work(const std::stop_token& stop);
   std::optional<Waiting> next(const std::stop_token& stop);
   void begin(Waiting waiting, Generator& generator);
+  void begin_what_waits(const std::stop_token& stop, Generator& generator);
   void answer_trace(Waiting waiting) const;
   void step(Generator& generator);
   void drop_cancelled(Generator& generator);
   // With the mutex held:
-  void renumber();
+  void forget_who_left();
   void turn_away();
 
   const Subject& subject;
@@ -81,9 +95,9 @@ struct Engine::Impl {
   mutable std::mutex mutex;
   std::condition_variable_any changed;
   std::deque<Waiting> waiting;
-  std::vector<Active> active;  // of the worker
-  std::atomic<std::size_t> n_active = 0;
-  std::jthread worker;  // last: it uses all the others
+  std::vector<Active> active;            // of the worker
+  std::atomic<std::size_t> n_turns = 0;  // chats, and traces under way
+  std::jthread worker;                   // last: it uses all the others
 };
 
 namespace {
@@ -118,24 +132,23 @@ void Engine::Impl::turn_away() {
   waiting.clear();
 }
 
-void Engine::Impl::renumber() {
+void Engine::Impl::forget_who_left() {
+  std::erase_if(waiting, [](const Waiting& one) { return one.visitor->is_cancelled.load(); });
   for (std::size_t i = 0; i < waiting.size(); ++i) waiting[i].visitor->n_before = i + 1;
 }
 
 std::optional<Engine::Impl::Waiting> Engine::Impl::next(const std::stop_token& stop) {
   std::unique_lock lock(mutex);
   const auto may_begin = [&] {
-    std::erase_if(waiting, [](const Waiting& one) { return one.visitor->is_cancelled.load(); });
-    renumber();
+    forget_who_left();
     return !waiting.empty() && active.size() < limits.max_active;
   };
   if (active.empty()) changed.wait(lock, stop, may_begin);
   if (stop.stop_requested() || !may_begin()) return std::nullopt;
   Waiting one = std::move(waiting.front());
   waiting.pop_front();
-  one.visitor->n_before = 0;
-  renumber();
-  n_active = active.size() + 1;
+  one.visitor->begin_turn(n_turns);
+  forget_who_left();
   return one;
 }
 
@@ -150,7 +163,6 @@ void Engine::Impl::answer_trace(Waiting one) const {
 }
 
 void Engine::Impl::begin(Waiting one, Generator& generator) {
-  if (one.request.generation.max_new_tokens == 0) return answer_trace(std::move(one));
   attempt(one.visitor, [&] {
     Active chat{one.visitor, nullptr, 0};
     chat.chat = std::make_unique<Chat>(
@@ -159,6 +171,14 @@ void Engine::Impl::begin(Waiting one, Generator& generator) {
     chat.sequence = generator.add(chat.chat->prompt_ids(), chat.chat->sequence());
     active.push_back(std::move(chat));
   });
+}
+
+void Engine::Impl::begin_what_waits(const std::stop_token& stop, Generator& generator) {
+  while (std::optional<Waiting> one = next(stop)) {
+    // A trace is a pass of its own: one, and then it is the turn of the chats again.
+    if (one->request.generation.max_new_tokens == 0) return answer_trace(std::move(*one));
+    begin(std::move(*one), generator);
+  }
 }
 
 void Engine::Impl::step(Generator& generator) {
@@ -176,6 +196,7 @@ void Engine::Impl::step(Generator& generator) {
 void Engine::Impl::drop_cancelled(Generator& generator) {
   std::erase_if(active, [&](const Active& one) {
     if (!one.visitor->is_cancelled) return false;
+    one.visitor->end_turn();
     generator.remove(one.sequence);
     return true;
   });
@@ -185,7 +206,7 @@ void Engine::Impl::work(const std::stop_token& stop) {
   const std::vector<Site> sites = sites_of(subject);
   auto generator = std::make_unique<Generator>(subject.model.model, sites);
   while (!stop.stop_requested()) {
-    while (std::optional<Waiting> one = next(stop)) begin(std::move(*one), *generator);
+    begin_what_waits(stop, *generator);
     drop_cancelled(*generator);
     try {
       step(*generator);
@@ -195,7 +216,6 @@ void Engine::Impl::work(const std::stop_token& stop) {
       active.clear();
       generator = std::make_unique<Generator>(subject.model.model, sites);
     }
-    n_active = active.size();
   }
   for (const Active& one : active) one.visitor->give(Failed{ending()});
   const std::scoped_lock lock(mutex);
@@ -238,6 +258,7 @@ std::vector<std::unique_ptr<Engine::Ticket>> Engine::submit(std::vector<EngineRe
   }
   std::vector<std::unique_ptr<Ticket>> tickets;
   const std::scoped_lock lock(impl.mutex);
+  impl.forget_who_left();  // who left takes no room
   if (impl.waiting.size() + requests.size() > impl.limits.max_waiting) return tickets;
   for (EngineRequest& request : requests) {
     auto state = std::make_shared<Ticket::State>();
@@ -245,14 +266,15 @@ std::vector<std::unique_ptr<Engine::Ticket>> Engine::submit(std::vector<EngineRe
     impl.waiting.push_back({std::move(state), std::move(request)});
   }
   if (impl.worker.get_stop_token().stop_requested()) impl.turn_away();
-  impl.renumber();
+  impl.forget_who_left();
   impl.changed.notify_all();
   return tickets;
 }
 
 Engine::Load Engine::load() const {
   const std::scoped_lock lock(impl_->mutex);
-  return {impl_->waiting.size(), impl_->n_active};
+  impl_->forget_who_left();
+  return {impl_->waiting.size(), impl_->n_turns};
 }
 
 }  // namespace safesail

@@ -200,6 +200,73 @@ TEST(Engine, WhoLeavesMakesRoom) {
   EXPECT_EQ(engine.load().n_waiting, 0u);
 }
 
+TEST(Engine, BetweenTwoTracesTheChatsGoOn) {
+  Engine engine(subject(), {});
+  const auto talking = submit(engine, chat("Tell me everything about history.", 200));
+  while (!std::holds_alternative<NewToken>(talking->next(60s).value())) {
+  }
+  std::vector<std::unique_ptr<Engine::Ticket>> traces;
+  for (int i = 0; i < 6; ++i) traces.push_back(submit(engine, chat("What is rain?", 0)));
+  std::size_t n_tokens = 0, n_ended = 0;
+  for (const auto& trace : traces) {
+    EXPECT_TRUE(collect(*trace).ended);
+    while (const std::optional<EngineEvent> event = talking->next(0ms))
+      n_tokens += std::holds_alternative<NewToken>(*event) ? 1 : 0;
+    EXPECT_GE(n_tokens, n_ended++) << "a token between each trace and the next";
+  }
+}
+
+TEST(Engine, WhoLeftTakesNoRoomInTheQueue) {
+  Engine engine(subject(), {.max_waiting = 2, .max_active = 1});
+  const auto talking = submit(engine, chat("Tell me everything about history.", 1000));
+  while (!std::holds_alternative<NewToken>(talking->next(60s).value())) {
+  }
+  for (int i = 0; i < 5; ++i) {
+    const auto first = submit(engine, chat("Never mind.", 0)),
+               second = submit(engine, chat("a", 0));
+    ASSERT_NE(first, nullptr);
+    ASSERT_NE(second, nullptr);
+    EXPECT_EQ(engine.load().n_waiting, 2u);
+    EXPECT_EQ(submit(engine, chat("b", 0)), nullptr);
+  }
+  EXPECT_EQ(engine.load().n_waiting, 0u);
+}
+
+TEST(Engine, WhatIsAnsweredIsNotCounted) {
+  Engine engine(subject(), {});
+  for (const std::int64_t n_new : {0, 3}) {
+    const auto ticket = submit(engine, chat("What is rain?", n_new));
+    EXPECT_TRUE(collect(*ticket).ended);
+    EXPECT_EQ(engine.load().n_active, 0u) << n_new << " tokens";
+  }
+  EngineRequest faulty = chat("What is rain?", 3);
+  faulty.prompt.tokens.back().id =
+      static_cast<std::int32_t>(subject().model.model.spec().vocab_size);
+  EXPECT_TRUE(collect(*submit(engine, faulty)).failed);
+  EXPECT_EQ(engine.load().n_active, 0u);
+}
+
+TEST(Engine, ATokenThatTheModelDoesNotHaveIsTheFaultOfItsOwnVisitor) {
+  Engine engine(subject(), {});
+  const auto innocent = submit(engine, chat("Tell me everything about history.", 20));
+  while (!std::holds_alternative<NewToken>(innocent->next(60s).value())) {
+  }
+  for (const std::int64_t n_new : {0, 3}) {
+    EngineRequest faulty = chat("What is rain?", n_new);
+    faulty.prompt.tokens.back().id =
+        static_cast<std::int32_t>(subject().model.model.spec().vocab_size);
+    const Answer answer = collect(*submit(engine, faulty));
+    ASSERT_TRUE(answer.failed);
+    EXPECT_EQ(answer.failed->fault(), Fault::input);
+  }
+  std::optional<EngineEvent> last, event;
+  while ((event = innocent->next(60s))) {
+    last = std::move(event);
+    if (std::holds_alternative<Ended>(*last) || std::holds_alternative<Failed>(*last)) break;
+  }
+  EXPECT_TRUE(std::holds_alternative<Ended>(last.value()));
+}
+
 TEST(Engine, EndingTellsEveryVisitor) {
   std::vector<std::unique_ptr<Engine::Ticket>> tickets;
   {

@@ -28,22 +28,14 @@ void check_request(const ModelSpec& spec, const ForwardRequest& request) {
     bad_input("forward", "expected as many sequences as the cache has",
               "make a cache of that size");
   for (std::size_t s = 0; s + 1 < request.starts.size(); ++s) {
-    const std::int64_t length = request.starts[s + 1] - request.starts[s];
+    const std::int32_t first = request.starts[s], length = request.starts[s + 1] - first;
     if (length < 1) bad_input("forward", "expected strictly rising starts", remedy);
-    const std::int64_t past =
-        request.cache == nullptr ? 0 : request.cache->length(static_cast<std::int64_t>(s));
-    if (spec.learned_positions && past + length > spec.max_positions)
-      bad_input("forward",
-                fmt::format("expected sequences of at most {} tokens, got {}", spec.max_positions,
-                            past + length),
-                "cut the text into shorter pieces");
+    check_sequence(
+        spec,
+        request.ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(length)),
+        request.cache == nullptr ? 0 : request.cache->length(static_cast<std::int64_t>(s)),
+        "forward");
   }
-  for (std::size_t t = 0; t < request.ids.size(); ++t)
-    if (request.ids[t] < 0 || request.ids[t] >= spec.vocab_size)
-      bad_input("forward",
-                fmt::format("expected token ids from 0 to {}, got {} at token {}",
-                            spec.vocab_size - 1, request.ids[t], t),
-                "use the tokenizer that belongs to the model");
   const auto check_site = [&](const Site& site) {
     if (site.layer < 0 || site.layer >= spec.n_layers)
       bad_input(to_string(site), fmt::format("expected a layer from 0 to {}", spec.n_layers - 1),
@@ -264,6 +256,22 @@ class Pass {
 };
 
 }  // namespace
+
+void check_sequence(const ModelSpec& spec, std::span<const std::int32_t> ids, std::int64_t n_past,
+                    std::string_view where) {
+  const std::int64_t length = n_past + static_cast<std::int64_t>(ids.size());
+  if (spec.learned_positions && length > spec.max_positions)
+    bad_input(
+        where,
+        fmt::format("expected sequences of at most {} tokens, got {}", spec.max_positions, length),
+        "cut the text into shorter pieces");
+  for (std::size_t t = 0; t < ids.size(); ++t)
+    if (ids[t] < 0 || ids[t] >= spec.vocab_size)
+      bad_input(where,
+                fmt::format("expected token ids from 0 to {}, got {} at token {}",
+                            spec.vocab_size - 1, ids[t], t),
+                "leave out the text of that token, or use the tokenizer that belongs to the model");
+}
 
 std::uint64_t pass_bytes(const ModelSpec& spec, std::int64_t bytes_per_value, std::int64_t n_tokens,
                          std::int64_t n_sites) {

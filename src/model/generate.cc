@@ -1,9 +1,6 @@
 #include "model/generate.h"
 
-#include <algorithm>
-
 #include "base/memory.h"
-#include "model/kv_cache.h"
 
 namespace safesail {
 
@@ -16,19 +13,15 @@ std::vector<Generated> generate(const LanguageModel& model,
   if (prompts.empty() || config.max_new_tokens <= 0) return results;
 
   Generator generator(model, {}, config.edits);
-  std::size_t longest = 0;
-  for (std::size_t s = 0; s < prompts.size(); ++s) {
+  for (std::size_t s = 0; s < prompts.size(); ++s)
     generator.add(prompts[s], {.max_new_tokens = config.max_new_tokens,
                                .sampling = config.sampling,
                                .stream = s,
                                .stop_tokens = config.stop_tokens,
                                .stop_at_eos = config.stop_at_eos});
-    longest = std::max(longest, prompts[s].size());
-  }
-  const std::uint64_t capacity = longest + static_cast<std::uint64_t>(config.max_new_tokens);
   if (model.options().device == "cpu")
-    require_memory(KvCache::bytes_per_token(model) * capacity * prompts.size(),
-                   "the key-value cache", "generate fewer tokens or fewer sequences at a time");
+    require_memory(generator.bytes_to_come(), "the generation",
+                   "generate fewer tokens or fewer sequences at a time");
 
   while (!generator.empty()) {
     std::vector<std::size_t> cancelled;

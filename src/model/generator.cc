@@ -5,18 +5,16 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "model/decoder.h"
 
 namespace safesail {
 namespace {
 
+/// Beyond any memory; its bytes can still be counted.
+constexpr std::int64_t kMostNewTokens = std::int64_t{1} << 40;
+
 bool contains(const std::vector<std::int32_t>& ids, std::int32_t id) {
   return std::ranges::find(ids, id) != ids.end();
-}
-
-/// Tokens that a sequence may take.
-std::int64_t room_after(const ModelSpec& spec, std::size_t prompt_length, std::int64_t wanted) {
-  if (!spec.learned_positions) return wanted;
-  return std::min(wanted, spec.max_positions - static_cast<std::int64_t>(prompt_length));
 }
 
 }  // namespace
@@ -29,15 +27,21 @@ Generator::~Generator() = default;
 
 std::size_t Generator::add(std::vector<std::int32_t> prompt, SequenceConfig config) {
   check_sampling(config.sampling);
+  const std::string where = fmt::format("prompt {}", n_named_);
   if (prompt.empty())
-    bad_input(fmt::format("prompt {}", n_named_), "expected at least one token, got none",
+    bad_input(where, "expected at least one token, got none",
               "begin the prompt with the model's BOS token or some text");
-  if (config.max_new_tokens < 1)
-    bad_input("max_new_tokens", fmt::format("expected at least 1, got {}", config.max_new_tokens),
+  const ModelSpec& spec = model_.spec();
+  check_sequence(spec, prompt, 0, where);
+  if (config.max_new_tokens < 1 || config.max_new_tokens > kMostNewTokens)
+    bad_input("max_new_tokens",
+              fmt::format("expected 1 to {}, got {}", kMostNewTokens, config.max_new_tokens),
               "ask for a token, or read the prompt without generating");
   const Sampler sampler(config.sampling, config.stream);
-  const std::size_t n_prompt = prompt.size();
-  open_.push_back({n_named_, std::move(config), sampler, std::move(prompt), n_prompt});
+  const auto n_prompt = static_cast<std::int64_t>(prompt.size());
+  std::int64_t longest = n_prompt + config.max_new_tokens;
+  if (spec.learned_positions) longest = std::min(longest, spec.max_positions);
+  open_.push_back({n_named_, std::move(config), sampler, std::move(prompt), longest, n_prompt});
   return n_named_++;
 }
 
@@ -68,26 +72,31 @@ void Generator::choose(Open& open, SequenceStep& step) const {
   }
   step.token = next;
   open.next.assign(1, next);
-  ++open.n_new;
-  if (static_cast<std::int64_t>(open.n_new) >=
-      room_after(model_.spec(), open.n_prompt, open.config.max_new_tokens))
-    step.end = SequenceEnd::length;
+  if (++open.n_tokens >= open.longest) step.end = SequenceEnd::length;
+}
+
+std::uint64_t Generator::bytes_to_come() const {
+  std::int64_t cached = 0, n_new = 0;
+  for (std::int64_t s = 0; s < cache_.n_sequences(); ++s) cached += cache_.length(s);
+  std::int64_t longest = 0;
+  for (const Open& open : open_) {
+    longest += open.longest;
+    if (!open.is_cached) n_new += open.n_tokens;
+  }
+  return static_cast<std::uint64_t>(longest - cached) * KvCache::bytes_per_token(model_) +
+         model_.forward_bytes(n_new, read_.size(), false);
 }
 
 const GeneratorStep& Generator::step() {
   step_ = {};
   if (open_.empty()) return step_;
   std::vector<std::int32_t> ids, starts{0};
-  std::int64_t n_new = 0, capacity = 0;
   for (Open& open : open_) {
     ids.insert(ids.end(), open.next.begin(), open.next.end());
     starts.push_back(static_cast<std::int32_t>(ids.size()));
-    n_new += open.is_cached ? 0 : 1;
-    capacity =
-        std::max(capacity, static_cast<std::int64_t>(open.n_prompt) + open.config.max_new_tokens);
+    if (!open.is_cached) cache_.add(1, open.longest);
     open.is_cached = true;
   }
-  if (n_new > 0) cache_.add(n_new, capacity);
 
   ForwardResult pass = model_.forward({.ids = ids,
                                        .starts = starts,

@@ -53,16 +53,21 @@ class Generator {
                      std::vector<SiteEdit> edits = {});
   ~Generator();
 
-  /// Names a new sequence, which the next pass reads. Errors: an empty prompt,
-  /// impossible sampling settings, no token to make.
+  /// Names a new sequence, which the next pass reads. Errors: an empty prompt, one that the model
+  /// cannot read (ids beyond its embeddings, learned positions), impossible sampling settings, no
+  /// token to make; the others then go on.
   std::size_t add(std::vector<std::int32_t> prompt, SequenceConfig config);
   /// Forgets a sequence; nothing when it is over already.
   void remove(std::size_t sequence);
   bool empty() const { return open_.empty(); }
+  /// What the open sequences may still take, if each becomes as long as it may: keys and values,
+  /// and the pass that reads the new prompts.
+  std::uint64_t bytes_to_come() const;
+  /// Keys and values by now.
+  std::uint64_t cache_bytes() const { return cache_.bytes(); }
 
-  /// One pass over all open sequences; with none it does nothing. An error of
-  /// the pass (too little memory, a prompt beyond learned positions) leaves the
-  /// generator of no further use.
+  /// One pass over all open sequences; with none it does nothing. An error of the pass (too little
+  /// memory) leaves the generator of no further use.
   const GeneratorStep& step();
 
  private:
@@ -71,7 +76,8 @@ class Generator {
     SequenceConfig config;
     Sampler sampler;
     std::vector<std::int32_t> next;  ///< tokens that the next pass reads
-    std::size_t n_prompt, n_new = 0;
+    std::int64_t longest;            ///< tokens with its prompt
+    std::int64_t n_tokens;           ///< prompt and new ones
     bool is_cached = false;
   };
   void forget(const std::vector<bool>& over);

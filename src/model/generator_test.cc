@@ -1,6 +1,7 @@
 #include "model/generator.h"
 
 #include <ATen/ATen.h>
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
 
@@ -68,10 +69,44 @@ TEST(Generator, ReadsSitesAsOnePassOverTheWholeTextDoes) {
   testing::expect_close(at::cat(rows), pass.sites[0], 1e-4, "mlp_out.1");
 }
 
+// A mate that may become long makes neither itself nor the others take more than they use.
+TEST(Generator, MatesOfUnlikeLengthTakeWhatEachUses) {
+  constexpr std::int64_t kLong = 1'000'000'000;  // terabytes
+  const Ids a{17, 3, 99, 4}, b{5};
+  Generator generator(llama());
+  const std::uint64_t a_token = KvCache::bytes_per_token(llama());
+  const std::size_t greedy_one = generator.add(a, greedy(kLong));
+  const std::size_t modest = generator.add(b, greedy(11));
+  EXPECT_GE(generator.bytes_to_come(), (kLong + 4 + 12) * a_token);
+  std::map<std::size_t, Ids> made;
+  for (std::uint64_t n_steps = 1; n_steps <= 20; ++n_steps) {
+    for (const SequenceStep& one : generator.step().sequences)
+      if (one.token) made[one.sequence].push_back(*one.token);
+    // Doubling: at most twice what is used; of the modest one never more than it asked for.
+    const std::uint64_t of_modest = n_steps < 11 ? std::min<std::uint64_t>(2 * n_steps, 12) : 0;
+    EXPECT_LE(generator.cache_bytes(), (2 * (3 + n_steps) + of_modest) * a_token) << n_steps;
+    EXPECT_GE(generator.cache_bytes(), (3 + n_steps) * a_token);
+  }
+  EXPECT_EQ(made[modest], alone(b, 11));
+  generator.remove(greedy_one);
+  EXPECT_EQ(generator.cache_bytes(), 0u);
+  EXPECT_EQ(made[greedy_one], alone(a, 20));
+}
+
 TEST(Generator, RefusesWhatCannotBegin) {
   Generator generator(llama());
   EXPECT_THROW(generator.add({}, greedy(3)), Error);
   EXPECT_THROW(generator.add({1}, greedy(0)), Error);
+  const auto vocab = static_cast<std::int32_t>(llama().spec().vocab_size);
+  for (const Ids& beyond : {Ids{vocab}, Ids{1, 2, -1}}) {
+    try {
+      generator.add(beyond, greedy(3));
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.fault(), Fault::input);
+      EXPECT_NE(std::string(error.what()).find(std::to_string(beyond.back())), std::string::npos);
+    }
+  }
   EXPECT_TRUE(generator.empty());
   EXPECT_TRUE(generator.step().sequences.empty());
 }

@@ -1,6 +1,6 @@
 // Keys and values of sequences under way, so that a token costs one row of work and not its whole
-// past. Owned by whoever generates; a forward that is given it continues its sequences and appends.
-// Used by one forward at a time.
+// past. Each sequence has room of its own, which grows as it is used. Owned by whoever generates; a
+// forward that is given it continues its sequences and appends. Used by one forward at a time.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +20,22 @@ class LanguageModel;
 
 class KvCache {
  public:
-  /// Without any sequence.
+  /// Without any sequence. The model must outlive it.
   explicit KvCache(const LanguageModel& model);
-  /// Room for `capacity` tokens of each sequence at first; it grows by doubling.
-  KvCache(const LanguageModel& model, std::int64_t n_sequences, std::int64_t capacity);
+  KvCache(const LanguageModel& model, std::int64_t n_sequences, std::int64_t longest);
   ~KvCache();
   KvCache(KvCache&&) noexcept;
   KvCache& operator=(KvCache&&) noexcept;
 
-  std::int64_t n_sequences() const { return static_cast<std::int64_t>(lengths_.size()); }
+  std::int64_t n_sequences() const { return static_cast<std::int64_t>(sequences_.size()); }
   /// Tokens of sequence `s` so far.
-  std::int64_t length(std::int64_t s) const { return lengths_[static_cast<std::size_t>(s)]; }
-  /// Adds empty sequences behind the others, with room for `capacity` tokens each.
-  void add(std::int64_t n_sequences, std::int64_t capacity);
-  /// Keeps only the sequences `kept`, in that order.
+  std::int64_t length(std::int64_t s) const;
+  /// Bytes that all sequences have room for by now.
+  std::uint64_t bytes() const;
+  /// Adds empty sequences behind the others. The room of each grows by doubling, but not beyond
+  /// `longest` tokens until it has more.
+  void add(std::int64_t n_sequences, std::int64_t longest);
+  /// Keeps only the sequences `kept`, in that order, which rises.
   void keep(std::span<const std::int64_t> kept);
   /// Forgets what sequence `s` has behind its first `length` tokens, which it has.
   void shorten(std::int64_t s, std::int64_t length);
@@ -52,13 +54,14 @@ class KvCache {
   static std::uint64_t bytes_per_token(const LanguageModel& model);
 
  private:
-  /// Makes room for `capacity` tokens of each sequence and for `n_more` sequences.
-  void enlarge(std::int64_t n_more, std::int64_t capacity);
+  struct Sequence {
+    std::vector<at::Tensor> layers;  ///< [capacity, 2 kv_dim] each: keys, values
+    std::int64_t length = 0, capacity = 0, longest = 0;
+  };
+  void enlarge(Sequence& sequence, std::int64_t capacity) const;
 
-  /// [n_sequences, capacity, 2 kv_dim] a layer: keys, values.
-  std::vector<at::Tensor> layers_;
-  std::vector<std::int64_t> lengths_;
-  std::int64_t capacity_ = 0;
+  const LanguageModel* model_;
+  std::vector<Sequence> sequences_;
 };
 
 }  // namespace safesail

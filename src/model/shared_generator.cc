@@ -1,11 +1,17 @@
 #include "model/shared_generator.h"
 
+#include <chrono>
 #include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
 
 namespace safesail {
+namespace {
+
+constexpr std::chrono::milliseconds kBetweenLooks{200};
+
+}  // namespace
 
 SharedGenerator::SharedGenerator(const LanguageModel& model, std::size_t max_open)
     : model_(model), max_open_(max_open), generator_(std::make_unique<Generator>(model)) {}
@@ -18,22 +24,25 @@ std::unique_lock<std::mutex> SharedGenerator::hold() {
   return lock;
 }
 
-std::unique_ptr<SharedGenerator::Sequence> SharedGenerator::open(std::vector<std::int32_t> prompt,
-                                                                 const SequenceConfig& config,
-                                                                 bool wants_logits,
-                                                                 const std::stop_token& stop) {
+std::unique_ptr<SharedGenerator::Sequence> SharedGenerator::open(
+    std::vector<std::int32_t> prompt, const SequenceConfig& config, bool wants_logits,
+    const std::function<bool()>& is_wanted) {
   std::unique_lock lock = hold();
-  if (!changed_.wait(lock, stop, [&] { return open_.size() < max_open_; }) || stop.stop_requested())
-    failed("generator", "the server is ending", "ask again when it is back");
-  if (model_.options().device == "cpu")
-    require_memory(KvCache::bytes_per_token(model_) *
-                       (prompt.size() + static_cast<std::uint64_t>(config.max_new_tokens)),
-                   "the key-value cache", "ask for a shorter answer, or fewer at a time");
-  std::unique_ptr<Sequence> sequence(new Sequence(*this));
-  sequence->wants_logits_ = wants_logits;
-  sequence->name_ = generator_->add(std::move(prompt), config);
-  open_.emplace(sequence->name_, sequence.get());
-  return sequence;
+  while (!changed_.wait_for(lock, kBetweenLooks, [&] { return open_.size() < max_open_; })) {
+    if (!is_wanted()) failed("generator", "nobody waits for the answer any more", "ask again");
+  }
+  const std::size_t name = generator_->add(std::move(prompt), config);
+  try {
+    if (model_.options().device == "cpu")
+      require_memory(generator_->bytes_to_come(), "the answers under way",
+                     "ask for a shorter answer, or fewer at a time");
+    std::unique_ptr<Sequence> sequence(new Sequence(*this, name, wants_logits));
+    open_.emplace(name, sequence.get());
+    return sequence;
+  } catch (...) {
+    generator_->remove(name);
+    throw;
+  }
 }
 
 SharedGenerator::Sequence::~Sequence() {

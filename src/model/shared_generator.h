@@ -10,11 +10,11 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <vector>
 
 #include "model/generator.h"
@@ -46,19 +46,21 @@ class SharedGenerator {
 
    private:
     friend class SharedGenerator;
-    explicit Sequence(SharedGenerator& generator) : generator_(generator) {}
+    Sequence(SharedGenerator& generator, std::size_t name, bool wants_logits)
+        : generator_(generator), name_(name), wants_logits_(wants_logits) {}
     SharedGenerator& generator_;
+    const std::size_t name_;
+    const bool wants_logits_;
     // Guarded by the generator's mutex:
-    std::size_t name_ = 0;
-    bool wants_logits_ = false;
     std::deque<Step> steps_;
     std::exception_ptr fault_;
   };
 
-  /// Waits for a place; an environment error once `stop` is asked for. Errors of Generator::add,
-  /// and too little memory for the sequence.
+  /// Waits for a place while `is_wanted`, which is asked several times a second: an environment
+  /// error once it is not. Errors of Generator::add, and too little memory for this sequence beside
+  /// what the others may still take; the others go on.
   std::unique_ptr<Sequence> open(std::vector<std::int32_t> prompt, const SequenceConfig& config,
-                                 bool wants_logits, const std::stop_token& stop);
+                                 bool wants_logits, const std::function<bool()>& is_wanted);
 
   /// While it is held no pass is made: for what reads the model in another way.
   std::unique_lock<std::mutex> hold();

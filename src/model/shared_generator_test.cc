@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "model/generate.h"
 #include "model/generator_testing.h"
 
@@ -13,6 +14,8 @@ namespace {
 using testing::greedy;
 using testing::Ids;
 using testing::llama;
+
+constexpr auto kAlways = [] { return true; };
 
 Ids all_of(SharedGenerator::Sequence& sequence) {
   Ids ids;
@@ -32,7 +35,7 @@ TEST(SharedGenerator, ManyThreadsReadWhatEachWouldAlone) {
   for (std::size_t i = 0; i < prompts.size(); ++i)
     threads.emplace_back([&, i] {
       const auto n = static_cast<std::int64_t>(5 + 3 * i);
-      made[i] = all_of(*generator.open(prompts[i], greedy(n), false, {}));
+      made[i] = all_of(*generator.open(prompts[i], greedy(n), false, kAlways));
     });
   threads.clear();
   for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -45,8 +48,8 @@ TEST(SharedGenerator, ManyThreadsReadWhatEachWouldAlone) {
 
 TEST(SharedGenerator, GivesTheLogitsThatAreAskedFor) {
   SharedGenerator generator(llama(), 2);
-  const auto with = generator.open({5, 6}, greedy(4), true, {});
-  const auto without = generator.open({7}, greedy(4), false, {});
+  const auto with = generator.open({5, 6}, greedy(4), true, kAlways);
+  const auto without = generator.open({7}, greedy(4), false, kAlways);
   const SharedGenerator::Step step = with->next();
   ASSERT_EQ(static_cast<std::int64_t>(step.logits.size()), llama().spec().vocab_size);
   EXPECT_EQ(std::ranges::max_element(step.logits) - step.logits.begin(), step.token);
@@ -56,30 +59,41 @@ TEST(SharedGenerator, GivesTheLogitsThatAreAskedFor) {
 TEST(SharedGenerator, AnAbandonedSequenceLeavesItsPlace) {
   SharedGenerator generator(llama(), 1);
   {
-    const auto abandoned = generator.open({1, 2}, greedy(100), false, {});
+    const auto abandoned = generator.open({1, 2}, greedy(100), false, kAlways);
     abandoned->next();
   }
-  EXPECT_EQ(all_of(*generator.open({3}, greedy(2), false, {})).size(), 2u);
+  EXPECT_EQ(all_of(*generator.open({3}, greedy(2), false, kAlways)).size(), 2u);
 
-  const auto holds_the_place = generator.open({4}, greedy(100), false, {});
-  std::stop_source stop;
-  std::jthread waiting(
-      [&] { EXPECT_THROW(generator.open({5}, greedy(1), false, stop.get_token()), Error); });
-  stop.request_stop();
+  const auto holds_the_place = generator.open({4}, greedy(100), false, kAlways);
+  int n_asked = 0;
+  EXPECT_THROW(generator.open({5}, greedy(1), false, [&] { return ++n_asked < 3; }), Error);
+  EXPECT_EQ(n_asked, 3) << "asked while it waits";
+  EXPECT_FALSE(all_of(*holds_the_place).empty());
 }
 
-TEST(SharedGenerator, AFaultEndsThoseThatAreOpenAndNoOther) {
-  // GPT-2 has learned positions: a prompt beyond them is a fault of the pass.
+TEST(SharedGenerator, WhatCannotBeReadIsRefusedAndTheOthersGoOn) {
   const LanguageModel gpt2 = testing::load_model(testing::data_folder() / "gpt2");
   SharedGenerator generator(gpt2, 4);
-  const auto innocent = generator.open({1, 2}, greedy(8), false, {});
+  const auto innocent = generator.open({1, 2}, greedy(8), false, kAlways);
   innocent->next();
   const Ids too_long(static_cast<std::size_t>(gpt2.spec().max_positions) + 1, 3);
-  const auto guilty = generator.open(too_long, greedy(8), false, {});
-  EXPECT_THROW(guilty->next(), Error);
-  EXPECT_THROW(innocent->next(), Error);
-  const auto after = generator.open({1, 2}, greedy(8), false, {});
-  EXPECT_EQ(all_of(*after).size(), 8u);
+  const auto vocab = static_cast<std::int32_t>(gpt2.spec().vocab_size);
+  for (const Ids& guilty : {too_long, Ids{1, vocab}, Ids{-1}, Ids{}})
+    EXPECT_THROW(generator.open(guilty, greedy(8), false, kAlways), Error);
+  EXPECT_THROW(generator.open({1}, greedy(0), false, kAlways), Error);
+  EXPECT_EQ(all_of(*innocent).size(), 7u);
+}
+
+// Two of these fit the machine's memory each, but not both at once; neither has taken it yet.
+TEST(SharedGenerator, MemoryThatWasPromisedIsNotPromisedTwice) {
+  const std::uint64_t a_token = KvCache::bytes_per_token(llama());
+  const auto most = static_cast<std::int64_t>(available_memory_bytes() / a_token * 3 / 5);
+  SharedGenerator generator(llama(), 4);
+  const auto first = generator.open({1, 2}, greedy(most), false, kAlways);
+  first->next();
+  EXPECT_THROW(generator.open({3, 4}, greedy(most), false, kAlways), Error);
+  const auto modest = generator.open({3, 4}, greedy(5), false, kAlways);
+  EXPECT_EQ(all_of(*modest).size(), 5u);
 }
 
 }  // namespace

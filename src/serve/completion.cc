@@ -148,7 +148,7 @@ std::vector<std::int32_t> completion_prompt(const TextModel& model,
 CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
                        const CompletionRequest& request, std::vector<std::int32_t> prompt,
                        const std::function<bool(const CompletionPiece&)>& give,
-                       const std::stop_token& stop) {
+                       const std::function<bool()>& is_wanted) {
   const Tokenizer& tokenizer = model.tokenizer;
   CompletionEnd end{.n_prompt = prompt.size()};
   const std::int64_t room = model.model.spec().longest_text() - std::ssize(prompt);
@@ -158,7 +158,7 @@ CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
   const auto sequence = generator.open(
       std::move(prompt),
       {.max_new_tokens = std::min(room, request.max_tokens), .sampling = request.sampling},
-      request.n_alternatives.has_value(), stop);
+      request.n_alternatives.has_value(), is_wanted);
   std::optional<SequenceEnd> over;
   while (!over) {
     const SharedGenerator::Step step = sequence->next();
@@ -171,7 +171,7 @@ CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
         probabilities.fill(piece, *step.token, decoder);
       }
       piece.text = decoder.add(*step.token);
-      if (!filter.add(std::move(piece)) || stop.stop_requested()) return end;
+      if (!filter.add(std::move(piece)) || !is_wanted()) return end;
     }
   }
   CompletionPiece rest;

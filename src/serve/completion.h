@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -40,11 +39,12 @@ struct CompletionEnd {
 std::vector<std::int32_t> completion_prompt(const TextModel& model,
                                             const CompletionRequest& request);
 
-/// Answers completion_prompt(). Calls `give` with each piece; false from it ends the work, as
-/// `stop` does. `generator` is of the same model.
+/// Answers completion_prompt(). Calls `give` with each piece while `is_wanted`, which is asked at
+/// each token and while all places of `generator`, of the same model, are taken; false from either
+/// ends the work. An input error when the model cannot read the prompt.
 CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
                        const CompletionRequest& request, std::vector<std::int32_t> prompt,
                        const std::function<bool(const CompletionPiece&)>& give,
-                       const std::stop_token& stop);
+                       const std::function<bool()>& is_wanted);
 
 }  // namespace safesail

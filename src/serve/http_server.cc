@@ -226,6 +226,35 @@ bool HttpServer::process_and_close_socket(socket_t socket) {
   return true;
 }
 
+/// Names the connection of a request, while it lasts.
+class HttpServer::UnderWay {
+ public:
+  UnderWay(HttpServer& server, const HttpConnection& connection)
+      : server_(server), connection_(connection) {}
+  ~UnderWay() {
+    const std::scoped_lock lock(server_.mutex_);
+    server_.under_way_.erase(request_);
+  }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+  void begin(const httplib::Request& request) {
+    const std::scoped_lock lock(server_.mutex_);
+    request_ = &request;
+    server_.under_way_[request_] = &connection_;
+  }
+
+ private:
+  HttpServer& server_;
+  const HttpConnection& connection_;
+  const httplib::Request* request_ = nullptr;
+};
+
+bool HttpServer::client_is_there(const httplib::Request& request) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = under_way_.find(&request);
+  return found != under_way_.end() && found->second->is_writable();
+}
+
 void HttpServer::serve(HttpConnection& connection) {
   for (bool last = false; !last;) {
     // When others wait, one that idles makes room.
@@ -237,9 +266,11 @@ void HttpServer::serve(HttpConnection& connection) {
     connection.begin_request();
     last = threads_->others_wait();
     bool closed = false, understood = false;
+    UnderWay under_way(*this, connection);
     const auto on_headers = [&](httplib::Request& request) {
       understood = true;
       admit(request);
+      under_way.begin(request);
       // What remains of a chunked body that is wrong would be taken for a request.
       last = last || request.has_header("Transfer-Encoding");
     };

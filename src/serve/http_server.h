@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <functional>
 #include <httplib.h>
+#include <map>
+#include <mutex>
 #include <regex>
 #include <stop_token>
 #include <string>
@@ -66,11 +68,16 @@ class HttpServer : private httplib::Server {
   void get_else(Handler handler);
   const std::vector<Route>& routes() const { return routes_; }
 
+  /// Whether the client of a request that a handler works on still waits for the answer.
+  bool client_is_there(const httplib::Request& request) const;
+
   int port() const { return port_; }
   /// Serves until `stop`; answers under way are waited for.
   void run(std::stop_token stop);
 
  private:
+  class UnderWay;
+
   bool process_and_close_socket(socket_t socket) override;
   void serve(HttpConnection& connection);
   /// One request; whether it was answered.
@@ -94,6 +101,8 @@ class HttpServer : private httplib::Server {
   ConnectionThreads* threads_ = nullptr;
   std::thread::id accepting_;
   Farewells refused_;
+  mutable std::mutex mutex_;
+  std::map<const httplib::Request*, const HttpConnection*> under_way_;
 };
 
 }  // namespace safesail

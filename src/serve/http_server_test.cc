@@ -44,6 +44,12 @@ class HttpServerTest : public testing::Test {
       release_.wait();
       send_json(response, {{"late", true}});
     });
+    server_->get("/api/while-you-wait", [this](const auto& request, auto& response) {
+      arrived_.count_down();
+      noticed_ = eventually([&] { return !server_->client_is_there(request); });
+      release_.count_down();
+      send_json(response, {{"late", true}});
+    });
     server_->get_else([](const auto&, auto& response) { response.status = 404; });
     running_.emplace([this](std::stop_token stop) { server_->run(stop); });
   }
@@ -81,6 +87,7 @@ class HttpServerTest : public testing::Test {
   std::optional<HttpServer> server_;
   std::optional<Running> running_;
   std::latch arrived_{1}, release_{1};
+  std::atomic<bool> noticed_ = false;
 };
 
 std::string with_close(std::string request_line_and_headers, const std::string& body = {}) {
@@ -323,6 +330,20 @@ TEST_F(HttpServerTest, LivesOnWhenClientsLeave) {
     leaves.send(i % 2 == 0 ? std::string_view(kGet) : std::string_view(kGet).substr(0, 20));
     leaves.close();
   }
+  expect_alive();
+}
+
+TEST_F(HttpServerTest, AHandlerSeesThatItsClientHasLeft) {
+  start();
+  {
+    RawClient leaving = raw();
+    leaving.send("GET /api/while-you-wait HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    arrived_.wait();
+    expect_alive();
+    leaving.close();
+    release_.wait();
+  }
+  EXPECT_TRUE(noticed_);
   expect_alive();
 }
 

@@ -115,7 +115,8 @@ struct OpenAiServer::Impl {
   Json entry() const;
   void require_name(const std::string& name) const;
   void chat(const httplib::Request& request, httplib::Response& response);
-  void whole(const CompletionRequest& request, httplib::Response& response);
+  void whole(const httplib::Request& http, const CompletionRequest& request,
+             httplib::Response& response);
   void streamed(const CompletionRequest& request, httplib::Response& response);
   Json head(const char* object);
 };
@@ -140,10 +141,12 @@ void OpenAiServer::Impl::require_name(const std::string& name) const {
 void OpenAiServer::Impl::chat(const httplib::Request& http, httplib::Response& response) {
   const CompletionRequest request = parse_completion_request(http.body);
   if (!request.model.empty()) require_name(request.model);
-  request.stream ? streamed(request, response) : whole(request, response);
+  request.stream ? streamed(request, response) : whole(http, request, response);
 }
 
-void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Response& response) {
+void OpenAiServer::Impl::whole(const httplib::Request& http, const CompletionRequest& request,
+                               httplib::Response& response) {
+  const auto is_wanted = [&] { return !ending.stop_requested() && server.client_is_there(http); };
   std::string content;
   Json logprobs = Json::array();
   const auto take = [&](const CompletionPiece& piece) {
@@ -155,14 +158,14 @@ void OpenAiServer::Impl::whole(const CompletionRequest& request, httplib::Respon
   CompletionEnd end;
   if (request.form) {
     const std::unique_lock alone = generator.hold();
+    if (!is_wanted()) throw Refusal(503, "unavailable", "nobody waits any more", "ask again");
     const FilledForm form = fill_form(model, choices, request);
     for (const CompletionPiece& piece : form.pieces) take(piece);
     end.n_prompt = form.n_prompt;
     end.n_new = form.n_form;
     end.n_known = form.n_known;
   } else {
-    end = complete(model, generator, request, completion_prompt(model, request), take,
-                   ending.get_token());
+    end = complete(model, generator, request, completion_prompt(model, request), take, is_wanted);
   }
   if (ending.stop_requested()) throw ending_refusal();
   Json choice{{"index", 0},
@@ -199,7 +202,7 @@ void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Res
                 request.n_alternatives ? Json{{"content", logprobs_of(piece)}} : Json();
             return send_choice({{"content", piece.text}}, logprobs, nullptr);
           },
-          ending.get_token());
+          [&] { return !ending.stop_requested() && sink.is_writable(); });
       if (ending.stop_requested()) throw ending_refusal();
       send_choice(Json::object(), nullptr, finish_of(end));
       if (request.stream_usage) {

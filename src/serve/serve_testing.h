@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <array>
+#include <chrono>
 #include <fmt/format.h>
 #include <functional>
 #include <gtest/gtest.h>
@@ -85,6 +86,24 @@ class RawClient {
  private:
   int socket_;
 };
+
+/// A request as its bytes, with `body` as JSON.
+inline std::string post_text(std::string_view path, const Json& body) {
+  const std::string text = body.dump();
+  return fmt::format(
+      "POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+      "Content-Length: {}\r\n\r\n{}",
+      path, text.size(), text);
+}
+
+/// Whether `is_so` within the time that a test may wait for another thread.
+inline bool eventually(const std::function<bool()>& is_so) {
+  for (int i = 0; i < 2000; ++i) {
+    if (is_so()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
 
 /// 404 of "HTTP/1.1 404 ..."; 0 where there is no answer.
 inline int status_of(const std::string& answer) {

@@ -46,10 +46,15 @@ struct Served {
   }
 };
 
-Served wait_for(Engine::Ticket& ticket) {
+/// How soon a visitor who is gone is noticed.
+constexpr std::chrono::milliseconds kBetweenLooks{500};
+
+/// `is_there`: whether the visitor still waits; a refusal that nobody reads once he does not.
+Served wait_for(Engine::Ticket& ticket, const std::function<bool()>& is_there) {
   Served served;
   while (true) {
-    std::optional<EngineEvent> event = ticket.next(std::chrono::seconds(60));
+    std::optional<EngineEvent> event = ticket.next(kBetweenLooks);
+    if (!is_there()) throw Refusal(503, "unavailable", "nobody waits any more", "ask again");
     if (!event) continue;
     if (auto* started = std::get_if<Started>(&*event)) {
       served.trace = std::move(started->trace);
@@ -71,11 +76,12 @@ Served wait_for(Engine::Ticket& ticket) {
 }
 
 /// The answers' part is null where none was asked for.
-Json compare_json(const Subject& subject, const AskedComparison& request, const Tickets& tickets) {
+Json compare_json(const Subject& subject, const AskedComparison& request, const Tickets& tickets,
+                  const std::function<bool()>& is_there) {
   Json traces = Json::array();
   std::vector<Trace> served;
   for (std::size_t i = 0; i < tickets.size(); ++i) {
-    Served one = wait_for(*tickets[i]);
+    Served one = wait_for(*tickets[i], is_there);
     Json json = json_of(one.trace);
     json["label"] = request.prompts[i].label;
     json["response"] = one.response();
@@ -122,7 +128,7 @@ void mount_trace_routes(HttpServer& server, const Subject& subject, Engine& engi
     no_answer.max_new_tokens = 0;
     const Tickets tickets = submit(
         engine, {read_prompt(tokenizer, request.prompt), std::move(request.options), no_answer});
-    const Served served = wait_for(*tickets.front());
+    const Served served = wait_for(*tickets.front(), [&] { return server.client_is_there(http); });
     Json json = json_of(served.trace);
     json["model"] = subject.name;
     json["seconds"] = served.seconds;
@@ -143,7 +149,8 @@ void mount_trace_routes(HttpServer& server, const Subject& subject, Engine& engi
       requests.push_back(
           {read_prompt(tokenizer, prompt.prompt), request.options, request.generation});
     const Tickets tickets = submit(engine, std::move(requests));
-    send_json(response, compare_json(subject, request, tickets));
+    send_json(response, compare_json(subject, request, tickets,
+                                     [&] { return server.client_is_there(http); }));
   });
 }
 

@@ -2,7 +2,7 @@
 // server-sent events) and /compare (several prompts beside one another); GET /api/v1/models.
 //
 // Handlers run on the server's threads and wait for the engine. A full queue is a Refusal 503. Who
-// closes a chat's connection leaves the queue, or ends the answer under way.
+// closes the connection leaves the queue, or ends the answer under way.
 #pragma once
 
 #include <functional>

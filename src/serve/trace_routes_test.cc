@@ -46,12 +46,8 @@ class TraceRoutes : public ::testing::Test {
     return Json::parse(client.Get("/api/v1/health")->body).at("queue");
   }
   std::string chat_request(const std::string& question, int n) const {
-    const std::string body =
-        Json{{"messages", {{{"role", "user"}, {"content", question}}}}, {"max_tokens", n}}.dump();
-    return fmt::format(
-        "POST /api/v1/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        "Content-Length: {}\r\n\r\n{}",
-        body.size(), body);
+    return post_text("/api/v1/chat", {{"messages", {{{"role", "user"}, {"content", question}}}},
+                                      {"max_tokens", n}});
   }
 
   SilentReporter silent_;
@@ -310,6 +306,42 @@ TEST_F(TraceRoutes, WhoHangsUpMakesRoom) {
   const auto answer =
       post("/chat", {{"messages", {{{"role", "user"}, {"content", "Hi."}}}}, {"max_tokens", 2}});
   EXPECT_THAT(answer->body, HasSubstr("event: end"));
+  EXPECT_EQ(load()["waiting"], 0);
+}
+
+TEST_F(TraceRoutes, WhoHangsUpOnATraceOrAComparisonLeavesTheQueue) {
+  start({.max_waiting = 4, .max_active = 1});
+  RawClient talker(port());
+  talker.send(chat_request("Tell me a long story.", 1000));
+  EXPECT_THAT(talker.receive_until("event: token"), HasSubstr("event: start"));
+  const std::vector<std::string> requests = {
+      post_text("/api/v1/trace", {{"text", "Rain fell."}}),
+      post_text("/api/v1/compare", {{"prompts", {{{"text", "a"}}, {{"text", "b"}}}}})};
+  for (const std::string& request : requests) {
+    RawClient waiter(port());
+    waiter.send(request);
+    EXPECT_TRUE(eventually([&] { return load()["waiting"] > 0; }));
+    waiter.close();
+    EXPECT_TRUE(eventually([&] { return load()["waiting"] == 0; }));
+    EXPECT_EQ(load()["active"], 1) << "the story is still being told: nobody was served meanwhile";
+  }
+}
+
+TEST_F(TraceRoutes, WhoHangsUpOnAComparisonEndsItsAnswers) {
+  start({.max_waiting = 8, .max_active = 2});
+  RawClient asker(port());
+  Json body{{"max_tokens", 1000}, {"prompts", Json::array()}};
+  for (int i = 0; i < 8; ++i)
+    body["prompts"].push_back({{"messages", {{{"role", "user"}, {"content", "A story."}}}}});
+  asker.send(post_text("/api/v1/compare", body));
+  EXPECT_TRUE(eventually([&] { return load()["active"] == 2; }));
+  asker.close();
+  // Thousands of tokens would take longer than the client's patience.
+  const auto answer =
+      post("/chat", {{"messages", {{{"role", "user"}, {"content", "Hi."}}}}, {"max_tokens", 2}});
+  ASSERT_TRUE(answer);
+  EXPECT_THAT(answer->body, HasSubstr("event: end"));
+  EXPECT_EQ(load()["active"], 0);
   EXPECT_EQ(load()["waiting"], 0);
 }
 
