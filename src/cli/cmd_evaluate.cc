@@ -107,7 +107,7 @@ void run_evaluate(const EvaluateOptions& options, Session& session) {
   const auto [tokenizer, model] =
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
   BatchStream batches(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
-                      options.corpus.batch_config(),
+                      options.corpus.batch_config(model.spec().vocab_size),
                       options.all_documents ? Split::all : Split::held_out, options.held_out_share);
   const std::vector<CellResult> results = evaluate(
       model, std::move(batches), cells, options.evaluation, *session.reporter, session.stop);

@@ -67,10 +67,11 @@ void run_harvest(const HarvestOptions& options, Session& session) {
                            {"dtype", options.model.dtype},
                            {"special_tokens", config.keep_special ? "kept" : "left out"},
                            {"program_version", kVersion}});
-  Harvester harvester(model,
-                      BatchStream(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
-                                  options.corpus.batch_config(), Split::all, 0),
-                      config);
+  Harvester harvester(
+      model,
+      BatchStream(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
+                  options.corpus.batch_config(model.spec().vocab_size), Split::all, 0),
+      config);
   const std::uint64_t n =
       harvest_to_files(harvester, writer, config.max_rows, reporter, session.stop);
   warn_of_bad_lines(harvester.corpus_report(), reporter);

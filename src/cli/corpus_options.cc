@@ -10,9 +10,10 @@ CorpusConfig CorpusOptions::corpus_config() const {
   return config;
 }
 
-BatchConfig CorpusOptions::batch_config() const {
+BatchConfig CorpusOptions::batch_config(std::int64_t n_embeddings) const {
   BatchConfig config = batch;
   config.add_special = !no_special;
+  config.n_embeddings = n_embeddings;
   return config;
 }
 

@@ -13,7 +13,8 @@ struct CorpusOptions {
   bool paragraphs = false, no_special = false;
 
   CorpusConfig corpus_config() const;
-  BatchConfig batch_config() const;
+  /// `n_embeddings`: of the model, where it is known already.
+  BatchConfig batch_config(std::int64_t n_embeddings = 0) const;
 };
 
 void add_corpus_options(CLI::App& command, CorpusOptions& options);

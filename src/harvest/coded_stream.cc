@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -29,11 +30,13 @@ at::Tensor content_rows(const at::Tensor& value, const std::vector<std::int64_t>
 }  // namespace
 
 CodedStream::CodedStream(const LanguageModel& model, const Tokenizer& tokenizer,
-                         std::vector<SaeAtSite> saes, DocumentSource documents, BatchConfig config)
+                         std::vector<SaeAtSite> saes, DocumentSource documents, BatchConfig config,
+                         DocumentRejection reject)
     : model_(model),
       tokenizer_(tokenizer),
       saes_(std::move(saes)),
       documents_(std::move(documents)),
+      reject_(std::move(reject)),
       config_(config) {
   SAFESAIL_CHECK(!saes_.empty());
   if (config_.max_sequence < 1 || config_.batch_tokens < config_.max_sequence)
@@ -75,11 +78,18 @@ bool CodedStream::refill() {
   for (const Document& document : group) texts.push_back(document.text);
   std::vector<Encoding> encodings =
       tokenizer_.encode_batch(texts, config_.add_special && !group.front().is_chat);
-  for (std::size_t i = 0; i < group.size(); ++i)
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (const auto reason = unreadable(encodings[i].ids, model_.spec().vocab_size, tokenizer_)) {
+      if (!reject_)
+        bad_input(fmt::format("text {}", group[i].id), *reason, "leave that text out of it");
+      reject_(group[i].id, *reason);
+      continue;
+    }
     waiting_.push_back({.document = std::move(group[i]),
                         .encoding = std::move(encodings[i]),
                         .hash = hash64(texts[i]),
                         .likeness = likeness_key(texts[i])});
+  }
   return true;
 }
 
@@ -87,6 +97,7 @@ std::optional<CodedBatch> CodedStream::next() {
   CodedBatch coded;
   TokenBatch tokens;
   while (!waiting_.empty() || refill()) {
+    if (waiting_.empty()) continue;  // all of that group were rejected
     Tokenised& next = waiting_.front();
     const std::size_t n_tokens = next.encoding.ids.size();
     const std::size_t last =

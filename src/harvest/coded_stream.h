@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -55,11 +56,14 @@ struct CodedBatch {
 
 /// The next document, or nothing at the end.
 using DocumentSource = std::function<std::optional<Document>()>;
+/// Hears of a document, by its id, that the model cannot read, and why.
+using DocumentRejection = std::function<void(std::uint64_t id, std::string_view reason)>;
 
 class CodedStream {
  public:
+  /// `reject`: documents that the model cannot read are left out; without it they are input errors.
   CodedStream(const LanguageModel& model, const Tokenizer& tokenizer, std::vector<SaeAtSite> saes,
-              DocumentSource documents, BatchConfig config);
+              DocumentSource documents, BatchConfig config, DocumentRejection reject = {});
 
   /// The next batch, or nothing at the end. A document without content tokens has a piece without
   /// rows.
@@ -86,6 +90,7 @@ class CodedStream {
   const Tokenizer& tokenizer_;
   const std::vector<SaeAtSite> saes_;
   const DocumentSource documents_;
+  const DocumentRejection reject_;
   const BatchConfig config_;
   std::deque<Tokenised> waiting_;
   std::optional<Document> held_;  // read, but to be encoded with the next group

@@ -52,7 +52,8 @@ void read_corpus(const TextModel& model, const std::vector<const EvaluationCell*
   for (const EvaluationCell* cell : cells) saes.push_back({cell->input, &cell->sae});
   Corpus corpus(config.corpus, &model.tokenizer);
   CodedStream stream(
-      model.model, model.tokenizer, saes, [&] { return corpus.next(); }, config.batch);
+      model.model, model.tokenizer, saes, [&] { return corpus.next(); }, config.batch,
+      [&](std::uint64_t id, std::string_view reason) { corpus.reject(id, reason); });
   state_memory("model, SAEs and program",
                {{collector.bytes_at_most(), "windows at most"},
                 {stream.memory_bytes(), "the passes over the corpus"}},

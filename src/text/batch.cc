@@ -1,8 +1,10 @@
 #include "text/batch.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "base/error.h"
+#include "formats/json.h"
 #include "text/likeness.h"
 
 namespace safesail {
@@ -32,6 +34,14 @@ void TokenBatch::clear() {
   position.clear();
   document.clear();
   is_content.clear();
+}
+
+std::optional<std::string> unreadable(std::span<const std::int32_t> ids, std::int64_t n_embeddings,
+                                      const Tokenizer& tokenizer) {
+  const auto beyond = std::ranges::find_if(ids, [&](auto id) { return id >= n_embeddings; });
+  if (n_embeddings == 0 || beyond == ids.end()) return std::nullopt;
+  return fmt::format("the model has no embedding for the token {} ({})",
+                     printable(tokenizer.token(*beyond)), *beyond);
 }
 
 bool is_held_out(std::string_view text, double held_out_share) {
@@ -91,6 +101,13 @@ std::optional<TokenBatch> BatchStream::next() {
     const std::size_t length =
         std::min(end - begin - next_token_, static_cast<std::size_t>(config_.max_sequence));
     if (batch.n_tokens() + length > static_cast<std::size_t>(config_.batch_tokens)) return batch;
+    if (next_token_ == 0) {
+      const auto ids = std::span(group_.ids).subspan(begin, end - begin);
+      if (const auto reason = unreadable(ids, config_.n_embeddings, tokenizer_)) {
+        corpus_.reject(group_documents_[next_document_++], *reason);
+        continue;
+      }
+    }
     // A text may have no tokens at all, when a normalizer strips it.
     if (length > 0)
       batch.append(std::span(group_.ids).subspan(begin + next_token_, length),

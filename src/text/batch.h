@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,7 +36,15 @@ struct BatchConfig {
   std::int32_t batch_tokens = 4096;  ///< a batch closes before it would exceed this
   /// BOS / EOS as the tokenizer adds them; rendered chats have their own and get no more.
   bool add_special = true;
+  /// Rows of the model's embedding: a document with a token beyond them (the text of Gemma 3's
+  /// image token is one) is a bad one. 0: none is.
+  std::int64_t n_embeddings = 0;
 };
+
+/// Why a model with `n_embeddings` rows cannot read `ids`: names the token beyond them. Nothing
+/// where it can.
+std::optional<std::string> unreadable(std::span<const std::int32_t> ids, std::int64_t n_embeddings,
+                                      const Tokenizer& tokenizer);
 
 /// Which documents a stream keeps: held-out documents are told apart by likeness_key of their text,
 /// so that copies fall on the same side, edited ones as a rule, and the split does not depend on

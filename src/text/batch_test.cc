@@ -1,6 +1,8 @@
 #include "text/batch.h"
 
 #include <gmock/gmock.h>
+#include <set>
+#include <string>
 
 #include "base/error.h"
 #include "formats/test_files.h"
@@ -130,6 +132,33 @@ TEST_F(BatchTest, PacksManyGroupsLosingNothing) {
   const auto again = all(stream(lines, config));
   ASSERT_EQ(again.size(), batches.size());
   for (std::size_t i = 0; i < again.size(); ++i) ASSERT_EQ(again[i].ids, batches[i].ids);
+}
+
+TEST_F(BatchTest, ATokenWithoutAnEmbeddingMakesABadDocument) {
+  std::string lines;
+  for (int i = 0; i < 300; ++i) lines += i == 57 || i == 211 ? "w1 w60 w2\n" : "w1\n";
+  // "w48" is the last that has one.
+  BatchStream some = stream(lines, {.max_sequence = 8, .batch_tokens = 8, .n_embeddings = 50});
+  std::set<std::uint64_t> documents;
+  while (const auto batch = some.next()) {
+    documents.insert(batch->document.begin(), batch->document.end());
+    for (const std::int32_t id : batch->ids) ASSERT_LT(id, 50);
+  }
+  EXPECT_EQ(documents.size(), 298u);
+  EXPECT_FALSE(documents.contains(57)) << "not even its first tokens";
+  EXPECT_TRUE(documents.contains(299)) << "the others keep their numbers";
+  EXPECT_EQ(some.report().n_bad, 2u);
+  EXPECT_EQ(some.report().n_documents, 298u);
+  ASSERT_EQ(some.report().first_bad.size(), 2u);
+  EXPECT_THAT(some.report().first_bad[0],
+              testing::AllOf(testing::HasSubstr("document 57"), testing::HasSubstr("w60")));
+  EXPECT_EQ(all(stream(lines, {.max_sequence = 8, .batch_tokens = 8, .n_embeddings = 63})).size(),
+            all(stream(lines, {.max_sequence = 8, .batch_tokens = 8})).size());
+
+  const std::string fault = error_of([&] {
+    all(stream("w1\nw60\n", {.max_sequence = 8, .batch_tokens = 8, .n_embeddings = 50}));
+  });
+  EXPECT_THAT(fault, testing::HasSubstr("1 of 2"));
 }
 
 TEST_F(BatchTest, SplitsByTextAlone) {

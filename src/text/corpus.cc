@@ -24,6 +24,7 @@ struct Corpus::Impl {
   std::size_t next_file = 0;
   std::unique_ptr<CorpusReader> reader;
   CorpusReport report;
+  std::uint64_t next_id = 0;
   Rng rng;
   std::vector<Document> window;  // shuffled, given from the back
   bool at_end = false;
@@ -48,20 +49,20 @@ struct Corpus::Impl {
       if (!item)
         reader.reset();
       else if (!item->bad.empty())
-        count_bad(*item);
-      else
-        return Document{report.n_documents++, std::move(item->text), item->is_chat,
-                        files[next_file - 1].part};
+        count_bad(
+            fmt::format("{}:{}: {}", files[next_file - 1].path.string(), item->place, item->bad));
+      else {
+        ++report.n_documents;
+        return Document{next_id++, std::move(item->text), item->is_chat, files[next_file - 1].part};
+      }
     }
     return std::nullopt;
   }
 
-  void count_bad(const FileItem& item) {
+  void count_bad(const std::string& reason) {
     ++report.n_bad;
-    if (report.first_bad.size() < kFirstBad)
-      report.first_bad.push_back(
-          fmt::format("{}:{}: {}", files[next_file - 1].path.string(), item.place, item.bad));
-    if (report.n_bad + report.n_documents >= kEnoughToJudge) check_bad_share();
+    if (report.first_bad.size() < kFirstBad) report.first_bad.push_back(reason);
+    if (at_end || report.n_bad + report.n_documents >= kEnoughToJudge) check_bad_share();
   }
 
   void check_bad_share() const {
@@ -125,6 +126,11 @@ std::optional<Document> Corpus::next() {
   Document document = std::move(impl_->window.back());
   impl_->window.pop_back();
   return document;
+}
+
+void Corpus::reject(std::uint64_t id, std::string_view reason) {
+  --impl_->report.n_documents;
+  impl_->count_bad(fmt::format("document {}: {}", id, reason));
 }
 
 const CorpusReport& Corpus::report() const {

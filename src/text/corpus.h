@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file.h"
@@ -50,7 +51,8 @@ std::vector<std::string> part_names(const CorpusConfig& config);
 
 struct CorpusReport {
   std::uint64_t n_documents = 0, n_bad = 0;
-  std::vector<std::string> first_bad;  ///< "file:line: reason", at most five; rows for parquet
+  /// "file:line: reason", at most five; rows for parquet; "document 17: reason" of rejected ones.
+  std::vector<std::string> first_bad;
 };
 
 /// Warns of the bad lines that were left out, with the first few; says nothing when there were
@@ -67,6 +69,8 @@ class Corpus {
 
   /// The next document, or nothing at the end.
   std::optional<Document> next();
+  /// Document `id`, which next() has given, turns out to be of no use: it counts as a bad line.
+  void reject(std::uint64_t id, std::string_view reason);
   const CorpusReport& report() const;
 
  private:

@@ -44,8 +44,9 @@ struct Run {
   }
   BatchStream batches(Split split) {
     const Tokenizer& tokenizer = text_model().tokenizer;
-    return {Corpus(config.corpus, &tokenizer), tokenizer, config.batch, split,
-            config.held_out_share};
+    BatchConfig batch = config.batch;
+    batch.n_embeddings = text_model().model.spec().vocab_size;
+    return {Corpus(config.corpus, &tokenizer), tokenizer, batch, split, config.held_out_share};
   }
 };
 
