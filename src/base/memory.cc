@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <limits>
+#include <sstream>
 #include <string>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,26 +17,89 @@ namespace {
 
 constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
 
-std::uint64_t meminfo_available() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  for (std::uint64_t kib = 0; file >> key >> kib; std::getline(file, unit))
-    if (key == "MemAvailable:") return kib * 1024;
-  return kUnlimited;
+/// The number behind `key` in lines of "key number", or nothing.
+std::optional<std::uint64_t> number_of(const std::string& text, std::string_view key) {
+  std::istringstream lines(text);
+  std::string name, rest;
+  for (std::uint64_t number = 0; lines >> name >> number; std::getline(lines, rest))
+    if (name == key) return number;
+  return std::nullopt;
 }
 
-/// cgroup v2: limit minus use, or unlimited where there is no such file or it says "max".
-std::uint64_t cgroup_available() {
-  std::uint64_t limit = 0, used = 0;
-  if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit)) return kUnlimited;
-  if (!(std::ifstream("/sys/fs/cgroup/memory.current") >> used)) return kUnlimited;
-  return limit > used ? limit - used : 0;
+/// What a file says that holds a number alone; nothing also where it says "max".
+std::optional<std::uint64_t> number_in(const SystemText& read, const std::string& path) {
+  std::istringstream text(read(path).value_or(""));
+  std::uint64_t number = 0;
+  return text >> number ? std::optional(number) : std::nullopt;
+}
+
+std::uint64_t meminfo_available(const SystemText& read) {
+  const auto kib = number_of(read("/proc/meminfo").value_or(""), "MemAvailable:");
+  return kib ? *kib * 1024 : kUnlimited;
+}
+
+/// One version of the kernel's interface.
+struct CgroupFiles {
+  std::string_view mount, limit, used, inactive;
+};
+constexpr CgroupFiles kV1{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+                          "total_inactive_file"};
+constexpr CgroupFiles kV2{"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"};
+
+/// What one group leaves. Files that were read count as used, the weights of a mapped model too;
+/// those the kernel lets go of first are as good as free.
+std::uint64_t left_in_group(const SystemText& read, const CgroupFiles& files,
+                            const std::string& folder) {
+  const auto limit = number_in(read, fmt::format("{}/{}", folder, files.limit));
+  const auto used = number_in(read, fmt::format("{}/{}", folder, files.used));
+  if (!limit || !used) return kUnlimited;
+  const std::string stat = read(folder + "/memory.stat").value_or("");
+  const std::uint64_t held = *used - std::min(*used, number_of(stat, files.inactive).value_or(0));
+  return *limit > held ? *limit - held : 0;
+}
+
+/// The least that the group at `path` and those above it leave. In a container the path may be that
+/// of the host, of which only the group itself is to be seen, at the mount.
+std::uint64_t left_in_groups(const SystemText& read, const CgroupFiles& files, std::string path) {
+  if (path.find("..") != path.npos) path.clear();
+  std::uint64_t left = kUnlimited;
+  for (;;) {
+    while (path.ends_with('/')) path.pop_back();
+    left = std::min(left, left_in_group(read, files, std::string(files.mount) + path));
+    if (path.empty()) return left;
+    path.resize(path.rfind('/') == path.npos ? 0 : path.rfind('/'));
+  }
+}
+
+/// By /proc/self/cgroup, whose lines are "number:controllers:path", the controllers of v2 empty.
+std::uint64_t cgroup_available(const SystemText& read) {
+  std::uint64_t left = kUnlimited;
+  std::istringstream lines(read("/proc/self/cgroup").value_or(""));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == line.npos || second == line.npos) continue;
+    const std::string controllers = ',' + line.substr(first + 1, second - first - 1) + ',';
+    const bool is_v2 = controllers == ",,";
+    if (!is_v2 && controllers.find(",memory,") == controllers.npos) continue;
+    left = std::min(left, left_in_groups(read, is_v2 ? kV2 : kV1, line.substr(second + 1)));
+  }
+  return left;
 }
 
 }  // namespace
 
+std::uint64_t available_memory_bytes(const SystemText& read) {
+  return std::min(meminfo_available(read), cgroup_available(read));
+}
+
 std::uint64_t available_memory_bytes() {
-  return std::min(meminfo_available(), cgroup_available());
+  return available_memory_bytes([](const std::string& path) -> std::optional<std::string> {
+    const std::ifstream file(path);
+    if (!file) return std::nullopt;
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+  });
 }
 
 std::uint64_t resident_memory_bytes() {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,8 +12,14 @@
 
 namespace safesail {
 
-/// MemAvailable of the kernel, cut to the cgroup's limit where there is one.
+/// MemAvailable of the kernel, cut to what the control groups of this process leave it (containers,
+/// systemd's MemoryMax; cgroup v1 and v2).
 std::uint64_t available_memory_bytes();
+
+/// The text of a file of /proc or /sys, by its path; nothing where there is none.
+using SystemText = std::function<std::optional<std::string>(const std::string& path)>;
+/// The same of a system whose files say what `read` gives.
+std::uint64_t available_memory_bytes(const SystemText& read);
 
 /// Resident size of this process now.
 std::uint64_t resident_memory_bytes();
