@@ -1,6 +1,7 @@
 #include "base/cpu.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <cstdint>
 #include <fmt/format.h>
@@ -25,15 +26,22 @@ void for_each_target(Visit visit) {
     visit(left & -left);
 }
 
-}  // namespace
+std::atomic<bool> is_held_back = false;
 
-bool cpu_multiplies_bf16() {
+bool has_bf16() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw");
 #else
   return false;
 #endif
+}
+
+}  // namespace
+
+bool cpu_multiplies_bf16() {
+  static const bool has = has_bf16();
+  return has && !is_held_back;
 }
 
 std::vector<std::string> kernel_targets() {
@@ -43,6 +51,7 @@ std::vector<std::string> kernel_targets() {
 }
 
 void choose_kernel_target(std::string_view name) {
+  hwy::DisableTargets(0);
   std::int64_t chosen = 0;
   for_each_target([&](std::int64_t target) {
     if (same_name(hwy::TargetName(target), name)) chosen = target;
@@ -53,7 +62,9 @@ void choose_kernel_target(std::string_view name) {
                           fmt::join(kernel_targets(), ", "), name.substr(0, 40)),
               "name one of them, or leave the variable unset");
   }
-  hwy::DisableTargets(hwy::SupportedTargets() & (chosen - 1));
+  const std::int64_t better = hwy::SupportedTargets() & (chosen - 1);
+  hwy::DisableTargets(better);
+  is_held_back = better != 0;
   hwy::GetChosenTarget().DeInit();
 }
 

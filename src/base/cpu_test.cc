@@ -1,28 +1,64 @@
 #include "base/cpu.h"
 
+#include <algorithm>
+#include <cctype>
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
+#include <vector>
 
 #include "base/error.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "base/cpu_test.cc"
+#include <hwy/foreach_target.h>
+// After foreach_target, which defines what it needs.
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace safesail {
+namespace HWY_NAMESPACE {
+
+/// A kernel that tells which instruction set runs.
+std::int64_t own_target() {
+  return HWY_TARGET;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace safesail
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 
 namespace safesail {
 namespace {
 
-// Not the real list afterwards: undone at the end.
-TEST(Cpu, KernelsCanBeHeldToALesserTarget) {
+HWY_EXPORT(own_target);
+
+TEST(Cpu, KernelsRunOnTheTargetThatWasChosen) {
+  const std::vector<std::string> all = kernel_targets();
+  const bool multiplies_bf16 = cpu_multiplies_bf16();
+  std::vector<std::int64_t> ran;
+  for (const std::string& name : all) {
+    choose_kernel_target(name);
+    ran.push_back(HWY_DYNAMIC_DISPATCH(own_target)());
+    // Not every set that a CPU has was compiled: then the next lesser one runs.
+    const std::int64_t compiled = HWY_TARGETS & hwy::SupportedTargets();
+    EXPECT_EQ(ran.back(), compiled & -compiled) << name;
+    EXPECT_EQ(cpu_multiplies_bf16(), multiplies_bf16 && name == all.front()) << name;
+  }
+  EXPECT_NE(ran.front(), ran.back()) << "the best and the least";
+  choose_kernel_target(all.front());
+  EXPECT_EQ(HWY_DYNAMIC_DISPATCH(own_target)(), ran.front());
+  EXPECT_EQ(cpu_multiplies_bf16(), multiplies_bf16);
+}
+
+TEST(Cpu, TargetsAreKnownInAnyCase) {
   const std::vector<std::string> all = kernel_targets();
   ASSERT_FALSE(all.empty());
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    choose_kernel_target(all[i]);
-    EXPECT_EQ(kernel_targets(),
-              std::vector<std::string>(all.begin() + std::ptrdiff_t(i), all.end()));
-    hwy::DisableTargets(0);
-  }
   std::string lower = all.back();
   for (char& c : lower) c = char(std::tolower(static_cast<unsigned char>(c)));
   EXPECT_NO_THROW(choose_kernel_target(lower));
-  hwy::DisableTargets(0);
-  hwy::GetChosenTarget().DeInit();
+  EXPECT_EQ(kernel_targets(), std::vector<std::string>{all.back()});
+  EXPECT_NO_THROW(choose_kernel_target(all.front())) << "the last call counts";
   EXPECT_EQ(kernel_targets(), all);
 }
 
@@ -40,3 +76,5 @@ TEST(Cpu, AnUnknownTargetIsRefusedWithTheList) {
 
 }  // namespace
 }  // namespace safesail
+
+#endif  // HWY_ONCE

@@ -19,11 +19,11 @@ namespace safesail::cpu {
 #if defined(__x86_64__) && defined(__linux__)
 
 bool has_amx_bf16() {
+  if (!cpu_multiplies_bf16()) return false;
   static const bool has = [] {
     constexpr unsigned kBf16 = 1U << 22, kTile = 1U << 24;
     unsigned a = 0, b = 0, c = 0, d = 0;
-    if (!cpu_multiplies_bf16() || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 ||
-        (d & kBf16) == 0 || (d & kTile) == 0)
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kBf16) == 0 || (d & kTile) == 0)
       return false;
     // Linux saves the tiles of those processes only that ask for it.
     constexpr long kRequestPermission = 0x1023, kTileData = 18;

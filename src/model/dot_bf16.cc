@@ -15,8 +15,7 @@ namespace safesail::cpu {
 #if defined(__x86_64__)
 
 bool has_bf16_dot() {
-  static const bool has = cpu_multiplies_bf16();
-  return has;
+  return cpu_multiplies_bf16();
 }
 
 namespace {

@@ -5,7 +5,11 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <string>
+#include <vector>
 
+#include "base/cpu.h"
+#include "model/amx_bf16.h"
+#include "model/dot_bf16.h"
 #include "model/golden_testing.h"
 #include "model/instruction_sets_testing.h"
 #include "model/linear_cpu.h"
@@ -85,6 +89,24 @@ TEST(WidenedProduct, AsTheProductOfBf16) {
       // Rounded once: by at most 2^-8 of an element, and of so many some reach five rms.
       testing::expect_close(result, expected, 0.02, std::to_string(out) + " outputs");
     }
+}
+
+// SAFESAIL_CPU_TARGET=AVX2 is to show what a CPU of that kind computes: products too.
+TEST(HeldTarget, ProductsOfBf16AreWidened) {
+  const std::vector<std::string> targets = kernel_targets();
+  if (!cpu_multiplies_bf16()) GTEST_SKIP() << "this CPU has no bf16 products to be held back";
+  at::manual_seed(4);
+  const Linear linear{at::randn({300, 576}).to(at::kBFloat16), at::Tensor()};
+  const at::Tensor x = at::randn({300, 576}).to(at::kBFloat16);
+  at::Tensor widened = at::empty({300, 300}, at::kBFloat16), held = at::empty_like(widened);
+  multiply_widened(linear, x, widened);
+  choose_kernel_target(targets.back());
+  EXPECT_FALSE(cpu::has_bf16_dot());
+  EXPECT_FALSE(cpu::has_amx_bf16());
+  multiply(linear, x, held);
+  choose_kernel_target(targets.front());
+  EXPECT_TRUE(cpu::has_bf16_dot());
+  EXPECT_TRUE(held.equal(widened));
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, LinearTest, ::testing::Values(at::kFloat, at::kBFloat16),
