@@ -4,10 +4,10 @@
 #include <array>
 #include <fmt/format.h>
 #include <limits>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "base/error.h"
+#include "base/random_name.h"
 
 namespace safesail {
 
@@ -17,9 +17,8 @@ OutputFolder::OutputFolder(fs::path target) : target_(std::move(target)) {
   if (fs::exists(target_))
     bad_input(target_.string(), "it exists already", "name a new folder, or remove this one");
   partial_ = target_.parent_path() /
-             fmt::format(".{}.partial.{}", target_.filename().string(), ::getpid());
+             fmt::format(".{}.partial.{}", target_.filename().string(), random_name());
   std::error_code error;
-  fs::remove_all(partial_, error);
   fs::create_directories(partial_, error);
   if (error)
     failed(partial_.string(), "cannot make the folder: " + error.message(),

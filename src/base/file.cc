@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/random_name.h"
 #include "base/units.h"
 
 namespace safesail {
@@ -98,10 +99,10 @@ void MappedFile::drop_pages() const noexcept {
 }
 
 AtomicFile::AtomicFile(const fs::path& path)
-    : path_(path), partial_(path.string() + fmt::format(".partial.{}", ::getpid())) {
+    : path_(path), partial_(path.string() + ".partial." + random_name()) {
   std::error_code ignored;
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), ignored);
-  fd_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  fd_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd_ < 0)
     failed(path.string(), "cannot create: " + system_reason(),
            "check that the folder exists and may be written");

@@ -52,6 +52,19 @@ TEST_F(FileTest, AbandonedAtomicFileLeavesTheOldOneAndNoRest) {
   EXPECT_EQ(n_files(), 1u);
 }
 
+TEST_F(FileTest, TwoAtOnceDoNotWriteIntoOneFile) {
+  // Of one process, as two containers with the same process number would be on one disk.
+  AtomicFile first(dir_ / "a.txt"), second(dir_ / "a.txt");
+  EXPECT_EQ(n_files(), 2u);
+  first.write("the first, which is longer");
+  second.write("the second");
+  first.commit();
+  EXPECT_EQ(read_file(dir_ / "a.txt", 100), "the first, which is longer");
+  second.commit();
+  EXPECT_EQ(read_file(dir_ / "a.txt", 100), "the second");
+  EXPECT_EQ(n_files(), 1u);
+}
+
 TEST_F(FileTest, RemovalThatIsKilledLeavesAllOrNothing) {
   constexpr std::size_t kFiles = 300;
   const fs::path folder = dir_ / "folder";

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "base/random_name.h"
 #include "base/version.h"
 #include "sae/dialects/tensor_set.h"
 
@@ -48,8 +48,8 @@ class Partial {
  public:
   Partial(const fs::path& out, bool is_folder)
       : out_(out),
-        path_(out.parent_path() / fmt::format(".{}.partial.{}{}", out.stem().string(), ::getpid(),
-                                              out.extension().string())) {
+        path_(out.parent_path() / fmt::format(".{}.partial.{}{}", out.stem().string(),
+                                              random_name(), out.extension().string())) {
     std::error_code error;
     if (out.has_parent_path()) fs::create_directories(out.parent_path(), error);
     if (is_folder) fs::create_directories(path_, error);
