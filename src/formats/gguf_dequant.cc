@@ -2,7 +2,8 @@
 // counts and no branches, so that the compiler vectorises them for any target.
 //
 // Bit for bit as ggml's reference: the order of operations is ggml's, halves convert exactly, and
-// no multiply and add may be fused (gcc does not fuse in standard modes, clang is told below).
+// no multiply and add may be fused (-ffp-contract=off, which CMakeLists.txt sets for this file; gcc
+// fuses in C++ whatever the standard mode, where the target has FMA).
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -10,10 +11,6 @@
 
 #include "base/error.h"
 #include "formats/gguf.h"
-
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#endif
 
 namespace safesail {
 namespace {

@@ -118,7 +118,8 @@ class Unpickler {
   std::int64_t long_integer(std::uint64_t n) {
     const std::string_view bytes = take(n);
     if (n > 8) refuse("expected an integer of at most 64 bits", "save smaller numbers");
-    std::int64_t value = n > 0 && bytes.back() < 0 ? -1 : 0;
+    const bool is_negative = n > 0 && (static_cast<unsigned char>(bytes.back()) & 0x80) != 0;
+    std::int64_t value = is_negative ? -1 : 0;
     for (std::size_t i = n; i-- > 0;) value = value * 256 + static_cast<unsigned char>(bytes[i]);
     return value;
   }
