@@ -1,7 +1,7 @@
 // A grid of nine SAEs from one pass of the model, as JSON lines: model and SAEs in turns, then at
-// the same time.
+// the same time; or one of the two.
 //
-//   bench_grid MODEL CORPUS [TOKENS]
+//   bench_grid MODEL CORPUS [TOKENS [turns | overlap]]
 //
 // TopK at mlp_out of three layers, with k 16, 32, 64 and eight features a dimension. `model_tokens`
 // are the content tokens that came out of the model: those of the budget once, however many SAEs
@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <unistd.h>
 
 #include "harvest/harvester.h"
@@ -83,11 +84,13 @@ void bench(const TextModel& text_model, const std::string& corpus, std::uint64_t
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: bench_grid MODEL CORPUS [TOKENS]\n");
+    std::fprintf(stderr, "usage: bench_grid MODEL CORPUS [TOKENS [turns | overlap]]\n");
     return 2;
   }
   SilentReporter silent;
   const TextModel text_model = load_text_model(argv[1], {ComputeType::bf16, "cpu"}, silent);
   const auto tokens = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 60'000ULL;
-  for (const bool overlap : {false, true}) bench(text_model, argv[2], tokens, overlap);
+  const std::string_view only = argc > 4 ? argv[4] : "";
+  if (only != "overlap") bench(text_model, argv[2], tokens, false);
+  if (only != "turns") bench(text_model, argv[2], tokens, true);
 }

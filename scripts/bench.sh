@@ -9,6 +9,7 @@ repeats=${1:-7}
 build=${BUILD:-build/release}
 threads=$(nproc)
 export OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads
+export GOMP_SPINCOUNT=1000  # as the program sets it for itself
 model=.deps/models/smollm2-135m-instruct-q4_1.gguf
 corpus=.deps/corpora/wordnet.jsonl
 shapes=(576,4608,32,1024 2048,20480,200,4096)
@@ -37,3 +38,5 @@ echo
 "$bin/bench_diagnose" "$model" "$repeats"  # what features cost a chat, and 32 chats at once
 echo
 scripts/bench_memory.py "$bin/safesail" "$model" "$corpus"
+echo
+scripts/bench_busy.py "$bin" "$model" "$corpus"  # beside a busy loop

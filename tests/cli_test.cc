@@ -1,4 +1,5 @@
 // The program as its users meet it: help, results, and one clear error for each kind of bad input.
+#include <cstdlib>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -42,6 +43,23 @@ TEST_F(Cli, EveryCommandHasHelpWithAnExample) {
     const Outcome outcome = run_safesail(std::string(command) + " --help");
     EXPECT_EQ(outcome.exit_code, 0) << command;
     EXPECT_THAT(outcome.output, HasSubstr("Example")) << command;
+  }
+}
+
+TEST_F(Cli, ItsThreadsWaitShortlyUnlessToldOtherwise) {
+  ::setenv("OMP_DISPLAY_ENV", "verbose", 1);  // libgomp then tells what it was loaded with
+  ::unsetenv("GOMP_SPINCOUNT");
+  const Outcome untold = run_safesail("--version");
+  ::setenv("OMP_WAIT_POLICY", "active", 1);
+  const Outcome told = run_safesail("--version");
+  for (const char* name : {"OMP_DISPLAY_ENV", "OMP_WAIT_POLICY"}) ::unsetenv(name);
+  ::setenv("GOMP_SPINCOUNT", "1000", 1);  // as for the other tests
+  constexpr const char* kShortly = "GOMP_SPINCOUNT = '1000'";
+  EXPECT_THAT(untold.output, HasSubstr(kShortly));
+  EXPECT_THAT(told.output, testing::Not(HasSubstr(kShortly)));
+  for (const Outcome& outcome : {untold, told}) {
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.output, HasSubstr("safesail ")) << "the arguments are the same";
   }
 }
 

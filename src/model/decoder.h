@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 #include <cstdint>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "model/language_model.h"
