@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "formats/gguf.h"
 
 namespace safesail {
@@ -29,29 +30,8 @@ std::uint32_t load_u32(const Byte* in) {
   return value;
 }
 
-/// IEEE half to float, exactly, without a branch and without float subnormals (a thread may flush
-/// those to zero).
-float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = (half & 0x8000u) << 16;
-  const std::uint32_t exponent = half & 0x7c00u;
-  // Rebiasing the exponent adds 127 - 15; infinities and NaNs need that twice to reach 255.
-  const std::uint32_t rebias = exponent == 0x7c00u ? 224u << 23 : 112u << 23;
-  const std::uint32_t normal = ((half & 0x7fffu) << 13) + rebias;
-  const auto mantissa = static_cast<std::int32_t>(half & 0x3ffu);
-  const auto subnormal = std::bit_cast<std::uint32_t>(static_cast<float>(mantissa) * 0x1p-24f);
-  return std::bit_cast<float>(sign | (exponent == 0 ? subnormal : normal));
-}
-
 float load_half(const Byte* in) {
-  return half_to_float(load_u16(in));
-}
-
-/// Rounds to nearest, ties to even; a NaN stays a NaN (quiet).
-std::uint16_t float_to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const std::uint32_t quiet = (bits >> 16) | 0x40u;
-  return static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+  return float_of_half(load_u16(in));
 }
 
 // The float types decode in groups of 32 where they can, element by element at the end.
@@ -69,9 +49,7 @@ struct ConvertF16 {
   float operator()(const Byte* in) const { return load_half(in); }
 };
 struct ConvertBf16 {
-  float operator()(const Byte* in) const {
-    return std::bit_cast<float>(std::uint32_t{load_u16(in)} << 16);
-  }
+  float operator()(const Byte* in) const { return float_of_bf16(load_u16(in)); }
 };
 using F32 = PlainBlock<4, ConvertF32>;
 using F16 = PlainBlock<2, ConvertF16>;
@@ -292,7 +270,7 @@ void dequantize(const GgufTensor& tensor, std::int64_t first, std::span<float> o
 }
 
 void dequantize_bf16(const GgufTensor& tensor, std::int64_t first, std::span<std::uint16_t> out) {
-  decode_range(tensor, first, out, float_to_bf16);
+  decode_range(tensor, first, out, bf16_of_float);
 }
 
 }  // namespace safesail

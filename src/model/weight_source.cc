@@ -1,34 +1,13 @@
 #include "model/weight_source.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "base/error.h"
+#include "base/half.h"
 
 namespace safesail {
 namespace {
-
-float float_from_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
-
-/// Exact: every half is a float.
-float float_from_half(std::uint16_t bits) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000) << 16;
-  const std::uint32_t rest = bits & 0x7fff;
-  if (rest >= 0x7c00) return std::bit_cast<float>(sign | 0x7f800000 | (rest & 0x3ff) << 13);
-  // Shifted into place, a half is a float that is 2^112 too small, subnormals included.
-  const float small = std::bit_cast<float>(rest << 13) * 0x1p112f;
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(small));
-}
-
-std::uint16_t bf16_from_float(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7fffffff) > 0x7f800000)
-    return static_cast<std::uint16_t>(bits >> 16 | 0x40);  // NaN
-  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
 
 /// out[i] = convert(element i of `bytes`), which may be unaligned.
 template <class From, class To, class Convert>
@@ -56,9 +35,9 @@ void read_view(const TensorView& view, std::int64_t first, std::span<float> out)
     case DType::f32:
       return copy_bytes(bytes, out.data());
     case DType::bf16:
-      return convert_each<std::uint16_t>(bytes, out, float_from_bf16);
+      return convert_each<std::uint16_t>(bytes, out, float_of_bf16);
     case DType::f16:
-      return convert_each<std::uint16_t>(bytes, out, float_from_half);
+      return convert_each<std::uint16_t>(bytes, out, float_of_half);
     case DType::f64:
       return convert_each<double>(bytes, out, [](double v) { return static_cast<float>(v); });
     default:
@@ -70,15 +49,15 @@ void read_view_bf16(const TensorView& view, std::int64_t first, std::span<std::u
   const auto bytes = part(view, first, out.size());
   switch (view.dtype) {
     case DType::f32:
-      return convert_each<float>(bytes, out, bf16_from_float);
+      return convert_each<float>(bytes, out, bf16_of_float);
     case DType::bf16:
       return copy_bytes(bytes, out.data());
     case DType::f16:
       return convert_each<std::uint16_t>(
-          bytes, out, [](std::uint16_t v) { return bf16_from_float(float_from_half(v)); });
+          bytes, out, [](std::uint16_t v) { return bf16_of_float(float_of_half(v)); });
     case DType::f64:
       return convert_each<double>(bytes, out,
-                                  [](double v) { return bf16_from_float(static_cast<float>(v)); });
+                                  [](double v) { return bf16_of_float(static_cast<float>(v)); });
     default:
       SAFESAIL_CHECK(false);
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/half.h"
 #include "sae/kernels/each_target.h"
 #include "sae/kernels/vectors.h"
 #include "sae/test_support.h"
@@ -27,7 +28,8 @@ TEST(Above, EqualsItsDefinitionForAllSizes) {
           // Fused and separate rounding may differ on a tie alone, which random numbers do not hit.
           const float bound = lower[i] - token_slack * slack[i];
           if (pre[i] + bias[i] > bound) expected.push_back(100 + std::int32_t(i));
-          if (f32_of(rounded[i]) + bias[i] > bound) expected_bf16.push_back(100 + std::int32_t(i));
+          if (float_of_bf16(rounded[i]) + bias[i] > bound)
+            expected_bf16.push_back(100 + std::int32_t(i));
         }
         const AboveBounds bounds{bias.data(), lower.data(), slack.data()};
         append_above(std::span<const float>(pre), bounds, token_slack, 100, got);

@@ -7,9 +7,10 @@
 #define SAFESAIL_SAE_LOAD_F32_INL_H_
 #endif
 
-#include <bit>
 #include <cstdint>
 #include <hwy/highway.h>
+
+#include "base/half.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace safesail::HWY_NAMESPACE {
@@ -31,7 +32,7 @@ inline float scalar_f32(float pre) {
   return pre;
 }
 inline float scalar_f32(std::uint16_t pre) {
-  return std::bit_cast<float>(std::uint32_t{pre} << 16);
+  return safesail::float_of_bf16(pre);
 }
 
 }  // namespace safesail::HWY_NAMESPACE

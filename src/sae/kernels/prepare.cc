@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/half.h"
 #include "sae/kernels/vectors.h"
 
 namespace safesail {
@@ -27,7 +28,7 @@ double prepare_row(const float* in, const Affine& affine, std::int64_t d, float*
 }
 
 double prepare_row(const std::uint16_t* in, const Affine& affine, std::int64_t d, float* out) {
-  return prepare(in, affine, d, out, f32_of);
+  return prepare(in, affine, d, out, float_of_bf16);
 }
 
 void put_row(const float* values, std::int64_t row, ColumnBlocks& blocks) {

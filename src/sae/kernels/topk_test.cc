@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <numeric>
 
+#include "base/half.h"
 #include "sae/kernels/each_target.h"
 #include "sae/kernels/vectors.h"
 #include "sae/test_support.h"
@@ -41,7 +42,7 @@ void expect_topk(const std::vector<float>& pre, const std::vector<float>& bias, 
   round_to_bf16(pre.data(), std::int64_t(pre.size()), rounded.data());
   for (std::size_t i = 0; i < pre.size(); ++i) {
     values[i] = pre[i] + bias[i];
-    rounded_values[i] = f32_of(rounded[i]) + bias[i];
+    rounded_values[i] = float_of_bf16(rounded[i]) + bias[i];
   }
   EXPECT_EQ(running_topk(std::span(pre), bias, k, tile), sorted_topk(values, k));
   EXPECT_EQ(running_topk(std::span<const std::uint16_t>(rounded), bias, k, tile),

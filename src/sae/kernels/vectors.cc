@@ -1,7 +1,8 @@
 #include "sae/kernels/vectors.h"
 
-#include <bit>
 #include <cmath>
+
+#include "base/half.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "sae/kernels/vectors.cc"
@@ -70,7 +71,7 @@ HWY_ATTR void round_to_bf16(const float* in, std::int64_t n, std::uint16_t* out)
     const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(half, odd)));
     hn::StoreU(hn::DemoteTo(u16, hn::BitCast(i32, rounded)), u16, out + i);
   }
-  for (; i < n; ++i) out[i] = bf16_of(in[i]);
+  for (; i < n; ++i) out[i] = bf16_of_float(in[i]);
 }
 
 }  // namespace safesail::HWY_NAMESPACE
@@ -105,15 +106,6 @@ double sum_of_squares(const float* values, std::int64_t n) {
 
 void add_scaled(float a, const float* x, std::int64_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(add_scaled)(a, x, n, y);
-}
-
-std::uint16_t bf16_of(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return std::uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-float f32_of(std::uint16_t bf16) {
-  return std::bit_cast<float>(std::uint32_t{bf16} << 16);
 }
 
 void round_to_bf16(const float* in, std::int64_t n, std::uint16_t* out) {

@@ -20,8 +20,6 @@ void remove_parallel(const float* w, std::int64_t n, float* g);
 void normalise_row(std::int64_t n, float* w);
 
 /// Round to nearest even; finite input only.
-std::uint16_t bf16_of(float value);
-float f32_of(std::uint16_t bf16);
 void round_to_bf16(const float* in, std::int64_t n, std::uint16_t* out);
 
 }  // namespace safesail

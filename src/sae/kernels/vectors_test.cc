@@ -4,6 +4,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 
+#include "base/half.h"
 #include "sae/kernels/adam.h"
 #include "sae/kernels/each_target.h"
 #include "sae/test_support.h"
@@ -71,12 +72,12 @@ TEST(Vectors, RoundToBf16GoesToTheNearestAndToEvenOnTies) {
                                 1 + 0x1p-8f};
     std::vector<std::uint16_t> out(in.size());
     round_to_bf16(in.data(), std::int64_t(in.size()), out.data());
-    EXPECT_EQ(f32_of(out[0]), 1.0f);
-    EXPECT_EQ(f32_of(out[1]), 1.0f);
-    EXPECT_EQ(f32_of(out[2]), 1 + 0x1p-6f);
-    EXPECT_EQ(f32_of(out[3]), 1 + 0x1p-7f);
-    EXPECT_EQ(f32_of(out[4]), -2.5f);
-    for (std::size_t i = 0; i < in.size(); ++i) EXPECT_EQ(out[i], bf16_of(in[i])) << i;
+    EXPECT_EQ(float_of_bf16(out[0]), 1.0f);
+    EXPECT_EQ(float_of_bf16(out[1]), 1.0f);
+    EXPECT_EQ(float_of_bf16(out[2]), 1 + 0x1p-6f);
+    EXPECT_EQ(float_of_bf16(out[3]), 1 + 0x1p-7f);
+    EXPECT_EQ(float_of_bf16(out[4]), -2.5f);
+    for (std::size_t i = 0; i < in.size(); ++i) EXPECT_EQ(out[i], bf16_of_float(in[i])) << i;
   });
 }
 
