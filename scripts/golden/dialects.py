@@ -27,6 +27,7 @@ D, F, N, K = 8, 24, 12, 5
 os.environ["SPARSIFY_DISABLE_TRITON"] = "1"  # no GPU is needed
 warnings.filterwarnings("ignore")
 rng = np.random.default_rng(1)
+gains = np.random.default_rng(2)
 cases, expected, judges = [], {}, {}
 
 
@@ -63,9 +64,13 @@ def above(pre, threshold):
     return np.where(pre > cut, pre, 0)
 
 
-def case(name, path, x, codes, xhat, judge=None, **options):
-    """`judge(x) -> (codes, xhat)` by the tool itself; either may be None."""
-    expected[f"{name}.x"], expected[f"{name}.codes"] = tensor(x), tensor(codes)
+def case(name, path, x, codes, xhat, judge=None, gain=None, **options):
+    """`judge(x) -> (codes, xhat)` by the tool itself; either may be None. `gain`: the tool reads what a norm
+    computes before its weight, which `gain` is; the x of the file is the norm's output."""
+    expected[f"{name}.x"], expected[f"{name}.codes"] = tensor(x if gain is None else x * gain), tensor(codes)
+    if gain is not None:
+        expected[f"{name}.gain"] = tensor(gain)
+        options["gain"] = True
     if xhat is not None:
         expected[f"{name}.xhat"] = tensor(xhat)
     assert (codes > 0).sum() > 0, name
@@ -82,6 +87,11 @@ def folder(path):
     target = OUT / path
     target.mkdir(parents=True, exist_ok=True)
     return target
+
+
+def norm_gain():
+    """A norm's weight: some of it small, some negative."""
+    return (gains.choice([-1, 1], D) * gains.uniform(0.2, 3, D)).astype(np.float32).astype(np.float64)
 
 
 def inputs(scale=1.5, centre=0.0):
@@ -248,7 +258,8 @@ def saelens_cases():
         config["metadata"] = {**config["metadata"], "hook_name": "blocks.3.ln2.hook_normalized",
                               "hook_name_out": "blocks.3.hook_mlp_out"}
         codes = above(pre, cut)
-        saelens(name, {**base(w, b, dec, bd), **parts}, config, x, codes, codes @ dec + bd + extra, site="mlp_in.3")
+        saelens(name, {**base(w, b, dec, bd), **parts}, config, x, codes, codes @ dec + bd + extra, site="mlp_in.3",
+                gain=norm_gain())
 
     # Normalised activations: b_dec is subtracted after them, and the output goes back.
     w, b, dec, bd = weights()
@@ -477,7 +488,50 @@ def gemma_scope():
         single = lambda a: np.asarray(a, np.float32)
         save(target / "params.npz", W_enc=single(w.T), W_dec=single(dec), b_enc=single(b), b_dec=single(bd),
              threshold=single(theta))
-        case(f"gemma_scope_{name}", path, x, codes, codes @ dec + bd, format="gemma-scope", site=f"{kind}.12")
+        case(f"gemma_scope_{name}", path, x, codes, codes @ dec + bd, format="gemma-scope", site=f"{kind}.12",
+             gain=norm_gain() if name == "transcoders" else None)  # trained with the norm's weight in the MLP's
+
+
+def gemma_scope_2():
+    """The second release: config.json and params.safetensors; transcoders of the norm's output as it is."""
+    single = lambda a: tensor(a).contiguous()
+    for kind, point, point_out, skip, site in (
+        ("resid_post", "model.layers.5.output", "model.layers.5.output", False, "resid_post.5"),
+        ("mlp_out", "model.layers.5.post_feedforward_layernorm.output", None, False, "mlp_post.5"),
+        ("transcoder", "model.layers.5.pre_feedforward_layernorm.output",
+         "model.layers.5.post_feedforward_layernorm.output", True, "mlp_in.5"),
+    ):
+        w, b, dec, bd = weights()
+        x = inputs()
+        theta = rng.uniform(0.1, 0.8, F).astype(np.float32).astype(np.float64)
+        affine = normal(D, D).astype(np.float32).astype(np.float64)  # [in, out]
+        codes = above(x @ w.T + b, theta)
+        path = f"gemma-scope-2-270m-pt/{kind}/layer_5_width_24_l0_medium"
+        state = {"w_enc": single(w.T), "w_dec": single(dec), "b_enc": single(b), "b_dec": single(bd),
+                 "threshold": single(theta)}
+        config = {"hf_hook_point_in": point, "hf_hook_point_out": point_out, "width": F, "architecture": "jump_relu",
+                  "model_name": "google/gemma-3-270m", "l0": 8, "affine_connection": skip,
+                  "type": "transcoder" if skip else "sae"}
+        if skip:
+            state["affine_skip_connection"] = single(affine)
+        save_file(state, folder(path) / "params.safetensors")
+        (OUT / path / "config.json").write_text(json.dumps(config))
+        case(f"gemma_scope_2_{kind}", path, x, codes, codes @ dec + bd + (x @ affine if skip else 0),
+             format="gemma-scope", site=site)
+
+
+def dictionary_learning_by_config():
+    """AutoEncoderTopK whose k stands in config.json alone; and as torch.compile names its parts."""
+    x = inputs()
+    for name, prefix, has_k in (("topk_no_k", "", False), ("topk_compiled", "_orig_mod.", True)):
+        w, b, dec, bd = weights(unit=True)
+        codes = top_k((x - bd) @ w.T + b, K)
+        state = {"b_dec": tensor(bd), "encoder.weight": tensor(w), "encoder.bias": tensor(b),
+                 "decoder.weight": tensor(dec.T)}
+        if has_k:
+            state["k"] = torch.tensor(K, dtype=torch.int)
+        dictionary_learning(name, "AutoEncoderTopK", {prefix + k: v for k, v in state.items()}, x, codes,
+                            codes @ dec + bd, judged=False)
 
 
 def main():
@@ -485,7 +539,7 @@ def main():
     OUT.mkdir(parents=True)
     torch.manual_seed(0)
     for make in (safe_sail, qwen_scope, saelens_cases, sparsify_cases, dictionary_learning_cases, openmoss_cases,
-                 llama_scope, gemma_scope):
+                 llama_scope, gemma_scope, gemma_scope_2, dictionary_learning_by_config):
         make()
     torch_files.make(OUT / "torch")
     save_file(expected, OUT / "expected.safetensors")

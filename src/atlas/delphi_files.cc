@@ -10,8 +10,10 @@
 #include "atlas/judge.h"
 #include "atlas/natural_number.h"
 #include "base/error.h"
+#include "base/half.h"
 #include "formats/safetensors.h"
 #include "interpret/statistics.h"
+#include "model/site_names.h"
 
 namespace safesail::delphi {
 namespace {
@@ -21,18 +23,6 @@ constexpr std::string_view kLatent = "_latent", kText = ".txt";
 /// What delphi takes for an explanation when it could not read the answer.
 constexpr const char* kUnparsable = "Explanation could not be parsed.";
 constexpr std::int32_t kMaxLatents = 1 << 24;
-/// Behind "layers.<L>"; the residual stream's has nothing behind it.
-constexpr std::array<std::pair<const char*, const char*>, 3> kModules = {
-    {{"", "resid_post"}, {".mlp", "mlp_out"}, {".self_attn", "attn_out"}}};
-
-float float_of_half(std::uint16_t half) {
-  const std::uint32_t sign = std::uint32_t{half & 0x8000u} << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1F, mantissa = half & 0x3FF;
-  if (exponent == 0) return (sign != 0 ? -1.0F : 1.0F) * std::ldexp(float(mantissa), -24);
-  const std::uint32_t bits =
-      exponent == 31 ? 0x7F800000u | (mantissa << 13) : ((exponent + 112) << 23) | (mantissa << 13);
-  return std::bit_cast<float>(sign | bits);
-}
 
 template <class T>
 T element(const TensorView& tensor, std::size_t i) {
@@ -132,22 +122,14 @@ std::vector<LatentFile> latent_files(const fs::path& folder) {
 }
 
 std::string site_of_hookpoint(const std::string& hookpoint) {
-  constexpr std::string_view kLayers = "layers.";
-  if (!hookpoint.starts_with(kLayers)) return hookpoint;
-  const std::string_view rest = std::string_view(hookpoint).substr(kLayers.size());
-  const std::size_t dot = std::min(rest.find('.'), rest.size());
-  const auto layer = natural_number(rest.substr(0, dot));
-  for (const auto& [module, site] : kModules)
-    if (layer && rest.substr(dot) == module) return fmt::format("{}.{}", site, *layer);
-  return hookpoint;
+  const std::optional<Site> site = site_of_module(hookpoint, false);
+  return site ? to_string(*site) : hookpoint;
 }
 
 std::string hookpoint_of_site(const std::string& site) {
-  const std::size_t dot = site.rfind('.');
-  for (const auto& [module, ours] : kModules)
-    if (dot != std::string::npos && site.substr(0, dot) == ours)
-      return fmt::format("layers.{}{}", site.substr(dot + 1), module);
-  return site;
+  const std::optional<Site> known = find_site(site);
+  const std::string module = known ? base_module(*known) : "";
+  return module.empty() ? site : module;
 }
 
 std::int32_t layer_of_hookpoint(const std::string& hookpoint) {
@@ -176,7 +158,10 @@ ScoreFile read_score(const fs::path& path, const std::string& scorer) {
   if (scorer == "simulation") {
     for (std::size_t i = 0; i < json.size(); ++i) {
       const JsonObject row(json[i], fmt::format("{}: item {}", where, i));
-      const double value = row.find<double>("ev_correlation_score").value_or(kUnknown);
+      // delphi writes a correlation of constants as null or "nan".
+      const bool is_text = row.json().value("ev_correlation_score", Json()) == "nan";
+      const double value =
+          is_text ? kUnknown : row.find<double>("ev_correlation_score").value_or(kUnknown);
       if (row.get<std::int64_t>("distance") == 0) file.score.value = value;  // over all quantiles
     }
     file.score.details = Json{{"delphi", json}}.dump();

@@ -1,11 +1,14 @@
 #include "atlas/delphi.h"
 
 #include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "atlas/delphi_files.h"
 #include "atlas/interchange.h"
 #include "atlas/test_support.h"
+#include "base/error.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 
@@ -93,6 +96,24 @@ TEST_F(DelphiTest, GoesOutAsItCameIn) {
   EXPECT_EQ(read_json(dir_ / "out/run_config.json")["seed"], 22);
 }
 
+TEST_F(DelphiTest, AScoreThatIsNoNumberIsUnknown) {
+  for (const char* value : {"null", "\"nan\""}) {
+    write_run();
+    write_file(in() / "scores/simulation/layers.3.mlp_latent11.txt",
+               fmt::format(R"([{{"distance": 0, "ev_correlation_score": {}}}])", value));
+    EXPECT_TRUE(validate_folder(atlas_format("delphi"), in()).empty());
+    Atlas atlas(dir_ / "atlas.sqlite");
+    import_delphi(atlas, in());
+    const FeatureEntry entry = atlas.entry(atlas.feature_named("mlp_out.3:11"));
+    EXPECT_TRUE(std::isnan(entry.explanations.at(0).scores.at(2).value)) << value;
+    EXPECT_EQ(entry.explanations[0].scores[0].value, 0.5) << "the others are imported";
+  }
+  write_file(in() / "scores/simulation/layers.3.mlp_latent11.txt",
+             R"([{"distance": 0, "ev_correlation_score": "high"}])");
+  Atlas atlas(dir_ / "atlas.sqlite");
+  EXPECT_THROW(import_delphi(atlas, in()), Error);
+}
+
 TEST_F(DelphiTest, OurOwnScoresGoOutAndComeIn) {
   Atlas atlas(dir_ / "atlas.sqlite");
   const std::int64_t id = atlas.put_feature(atlas.put_sae(make_sae()), make_record(5));
@@ -134,7 +155,8 @@ TEST(Delphi, HookPointsAndSites) {
   using namespace delphi;
   EXPECT_EQ(site_of_hookpoint("layers.10"), "resid_post.10");
   EXPECT_EQ(site_of_hookpoint("layers.10.mlp"), "mlp_out.10");
-  EXPECT_EQ(site_of_hookpoint("h.3.mlp"), "h.3.mlp");
+  EXPECT_EQ(site_of_hookpoint("h.3.mlp"), "mlp_out.3");
+  EXPECT_EQ(site_of_hookpoint("layers.3.router"), "layers.3.router");
   EXPECT_EQ(hookpoint_of_site("attn_out.2"), "layers.2.self_attn");
   EXPECT_EQ(layer_of_hookpoint("h.31.mlp"), 31);
   EXPECT_EQ(layer_of_hookpoint("mlp"), 0);

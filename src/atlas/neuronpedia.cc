@@ -1,6 +1,7 @@
 #include "atlas/neuronpedia.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <functional>
 #include <unordered_map>
@@ -168,7 +169,7 @@ void import_source(Atlas& atlas, const fs::path& folder, ImportReport& report) {
       const std::int32_t layer = layer_of_source(place.source);
       row = {place.model,
              place.source,
-             feature.hook.empty() ? place.source : site_of_hook(feature.hook),
+             feature.hook.empty() ? place.source : site_of_hook(feature.hook, place.model),
              layer,
              "",
              0,
@@ -181,6 +182,10 @@ void import_source(Atlas& atlas, const fs::path& folder, ImportReport& report) {
     const std::int64_t id = atlas.put_feature(sae, feature.record, "ok", extra.dump());
     if (feature.record.n_tokens == 0)
       atlas.database().run("UPDATE features SET density = ? WHERE id = ?", feature.density, id);
+    if (std::isfinite(feature.x) && std::isfinite(feature.y)) {
+      const auto x = static_cast<float>(feature.x), y = static_cast<float>(feature.y);
+      atlas.put_coordinates({&id, 1}, {&x, 1}, {&y, 1});
+    }
     ids[feature.record.feature] = id;
     largest = std::max<std::int64_t>(largest, feature.record.feature);
     ++report.n_features;

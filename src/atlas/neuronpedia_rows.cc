@@ -11,6 +11,7 @@
 #include "atlas/natural_number.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "model/site_names.h"
 
 namespace safesail::neuronpedia {
 namespace {
@@ -20,14 +21,6 @@ constexpr const char* kCreator = "safesail";
 /// What is ours in a row, so that our own export comes in again without loss. Neuronpedia's
 /// importer takes only the columns it knows.
 constexpr const char* kOwn = "safesail";
-
-constexpr std::array<std::pair<const char*, const char*>, 6> kHooks = {
-    {{"hook_resid_pre", "resid_pre"},
-     {"hook_resid_post", "resid_post"},
-     {"hook_mlp_out", "mlp_out"},
-     {"hook_attn_out", "attn_out"},
-     {"ln2.hook_normalized", "mlp_in"},
-     {"hook_mlp_in", "mlp_in"}}};
 
 /// The double that prints as shortly as the float does: 0.1, not 0.10000000149011612.
 double short_double(float value) {
@@ -41,6 +34,26 @@ Json numbers(const std::vector<float>& values) {
   Json list = Json::array();
   for (const float value : values) list.push_back(short_double(value));
   return list;
+}
+
+Json number_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
+}
+
+Json json_of(const std::vector<Simulation>& simulations) {
+  Json list = Json::array();
+  for (const Simulation& simulation : simulations)
+    list.push_back({{"exemplar", simulation.exemplar}, {"values", numbers(simulation.values)}});
+  return list;
+}
+
+Simulation simulation_of(const JsonObject& row) {
+  const std::int64_t exemplar = row.get<std::int64_t>("exemplar");
+  if (exemplar < 0) bad_input(row.where(), "exemplar: expected a place, from 0", kRemedy);
+  Simulation simulation{static_cast<std::size_t>(exemplar), {}};
+  for (const double value : row.get<std::vector<double>>("values"))
+    simulation.values.push_back(float_of(value, row.where()));
+  return simulation;
 }
 
 std::vector<WeightedToken> tokens_of(const JsonObject& row, const char* names, const char* values) {
@@ -98,25 +111,9 @@ std::int32_t layer_of_source(const std::string& source) {
   return natural_number(source.substr(0, source.find('-'))).value_or(0);
 }
 
-std::string site_of_hook(const std::string& hook) {
-  constexpr std::string_view kBlocks = "blocks.";
-  if (!hook.starts_with(kBlocks)) return hook;
-  const std::size_t dot = hook.find('.', kBlocks.size());
-  if (dot == std::string::npos) return hook;
-  const auto layer =
-      natural_number(std::string_view(hook).substr(kBlocks.size(), dot - kBlocks.size()));
-  for (const auto& [name, site] : kHooks)
-    if (layer && std::string_view(hook).substr(dot + 1) == name)
-      return fmt::format("{}.{}", site, *layer);
-  return hook;
-}
-
-std::string hook_of_site(const std::string& site) {
-  const std::size_t dot = site.rfind('.');
-  if (dot == std::string::npos) return "";
-  for (const auto& [name, ours] : kHooks)
-    if (site.substr(0, dot) == ours) return fmt::format("blocks.{}.{}", site.substr(dot + 1), name);
-  return site.starts_with("blocks.") ? site : "";
+std::string site_of_hook(const std::string& hook, std::string_view model) {
+  const auto value = value_of_hook(hook, may_have_post_norms(model));
+  return value && !value->before_gain ? to_string(value->site) : hook;
 }
 
 FeatureRow feature_of(const JsonObject& row) {
@@ -141,6 +138,11 @@ FeatureRow feature_of(const JsonObject& row) {
     record.n_tokens = static_cast<std::uint64_t>(own->get<std::int64_t>("n_tokens"));
     record.n_active = static_cast<std::uint64_t>(own->get<std::int64_t>("n_active"));
     record.quantile = float_of(own->get<double>("quantile"), own->where());
+    result.x = own->find<double>("x").value_or(kUnknown);
+    result.y = own->find<double>("y").value_or(kUnknown);
+    for (const double one : {result.x, result.y})
+      if (one < 0 || one > 1)
+        bad_input(own->where(), "x and y: expected shares from 0 to 1", kRemedy);
     for (const std::int64_t count : own->get<std::vector<std::int64_t>>("histogram"))
       record.histogram.push_back(static_cast<std::uint64_t>(count));
     for (const Json& item : own->json().value("parts", Json::array())) {
@@ -183,7 +185,10 @@ Json row_of(const FeatureEntry& entry, const Place& place) {
       row["topkCosSimIndices"].push_back(near.feature);
       row["topkCosSimValues"].push_back(short_double(near.cosine));
     }
-    row["hookName"] = hook_of_site(record.site);
+    const std::optional<Site> site = find_site(record.site);
+    row["hookName"] = site ? transformer_lens_hook(*site, may_have_post_norms(entry.model))
+                      : record.site.starts_with("blocks.") ? record.site
+                                                           : "";
     row["hasVector"] = false;
     row["vector"] = Json::array();
     row["sourceSetName"] = place.source.substr(place.source.find('-') + 1);
@@ -191,7 +196,9 @@ Json row_of(const FeatureEntry& entry, const Place& place) {
                  {"n_active", record.n_active},
                  {"quantile", short_double(record.quantile)},
                  {"histogram", record.histogram},
-                 {"parts", json_of(record.parts)}};
+                 {"x", number_or_null(entry.x)},
+                 {"y", number_or_null(entry.y)},
+                 {"parts", safesail::json_of(record.parts)}};
   }
   put_place(row, place);
   return row;
@@ -316,7 +323,9 @@ ExplanationWithScores explanation_of(const JsonObject& row) {
     rest.erase("scores");
     explanation.raw = text_of(rest);
   }
-  const Json scores = row.json().value("scores", Json::array());
+  // null in the rows without a score among others that have some: all of a batch have the same
+  // keys.
+  const Json scores = row.contains("scores") ? row.json()["scores"] : Json::array();
   if (!scores.is_array()) bad_input(row.where(), "scores: expected a list", kRemedy);
   for (const Json& one : scores) {
     const JsonObject object(one, row.where() + ": scores");
@@ -338,6 +347,11 @@ ExplanationWithScores explanation_of(const JsonObject& row) {
       score.n_refused = own->get<std::int64_t>("n_refused");
       score.n_failed = own->get<std::int64_t>("n_failed");
       score.key.prompt_hash = own->get<std::string>("prompt_hash");
+      const auto seed = own->get_or<std::string>("seed", "0");
+      std::from_chars(seed.data(), seed.data() + seed.size(), score.key.seed);
+      for (const Json& simulated : own->json().value("simulations", Json::array()))
+        score.simulations.push_back(
+            simulation_of(JsonObject(simulated, own->where() + ": simulations")));
     }
     item.scores.push_back(std::move(score));
   }
@@ -346,7 +360,7 @@ ExplanationWithScores explanation_of(const JsonObject& row) {
 
 Json row_of(const ExplanationWithScores& item, const FeatureEntry& entry, const Place& place) {
   const Explanation& explanation = item.explanation;
-  const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
+  const auto number = number_or_null;
   Json row;
   if (explanation.key.prompt_hash.starts_with("neuronpedia:")) {
     row = parse_json(explanation.raw, "what the atlas keeps of an explanation");
@@ -370,7 +384,7 @@ Json row_of(const ExplanationWithScores& item, const FeatureEntry& entry, const 
                  {"lexicon", explanation.lexicon},
                  {"raw", explanation.raw}};
   }
-  if (!item.scores.empty()) row["scores"] = Json::array();
+  if (!item.scores.empty() || row.contains(kOwn)) row["scores"] = Json::array();
   for (const Score& score : item.scores)
     row["scores"].push_back({{"value", number(score.value)},
                              {"explanationScoreTypeName", score.key.scorer},
@@ -385,7 +399,9 @@ Json row_of(const ExplanationWithScores& item, const FeatureEntry& entry, const 
                                {"n_unparsable", score.n_unparsable},
                                {"n_refused", score.n_refused},
                                {"n_failed", score.n_failed},
-                               {"prompt_hash", score.key.prompt_hash}}}});
+                               {"prompt_hash", score.key.prompt_hash},
+                               {"seed", std::to_string(score.key.seed)},
+                               {"simulations", json_of(score.simulations)}}}});
   put_place(row, place);
   return row;
 }

@@ -21,13 +21,12 @@ Place place_of(const JsonObject& row);
 /// Layer of a source: the number that its id begins with; 0 where there is none.
 std::int32_t layer_of_source(const std::string& source);
 /// "blocks.6.hook_resid_pre" -> "resid_pre.6"; a hook that is no site of ours stays as it is.
-std::string site_of_hook(const std::string& hook);
-/// The other way; empty for a site that TransformerLens has no hook for.
-std::string hook_of_site(const std::string& site);
+std::string site_of_hook(const std::string& hook, std::string_view model);
 
 struct FeatureRow {
   FeatureRecord record;
   double density = kUnknown;
+  double x = kUnknown, y = kUnknown;  ///< 0..1, of our own export
   std::string hook;
 };
 FeatureRow feature_of(const JsonObject& row);

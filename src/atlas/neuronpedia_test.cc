@@ -6,6 +6,7 @@
 #include "atlas/neuronpedia_rows.h"
 #include "atlas/output.h"
 #include "atlas/test_support.h"
+#include "base/error.h"
 #include "formats/json.h"
 #include "formats/line_reader.h"
 
@@ -128,10 +129,18 @@ TEST_F(NeuronpediaTest, OurOwnFeaturesComeBackWhole) {
   score.key = {"segment", "judge", "h", 0};
   score.value = 0.5;
   score.n_refused = 3;
+  score.simulations = {{1, {0.5F, 1.0F}}};
   Explanation explanation = make_explanation("बम", "llm", "hi");
   explanation.long_text = "long";
   explanation.key.seed = 0xFFFFFFFFFFFFFFFFu;
-  atlas.put_score(atlas.put_explanation(id, explanation), score);
+  const std::int64_t text = atlas.put_explanation(id, explanation);
+  atlas.put_score(text, score);
+  score.key.seed = 0xFFFFFFFFFFFFFFFEu;
+  atlas.put_score(text, score);
+  // A text without a score, as translations are, beside others that have some.
+  atlas.put_explanation(id, make_explanation("炸弹", "llm", "zh"));
+  const float x = 0.25F, y = 0.75F;
+  atlas.put_coordinates({&id, 1}, {&x, 1}, {&y, 1});
   export_neuronpedia(atlas, dir_ / "in");
   EXPECT_THAT(violations(), testing::IsEmpty());
 
@@ -149,12 +158,19 @@ TEST_F(NeuronpediaTest, OurOwnFeaturesComeBackWhole) {
   EXPECT_EQ(entry.record.n_active, record.n_active);
   EXPECT_EQ(entry.record.histogram, record.histogram);
   EXPECT_EQ(entry.record.parts, record.parts);
-  ASSERT_EQ(entry.explanations.size(), 1u);
+  ASSERT_EQ(entry.explanations.size(), 2u);
+  EXPECT_EQ(entry.explanations[1].explanation.key.language, "zh");
   EXPECT_EQ(entry.explanations[0].explanation.key.language, "hi");
   EXPECT_EQ(entry.explanations[0].explanation.key.seed, explanation.key.seed);
   EXPECT_EQ(entry.explanations[0].explanation.long_text, "long");
-  EXPECT_EQ(entry.explanations[0].scores.at(0).n_refused, 3);
-  EXPECT_EQ(entry.score, 0.5);
+  ASSERT_EQ(entry.explanations[0].scores.size(), 2u) << "two seeds are two scores";
+  EXPECT_EQ(entry.explanations[0].scores[0].n_refused, 3);
+  EXPECT_EQ(entry.explanations[0].scores[1].key.seed, 0xFFFFFFFFFFFFFFFEu);
+  ASSERT_EQ(entry.explanations[0].scores[1].simulations.size(), 1u);
+  EXPECT_EQ(entry.explanations[0].scores[1].simulations[0].exemplar, 1u);
+  EXPECT_THAT(entry.explanations[0].scores[1].simulations[0].values, ElementsAre(0.5F, 1.0F));
+  EXPECT_EQ(entry.x, 0.25);
+  EXPECT_EQ(entry.y, 0.75);
 }
 
 TEST_F(NeuronpediaTest, EachViolationIsNamedWithFileAndLine) {
@@ -229,10 +245,27 @@ TEST(SafeFileName, KeepsWhatIsHarmless) {
   EXPECT_EQ(safe_file_name(std::string(1000, 'x')).size(), 120u);
 }
 
+TEST(Neuronpedia, AListOfScoresMayBeNullOrMissing) {
+  const auto scores = [](const char* text) {
+    const Json json = Json::parse(text);
+    return neuronpedia::explanation_of(JsonObject(json, "row")).scores;
+  };
+  EXPECT_TRUE(scores(R"({"id": "x", "description": "bombs", "scores": null})").empty());
+  EXPECT_TRUE(scores(R"({"id": "x", "description": "bombs"})").empty());
+  EXPECT_THROW(scores(R"({"id": "x", "description": "bombs", "scores": 5})"), Error);
+}
+
 TEST(Neuronpedia, HooksAndSites) {
-  EXPECT_EQ(neuronpedia::site_of_hook("blocks.17.hook_mlp_out"), "mlp_out.17");
-  EXPECT_EQ(neuronpedia::site_of_hook("blocks.x.hook_mlp_out"), "blocks.x.hook_mlp_out");
-  EXPECT_EQ(neuronpedia::hook_of_site("resid_post.3"), "blocks.3.hook_resid_post");
+  const auto site = [](const char* hook, const char* model) {
+    return neuronpedia::site_of_hook(hook, model);
+  };
+  EXPECT_EQ(site("blocks.17.hook_mlp_out", "gpt2-small"), "mlp_out.17");
+  EXPECT_EQ(site("blocks.17.hook_mlp_out", "gemma-2-2b"), "mlp_post.17");
+  EXPECT_EQ(site("blocks.17.hook_mlp_out", "gemma-2b"), "mlp_out.17");
+  // No sites: the stream before the norm, and the norm's output before its weight.
+  for (const char* hook :
+       {"blocks.x.hook_mlp_out", "blocks.3.hook_mlp_in", "blocks.3.ln2.hook_normalized"})
+    EXPECT_EQ(site(hook, "gpt2-small"), hook);
   EXPECT_EQ(neuronpedia::layer_of_source("20-gemmascope-res-16k"), 20);
   EXPECT_EQ(neuronpedia::layer_of_source("x"), 0);
 }

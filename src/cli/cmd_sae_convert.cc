@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/session.h"
+#include "model/mlp_norm.h"
+#include "model/read_spec.h"
 #include "sae/convert.h"
 
 namespace safesail {
@@ -12,6 +14,7 @@ namespace {
 
 struct Options {
   ConvertOptions convert;
+  std::string model;
   bool as_json = false;
 };
 
@@ -38,7 +41,12 @@ nlohmann::json json_of(const Conversion& done, const ConvertOptions& options) {
 }
 
 void convert(const Options& options, Reporter& reporter) {
-  const Conversion done = convert_sae(options.convert);
+  ConvertOptions with_model = options.convert;
+  if (!options.model.empty()) {
+    with_model.read.post_norms = read_spec(options.model).post_norms;
+    with_model.read.mlp_norm = [&](int layer) { return read_mlp_norm(options.model, layer); };
+  }
+  const Conversion done = convert_sae(with_model);
   if (options.as_json) {
     fmt::print("{}\n", json_of(done, options.convert).dump(2));
     return;
@@ -75,7 +83,11 @@ void add_sae_convert_command(CLI::App& sae, Session& session) {
       ->required();
   command->add_option("--from", convert_options.from,
                       "Format to read, where it is not seen: " + format_names());
-  command->add_option("--site", convert_options.read.site, "Site it reads, as mlp_out.17");
+  command->add_option("--site", convert_options.read.site,
+                      "Site it reads, as mlp_out.17, whatever the file says");
+  command->add_option("--model", options->model,
+                      "Model that the SAE reads: a Hugging Face folder or a .gguf file; needed "
+                      "where the SAE reads a norm's output before its weight");
   command->add_option("--k", convert_options.read.k, "k of a TopK SAE whose file does not hold it");
   command->add_option("--input-scale", convert_options.read.input_scale,
                       "What activations are multiplied by, where the file does not hold it");

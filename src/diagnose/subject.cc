@@ -7,6 +7,7 @@
 
 #include "atlas/atlas.h"
 #include "base/error.h"
+#include "model/mlp_norm.h"
 #include "sae/convert.h"
 #include "stages/run_manifest.h"
 
@@ -34,9 +35,12 @@ struct SiteAndSae {
   Sae sae;
 };
 
-SiteAndSae load(const fs::path& path, std::optional<std::int64_t> k, const ModelSpec& spec) {
+SiteAndSae load(const fs::path& path, std::optional<std::int64_t> k, const fs::path& model,
+                const ModelSpec& spec) {
   ReadOptions options;
   options.k = k;
+  options.post_norms = spec.post_norms;
+  options.mlp_norm = [&](int layer) { return read_mlp_norm(model, layer); };
   ImportedSae imported = read_any_sae(path, {}, options);
   if (imported.provenance.site.empty())
     bad_input(path.string(), "expected the site that the SAE reads, its file names none",
@@ -123,7 +127,7 @@ Subject subject_of_run(const RunFiles& run, const LoadOptions& options, Reporter
     const auto file = std::ranges::find_if(
         files, [&](const fs::path& path) { return name_of_file(path) == row.name; });
     if (file == files.end()) continue;
-    SiteAndSae loaded = load(*file, std::nullopt, subject.model.model.spec());
+    SiteAndSae loaded = load(*file, std::nullopt, model, subject.model.model.spec());
     const KnownSae::Reader reader = reader_of(row);
     subject.saes.emplace_back(row.name, loaded.site, std::move(loaded.sae), reader(atlas), reader);
   }
@@ -153,7 +157,7 @@ Subject subject_of_files(const SubjectFiles& files, const LoadOptions& options,
   }
   std::set<std::string> taken;
   for (const std::string& path : files.saes) {
-    SiteAndSae loaded = load(path, files.k, subject.model.model.spec());
+    SiteAndSae loaded = load(path, files.k, files.model, subject.model.model.spec());
     std::string name = name_of_file(path);
     KnownSae::Reader reader;
     if (const SaeRow* row = row_for(rows, name, to_string(loaded.site))) {

@@ -24,9 +24,14 @@ constexpr std::string_view kRemedy =
     "write kind.layer, with the kind one of resid_pre, attn_out, mlp_in, mlp_out, mlp_post, "
     "resid_post: mlp_out.17";
 
-SiteKind parse_kind(std::string_view text, std::string_view kind) {
+std::optional<SiteKind> find_kind(std::string_view kind) {
   for (const auto& [value, name] : kNames)
     if (name == kind) return value;
+  return std::nullopt;
+}
+
+SiteKind parse_kind(std::string_view text, std::string_view kind) {
+  if (const auto found = find_kind(kind)) return *found;
   bad_input(fmt::format("site \"{}\"", text),
             fmt::format("expected a kind of site, got \"{}\"", kind), kRemedy);
 }
@@ -64,6 +69,18 @@ std::string to_string(const Site& site) {
   const auto name = std::find_if(kNames.begin(), kNames.end(),
                                  [&](const auto& entry) { return entry.first == site.kind; });
   return fmt::format("{}.{}", name->second, site.layer);
+}
+
+std::optional<Site> find_site(std::string_view text) {
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos) return std::nullopt;
+  const auto kind = find_kind(text.substr(0, dot));
+  const std::string_view digits = text.substr(dot + 1);
+  int layer = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), layer);
+  if (!kind || error != std::errc() || end != digits.data() + digits.size() || layer < 0)
+    return std::nullopt;
+  return Site{*kind, layer};
 }
 
 Site parse_site(std::string_view text, int n_layers) {

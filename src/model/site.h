@@ -3,6 +3,7 @@
 #pragma once
 
 #include <compare>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ struct Site {
 
 /// "mlp_out.17"
 std::string to_string(const Site& site);
+/// The site that a text from a file names, of a model that is not known; nothing where it names
+/// none.
+std::optional<Site> find_site(std::string_view text);
 /// Throws an input error that lists the kinds; the layer is checked against `n_layers`.
 Site parse_site(std::string_view text, int n_layers);
 /// Comma-separated; "mlp_out.*" means every layer. Order kept, repeats refused.

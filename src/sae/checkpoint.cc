@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "model/site_names.h"
 #include "sae/sae_file.h"
 
 namespace safesail {
@@ -48,6 +49,11 @@ std::map<std::string, std::string> metadata_of(const Sae& sae, const SaeProvenan
                         spec.transcoder ? "out_center" : "center");
   strings["seed"] = std::to_string(provenance.seed);
   strings["tokens_trained"] = std::to_string(provenance.tokens_trained);
+  if (provenance.prepends_bos)
+    strings["prepends_bos"] = *provenance.prepends_bos ? "true" : "false";
+  if (provenance.context_size > 0)
+    strings["context_size"] = std::to_string(provenance.context_size);
+  if (!provenance.dataset.empty()) strings["dataset"] = provenance.dataset;
   for_each_text(provenance, [&](const char* key, const std::string& text) { strings[key] = text; });
   return strings;
 }
@@ -112,6 +118,20 @@ LoadedSae read_sae(const SafetensorsFile& file) {
   loaded.provenance.encoder_only = metadata_flag(file, "encoder_only");
   loaded.provenance.seed = metadata_unsigned(file, "seed");
   loaded.provenance.tokens_trained = metadata_integer(file, "tokens_trained", 0, INT64_MAX);
+  // Only where they are known, and not in older files.
+  const auto has = [&](const char* key) { return file.metadata().contains(key); };
+  if (has("prepends_bos")) loaded.provenance.prepends_bos = metadata_flag(file, "prepends_bos");
+  if (has("context_size"))
+    loaded.provenance.context_size = metadata_integer(file, "context_size", 0, INT64_MAX);
+  if (has("dataset")) loaded.provenance.dataset = metadata_text(file, "dataset");
+  // Earlier versions took the norm's output before its weight for the input of the MLP.
+  const auto hook = value_of_hook(loaded.provenance.transformer_lens_hook, false);
+  if (hook && hook->before_gain && loaded.provenance.site == to_string(hook->site))
+    bad_input(path,
+              fmt::format("expected an SAE of {}, got one that reads {}, which is that before the "
+                          "norm's weight",
+                          loaded.provenance.site, loaded.provenance.transformer_lens_hook),
+              "it was converted by an older version: convert the original again, with --model");
   return loaded;
 }
 

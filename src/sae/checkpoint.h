@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/file.h"
@@ -27,6 +28,10 @@ struct SaeProvenance {
   std::int64_t tokens_trained = 0;
   /// An import of an encoder that was published alone: W_dec and b_dec are zeros and mean nothing.
   bool encoder_only = false;
+  // How the text was read, as far as that is known.
+  std::optional<bool> prepends_bos;  ///< every sequence began with BOS
+  std::int64_t context_size = 0;     ///< the longest sequence, in tokens
+  std::string dataset;               ///< its files, or its name
 };
 
 /// Writes atomically. `golden_x`: some raw activations [n, d_in] of the site (64 are usual, more

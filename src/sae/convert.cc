@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/random_name.h"
 #include "base/version.h"
+#include "formats/json.h"
+#include "model/site_names.h"
 #include "sae/dialects/tensor_set.h"
 
 namespace safesail {
@@ -78,9 +80,29 @@ class Partial {
 /// What the written file does not say of itself must be said again.
 ReadOptions options_for_reading_back(const ImportedSae& imported) {
   ReadOptions options;
-  options.site = imported.provenance.site;
+  options.post_norms = imported.provenance.site.starts_with("mlp_post.") ||
+                       may_have_post_norms(imported.provenance.model_name);
   if (imported.sae.spec().rule == Rule::top_k) options.k = imported.sae.spec().k;
   return options;
+}
+
+/// What the output says of the SAE's place must be true; what it cannot say is noted.
+void check_place(const fs::path& out, std::string_view what, const std::string& before,
+                 const std::string& after, std::vector<std::string>& notes) {
+  if (before == after) return;
+  if (after.empty()) {
+    notes.push_back(fmt::format("{} does not say that the SAE {} {}", out.filename().string(), what,
+                                printable(before)));
+  } else if (before.empty()) {
+    notes.push_back(fmt::format("by its name {} says that the SAE {} {}, which the input does not",
+                                out.filename().string(), what, after));
+  } else {
+    bad_input(out.string(),
+              fmt::format("expected an output that says that the SAE {} {}, got one that says {}",
+                          what, printable(before), after),
+              "give --out a name that says where the SAE belongs, or choose another format: "
+              "docs/formats/sae_dialects.md");
+  }
 }
 
 }  // namespace
@@ -118,7 +140,12 @@ Conversion convert_sae(const ConvertOptions& options) {
 
   Partial partial(options.out, to.extension.empty());
   to.write(partial.path(), imported);
-  const ImportedSae back = to.read(SaeSource(partial.path()), options_for_reading_back(imported));
+  const ImportedSae back =
+      to.read(SaeSource(partial.path(), options.out), options_for_reading_back(imported));
+  check_place(options.out, "reads", imported.provenance.site, back.provenance.site, result.notes);
+  if (result.spec.transcoder)
+    check_place(options.out, "reconstructs", imported.provenance.output_site,
+                back.provenance.output_site, result.notes);
   result.agreement =
       compare_saes(imported.sae, back.sae, tensor_over(imported.golden_x, result.spec.d_in),
                    !result.encoder_only);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "formats/json.h"
 #include "formats/safetensors.h"
 #include "formats/test_files.h"
 #include "sae/dialects/fold.h"
@@ -22,7 +23,9 @@ InputTransform random_transform(std::int64_t d, float scale, Rng& rng) {
 /// Every part random: biases, thresholds of both signs, centres, scales, a skip connection.
 Sae random_full_sae(SaeSpec spec, std::uint64_t seed) {
   Rng rng(seed, "convert test");
-  Sae sae(spec, random_transform(spec.d_in, 0.4f, rng), random_transform(spec.d_out, 2.5f, rng));
+  const InputTransform in = random_transform(spec.d_in, 0.4f, rng),
+                       out = random_transform(spec.d_out, 2.5f, rng);
+  Sae sae = spec.transcoder ? Sae(spec, in, out) : Sae(spec, in);
   for (const auto part :
        {sae.w_enc(), sae.b_enc(), sae.threshold(), sae.w_dec(), sae.b_dec(), sae.w_skip()})
     for (float& value : part) value = 0.7f * float(rng.normal());
@@ -69,6 +72,33 @@ TEST(FoldTransforms, ChangesNoValueAndNoReconstruction) {
     EXPECT_LE(agreement.worst_value, 1) << agreement.worst_feature;
     EXPECT_LE(agreement.worst_xhat, 1) << agreement.worst_feature;
   }
+}
+
+TEST(WithInputGain, ReadsBehindTheGainWhatItReadBefore) {
+  Rng rng(4, "gain");
+  std::vector<float> gain(12), bias(12);
+  for (float& g : gain) g = float((rng.normal() > 0 ? 1 : -1) * (0.3 + std::abs(rng.normal())));
+  for (float& b : bias) b = float(rng.normal());
+  const at::Tensor n = activations(12), g = at::tensor(gain), b = at::tensor(bias);
+  const at::Tensor x = n * g + b;
+  for (const Rule rule : {Rule::top_k, Rule::threshold})
+    for (const SaeSpec& spec :
+         {spec_with(rule, true, false, false, 12), spec_with(rule, false, false, false, 12),
+          spec_with(rule, false, true, false, 12), spec_with(rule, true, true, true, 12),
+          spec_with(rule, false, true, true, 5)}) {
+      const Sae sae = random_full_sae(spec, 9);
+      const Sae behind = with_input_gain(sae, gain, bias);
+      const SparseCodes before = sae.encode(n), after = behind.encode(x);
+      EXPECT_EQ(before.indices, after.indices);
+      // Sums of 12 products of numbers below 10, divided by gains of 0.3 and more, in f32.
+      expect_near(after.values, before.values, 1e-4, "values");
+      at::Tensor expected = sae.decode(before, n);
+      if (!spec.transcoder) expected = expected * g + b;
+      const at::Tensor xhat = behind.decode(after, x).contiguous();
+      expect_near({xhat.const_data_ptr<float>(), std::size_t(xhat.numel())},
+                  {expected.contiguous().const_data_ptr<float>(), std::size_t(expected.numel())},
+                  5e-4, "xhat");
+    }
 }
 
 TEST(ScaleFeatures, KeepsTheFunctionAndScalesValues) {
@@ -214,6 +244,81 @@ TEST_F(Convert, LlamaScopeThereAndBackKeepsTheSae) {
   EXPECT_GT(agreement.n_active, 0);
   EXPECT_LE(agreement.worst_value, 1) << agreement.worst_feature;
   EXPECT_LE(agreement.worst_xhat, 1) << agreement.worst_feature;
+}
+
+// What the output says of the SAE's place must be so.
+TEST_F(Convert, RefusesAnOutputThatSaysAnotherSite) {
+  const auto convert = [&](const std::string& to, const std::string& name,
+                           const std::string& site) {
+    ConvertOptions given = options(to, name);
+    given.read.site = site;
+    return convert_sae(given);
+  };
+  for (const auto& [to, name] :
+       {std::pair("safe-sail", "ckpt_layer3.pt"), std::pair("sparsify", "layers.3.mlp"),
+        std::pair("sparsify", "layers.4")})
+    EXPECT_THAT(error_of([&] { convert(to, name, "resid_post.3"); }),
+                AllOf(HasSubstr("resid_post.3"), HasSubstr(name)))
+        << to;
+  expect_only_the_input();
+  EXPECT_THAT(convert("safe-sail", "ckpt_layer3.pt", "mlp_out.3").notes,
+              testing::Not(testing::Contains(HasSubstr("mlp_out.3"))));
+  EXPECT_THAT(convert("sparsify", "mine", "mlp_out.3").notes,
+              testing::Contains(HasSubstr("does not say that the SAE reads")));
+  EXPECT_THAT(convert("saelens", "lens", "resid_pre.7").notes, testing::IsEmpty());
+  EXPECT_EQ(read_any_sae(folder_ / "lens", "", {}).provenance.site, "resid_pre.7");
+}
+
+TEST_F(Convert, NamesTheHookThatHasTheValue) {
+  const auto hook = [&](const SaeProvenance& provenance) {
+    Sae sae = load_sae(in()).sae.clone();
+    save_sae(in(), sae, provenance, activations(12));
+    fs::remove_all(folder_ / "lens");
+    convert_sae(options("saelens", "lens"));
+    return read_json(folder_ / "lens/cfg.json")["metadata"]["hook_name"].get<std::string>();
+  };
+  EXPECT_EQ(hook({.site = "mlp_out.3"}), "blocks.3.hook_mlp_out");
+  EXPECT_EQ(hook({.site = "mlp_out.3", .model_name = "gemma-2-2b"}), "blocks.3.mlp.hook_out");
+  EXPECT_EQ(hook({.site = "attn_out.3", .model_name = "gemma-3-1b-it"}), "blocks.3.attn.hook_out");
+  EXPECT_EQ(hook({.site = "mlp_post.3", .model_name = "gemma-2-2b"}), "blocks.3.hook_mlp_out");
+  EXPECT_EQ(hook({.site = "mlp_in.3"}), "blocks.3.mlp.hook_in");
+  // Older files knew their module and named no hook where there are post-norms.
+  EXPECT_EQ(hook({.site = "mlp_out.3", .hf_module = "model.layers.3.mlp.down_proj"}),
+            "blocks.3.mlp.hook_out");
+}
+
+// SAELens reads metadata of version 6 and later as they are; others it rewrites, and loses most.
+TEST_F(Convert, SaelensGetsWhatIsKnownOfTheText) {
+  Sae sae = load_sae(in()).sae.clone();
+  save_sae(in(), sae,
+           {.site = "mlp_out.3",
+            .model_name = "tiny",
+            .prepends_bos = false,
+            .context_size = 128,
+            .dataset = "wordnet.jsonl"},
+           activations(12));
+  convert_sae(options("saelens", "lens"));
+  const Json metadata = read_json(folder_ / "lens/cfg.json")["metadata"];
+  EXPECT_EQ(metadata["sae_lens_version"], "6.0.0");
+  EXPECT_EQ(metadata["hook_name"], "blocks.3.hook_mlp_out");
+  EXPECT_EQ(metadata["model_name"], "tiny");
+  EXPECT_EQ(metadata["prepend_bos"], false);
+  EXPECT_EQ(metadata["context_size"], 128);
+  EXPECT_EQ(metadata["dataset_path"], "wordnet.jsonl");
+  const SaeProvenance back = read_any_sae(folder_ / "lens", "", {}).provenance;
+  EXPECT_EQ(back.prepends_bos, false);
+  EXPECT_EQ(back.context_size, 128);
+  save_sae(in(), sae, {.site = "mlp_out.3"}, activations(12));
+  fs::remove_all(folder_ / "lens");
+  convert_sae(options("saelens", "lens"));
+  EXPECT_TRUE(read_json(folder_ / "lens/cfg.json")["metadata"]["prepend_bos"].is_null());
+}
+
+TEST_F(Convert, RefusesAFileWhoseSiteWasMistaken) {
+  Sae sae = load_sae(in()).sae.clone();
+  save_sae(in(), sae, {.site = "mlp_in.3", .transformer_lens_hook = "blocks.3.ln2.hook_normalized"},
+           activations(12));
+  EXPECT_THAT(error_of([&] { load_sae(in()); }), HasSubstr("convert the original again"));
 }
 
 TEST_F(Convert, AnEncoderAloneStaysMarked) {

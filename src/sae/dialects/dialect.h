@@ -6,6 +6,7 @@
 // from distinct threads. What each dialect stores and means: docs/formats/sae_dialects.md.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +16,7 @@
 
 #include "base/file.h"
 #include "formats/torch_pickle.h"
+#include "model/mlp_norm.h"
 #include "sae/checkpoint.h"
 
 namespace safesail {
@@ -31,17 +33,26 @@ struct ImportedSae {
 
 /// What a file may not say.
 struct ReadOptions {
-  std::string site;                   ///< "mlp_out.17"; empty: take it from the file or its path
+  /// "mlp_out.17", which then holds whatever the file says; empty: take it from the file or its
+  /// path.
+  std::string site;
   std::optional<std::int64_t> k;      ///< of TopK SAEs whose files do not hold it
   std::optional<double> input_scale;  ///< the constant that activations were multiplied by
+  /// Of the model that the SAE reads, where that is at hand: whether it has norms behind attention
+  /// and MLP (else its name in the file tells), and the norm before its MLP in a layer.
+  std::optional<bool> post_norms;
+  std::function<MlpNorm(int layer)> mlp_norm;
 };
 
 /// A file or folder that some dialect may know.
 class SaeSource {
  public:
-  explicit SaeSource(fs::path path);
+  /// `called`: where it will lie, if not at `path`.
+  explicit SaeSource(fs::path path, fs::path called = {});
 
   const fs::path& path() const { return path_; }
+  /// Absolute. Some dialects say in names of files and folders what their files do not.
+  const fs::path& called() const { return called_; }
   bool is_folder() const { return is_folder_; }
   /// Of a folder: whether it has this file, which may lie in a folder inside.
   bool has(std::string_view name) const;
@@ -52,7 +63,7 @@ class SaeSource {
   const PickleDict* torch_dict() const;
 
  private:
-  fs::path path_;
+  fs::path path_, called_;
   bool is_folder_ = false;
   std::shared_ptr<const TorchFile> torch_;
 };

@@ -10,7 +10,7 @@
 #include "sae/convert.h"
 #include "sae/dialects/dialect.h"
 #include "sae/dialects/fold.h"
-#include "sae/dialects/hooks.h"
+#include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
 #include "sae/test_support.h"
 
@@ -38,6 +38,13 @@ at::Tensor expected(const std::string& name) {
 
 ReadOptions options_of(const Json& item) {
   ReadOptions options;
+  if (item.contains("gain")) {
+    static const auto tensors = TensorSet::from_safetensors(kData / "expected.safetensors");
+    const std::string name = item["name"].get<std::string>() + ".gain";
+    options.mlp_norm = [name](int) {
+      return MlpNorm{.weight = tensors.vector(name, 8), .bias = {}};
+    };
+  }
   if (item.contains("k")) options.k = item["k"].get<std::int64_t>();
   if (item.contains("input_scale")) options.input_scale = item["input_scale"].get<double>();
   return options;
@@ -342,21 +349,76 @@ TEST(Dialects, ATorchProgramIsRefusedByName) {
               HasSubstr("old format"));
 }
 
-TEST(Hooks, MapBothWaysWhereTheyCan) {
-  for (const char* site : {"resid_pre.3", "resid_post.17", "mlp_out.0", "attn_out.5", "mlp_in.35"})
-    EXPECT_EQ(site_of_hook(hook_of_site(site)), site);
-  EXPECT_EQ(hook_of_site("mlp_out.17"), "blocks.17.hook_mlp_out");
-  EXPECT_EQ(hook_of_site("mlp_post.17"), "");
-  EXPECT_EQ(site_of_hook("blocks.3.attn.hook_z"), "");
-  EXPECT_EQ(site_of_hook("blocks.x.hook_mlp_out"), "");
-  EXPECT_EQ(site_of_module("layers.10", false), "resid_post.10");
-  EXPECT_EQ(site_of_module("gpt_neox.layers.10.mlp", false), "mlp_out.10");
-  EXPECT_EQ(site_of_module("h.0.mlp", true), "mlp_in.0");
-  EXPECT_EQ(site_of_module("h.0.attn", false), "");
-  EXPECT_EQ(site_of_module("graph.0", false), "");
+TEST(Dialects, NumbersBehindTheirPrefix) {
   EXPECT_EQ(number_after("layer_12/width_16k/average_l0_82", "average_l0_"), 82);
   EXPECT_EQ(number_after("layer_x/layer_7/layer_", "layer_"), 7);
   EXPECT_EQ(number_after("layer", "layer"), -1);
+}
+
+// A norm's output before its weight is no site: it takes the model, or the user who knows better.
+TEST(Dialects, WhatReadsBeforeTheNormsWeightNeedsTheModel) {
+  for (const char* path :
+       {"saelens/transcoder", "gemma-scope-2b-pt-transcoders/layer_12/width_24/average_l0_8"}) {
+    EXPECT_THAT(error_of([&] { read_any_sae(kData / path, "", {}); }),
+                AllOf(HasSubstr("ln2.hook_normalized"), HasSubstr("--model")));
+    ReadOptions wide;
+    wide.mlp_norm = [](int) { return MlpNorm{.weight = std::vector<float>(9, 1), .bias = {}}; };
+    EXPECT_THAT(error_of([&] { read_any_sae(kData / path, "", wide); }), HasSubstr("width 8"));
+    wide.mlp_norm = [](int) { return MlpNorm{.weight = std::vector<float>(8, 0), .bias = {}}; };
+    EXPECT_THAT(error_of([&] { read_any_sae(kData / path, "", wide); }),
+                HasSubstr("weights to divide by"));
+    const ImportedSae told = read_any_sae(kData / path, "", {.site = "mlp_in.3"});
+    EXPECT_EQ(told.provenance.site, "mlp_in.3");
+    EXPECT_EQ(told.provenance.transformer_lens_hook, "blocks.3.mlp.hook_in");
+  }
+  EditedCase llama("llama_scope");
+  llama.set("hyperparams.json", "/hook_point_in", "blocks.3.ln2.hook_normalized")
+      .set("hyperparams.json", "/hook_point_out", "blocks.3.hook_mlp_out");
+  EXPECT_THAT(llama.error(), HasSubstr("--model"));
+}
+
+TEST(Dialects, HooksOfGemma2And3LieBehindThePostNorms) {
+  const auto site = [](const char* model, const char* hook) {
+    EditedCase edited("saelens/standard");
+    edited.set("cfg.json", "/metadata/model_name", model)
+        .set("cfg.json", "/metadata/hook_name", hook);
+    return read_any_sae(edited.path(), "", {}).provenance.site;
+  };
+  EXPECT_EQ(site("gemma-2b", "blocks.3.hook_mlp_out"), "mlp_out.3");  // the first generation
+  EXPECT_EQ(site("gemma-2-2b", "blocks.3.hook_mlp_out"), "mlp_post.3");
+  EXPECT_EQ(site("google/gemma-3-1b-it", "blocks.3.hook_mlp_out"), "mlp_post.3");
+  EXPECT_EQ(site("gemma-2-2b", "blocks.3.hook_attn_out"), "");
+  EXPECT_EQ(site("gemma-2-2b", "blocks.3.mlp.hook_out"), "mlp_out.3");
+  // The model itself is believed before its name.
+  EditedCase edited("saelens/standard");
+  EXPECT_EQ(read_any_sae(edited.path(), "", {.post_norms = true}).provenance.site, "mlp_post.3");
+}
+
+TEST(Dialects, DictionaryLearningsConfigAndFileMustAgreeOnK) {
+  EditedCase edited("dictionary_learning/topk");
+  edited.set("config.json", "/trainer/k", 4);
+  EXPECT_THAT(edited.error(), AllOf(HasSubstr("expected 4"), HasSubstr("got 5")));
+  EXPECT_EQ(read_any_sae(kData / "dictionary_learning/topk_no_k", "", {}).sae.spec().k, 5);
+}
+
+TEST(Dialects, TheSecondGemmaScopeSaysWhereItBelongs) {
+  const fs::path folder = kData / "gemma-scope-2-270m-pt/resid_post/layer_5_width_24_l0_medium";
+  const ImportedSae imported = read_any_sae(folder, "", {});
+  EXPECT_EQ(imported.provenance.model_name, "google/gemma-3-270m");
+  EXPECT_EQ(imported.sae.spec().k, 8);
+  const auto error = [](const std::string& key, const Json& value) {
+    return EditedCase("gemma-scope-2-270m-pt/transcoder/layer_5_width_24_l0_medium")
+        .set("config.json", key, value)
+        .error();
+  };
+  EXPECT_THAT(error("/architecture", "topk"), HasSubstr("architecture \"topk\""));
+  EXPECT_THAT(error("/width", 25), HasSubstr("expected 25 features"));
+  EXPECT_THAT(error("/affine_connection", false), HasSubstr("affine_connection"));
+  EditedCase heads("gemma-scope-2-270m-pt/mlp_out/layer_5_width_24_l0_medium");
+  heads.set("config.json", "/hf_hook_point_in", "model.layers.5.self_attn.o_proj.input");
+  const ImportedSae at_heads = read_any_sae(heads.path(), "", {});
+  EXPECT_EQ(at_heads.provenance.site, "");
+  EXPECT_THAT(at_heads.notes, testing::Contains(HasSubstr("not a site here")));
 }
 
 }  // namespace

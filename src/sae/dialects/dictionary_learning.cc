@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "sae/dialects/fold.h"
-#include "sae/dialects/hooks.h"
 #include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
 
@@ -22,7 +21,9 @@ bool detect(const SaeSource& source) {
   if (source.is_folder()) return source.has(kFile);
   const PickleDict* dict = source.torch_dict();
   if (dict == nullptr) return false;
-  const auto has = [&](const char* name) { return dict->find(name) != nullptr; };
+  const auto has = [&](const std::string& name) {
+    return dict->find(name) != nullptr || dict->find(kCompiledPrefix + name) != nullptr;
+  };
   return has("ae") || (has("encoder.weight") && has("decoder.weight")) ||
          (has("W_enc") && has("threshold"));
 }
@@ -31,6 +32,7 @@ bool detect(const SaeSource& source) {
 struct Checkpoint {
   TensorSet tensors;
   std::string dict_class, model, submodule;
+  std::int64_t k = 0;                 ///< that the config names; 0: none
   std::optional<double> norm_factor;  ///< still to be taken into the biases
 };
 
@@ -73,6 +75,7 @@ Checkpoint open(const SaeSource& source) {
     checkpoint.dict_class = trainer->get_or<std::string>("dict_class", checkpoint.dict_class);
     checkpoint.model = trainer->get_or<std::string>("lm_name", checkpoint.model);
     checkpoint.submodule = trainer->get_or<std::string>("submodule_name", checkpoint.submodule);
+    checkpoint.k = trainer->get_or<std::int64_t>("k", 0);
   }
   return checkpoint;
 }
@@ -94,8 +97,7 @@ std::string site_of_submodule(const std::string& name) {
   const std::size_t at = name.find("_layer_");
   const long long layer = number_after(name, "_layer_");
   if (at == std::string::npos || layer < 0) return {};
-  const std::string site = fmt::format("{}.{}", name.substr(0, at), layer);
-  return hook_of_site(site).empty() ? "" : site;
+  return text_of(find_site(fmt::format("{}.{}", name.substr(0, at), layer)));
 }
 
 struct Names {
@@ -136,7 +138,13 @@ SaeSpec spec_for(const SaeSource& source, const ReadOptions& options,
   if (!names.by_rows) std::swap(n_features, d);
   std::int64_t k = 0;
   if (tensors.contains("k")) k = stored_k(source, options, std::int64_t(tensors.scalar("k")));
-  if (name == "AutoEncoderTopK" && k == 0) k = required_k(source, options);
+  if (name == "AutoEncoderTopK") {  // older files have k in the config alone; both must agree
+    if (k == 0)
+      k = checkpoint.k > 0 ? stored_k(source, options, checkpoint.k) : required_k(source, options);
+    if (checkpoint.k > 0 && checkpoint.k != k)
+      tensors.refuse("k", fmt::format("expected {} as {} says, got {}", checkpoint.k, kConfig, k),
+                     "correct trainer.k");
+  }
   SaeSpec spec = spec_of(known->second, name == "AutoEncoderTopK" ? Rule::top_k : Rule::threshold,
                          d, n_features, k);
   spec.apply_b_dec_to_input = name != "AutoEncoderNew" && name != "JumpReluAutoEncoder";

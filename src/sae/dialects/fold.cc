@@ -80,6 +80,46 @@ void scale_features(Sae& sae, std::span<const float> factors, const char* where)
   }
 }
 
+// With g the weight, z = s (n - c) becomes g z = s (x - (g c + bias)): a centre that the transform
+// has anyway. What reads z is divided by g, what an SAE writes to z is multiplied by it.
+Sae with_input_gain(const Sae& sae, std::span<const float> weight, std::span<const float> bias) {
+  const SaeSpec& spec = sae.spec();
+  const std::size_t d_in = size(spec.d_in);
+  SAFESAIL_CHECK(weight.size() == d_in && (bias.empty() || bias.size() == d_in));
+  const auto column = [&](std::size_t i) { return i % d_in; };
+  for (const float g : weight)
+    if (!std::isfinite(1 / g))
+      bad_input("the norm before the MLP", fmt::format("expected weights to divide by, got {}", g),
+                "take another model: this SAE has no counterpart behind that norm");
+  InputTransform in = sae.transform();
+  for (std::size_t i = 0; i < d_in; ++i)
+    in.center[i] = in.center[i] * weight[i] + (bias.empty() ? 0 : bias[i]);
+  Sae result = spec.transcoder ? Sae(spec, in, sae.output_transform()) : Sae(spec, in);
+  const auto divided = [&](std::span<const float> from, std::span<float> to) {
+    for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i] / weight[column(i)];
+  };
+  const auto multiplied = [&](std::span<const float> from, std::span<float> to) {
+    for (std::size_t i = 0; i < from.size(); ++i)
+      to[i] = spec.transcoder ? from[i] : from[i] * weight[column(i)];
+  };
+  divided(sae.w_enc(), result.w_enc());
+  divided(sae.w_skip(), result.w_skip());
+  multiplied(sae.w_dec(), result.w_dec());
+  multiplied(sae.b_dec(), result.b_dec());
+  std::ranges::copy(sae.b_enc(), result.b_enc().begin());
+  std::ranges::copy(sae.threshold(), result.threshold().begin());
+  // A transcoder's b_dec is of its output and stays, even where pre subtracts it.
+  if (spec.transcoder && spec.apply_b_dec_to_input)
+    for (std::size_t f = 0; f < size(spec.n_features); ++f) {
+      double moved = 0;
+      for (std::size_t i = 0; i < d_in; ++i)
+        moved += double(sae.b_dec()[i]) *
+                 (result.w_enc()[f * d_in + i] - double(sae.w_enc()[f * d_in + i]));
+      result.b_enc()[f] = float(sae.b_enc()[f] + moved);
+    }
+  return result;
+}
+
 std::vector<float> decoder_norms(const Sae& sae) {
   const std::size_t d_out = size(sae.spec().d_out);
   std::vector<float> norms(size(sae.spec().n_features));

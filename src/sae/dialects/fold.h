@@ -20,6 +20,11 @@ Sae fold_transforms(const Sae& sae, bool subtract_b_dec);
 /// cannot be (0, not finite) is an input error.
 void scale_features(Sae& sae, std::span<const float> factors, const char* where);
 
+/// Of an SAE of n, the same SAE of x = n * weight + bias (bias may be empty): the same features
+/// fire with the same values, and it reconstructs x, or what a transcoder reconstructed. An input
+/// error where a weight is zero or too small to divide by.
+Sae with_input_gain(const Sae& sae, std::span<const float> weight, std::span<const float> bias);
+
 /// Norms of the decoder's rows, [n_features].
 std::vector<float> decoder_norms(const Sae& sae);
 

@@ -12,7 +12,6 @@
 #include "base/error.h"
 #include "formats/safetensors.h"
 #include "sae/dialects/fold.h"
-#include "sae/dialects/hooks.h"
 #include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
 #include "sae/sae_file.h"
@@ -69,10 +68,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   SaeSpec spec = spec_of("jumprelu", Rule::threshold, d, n, 0);
   spec.apply_b_dec_to_input = false;
   spec.transcoder = hook != hook_out;
-  ImportedSae imported{Sae(spec, identity_transform(d), identity_transform(d)),
-                       provenance_for(options, site_of_hook(hook))};
-  imported.provenance.transformer_lens_hook = hook;
-  if (spec.transcoder) imported.provenance.output_site = site_of_hook(hook_out);
+  ImportedSae imported{Sae(spec, identity_transform(d), identity_transform(d)), {}};
   Sae& sae = imported.sae;
   tensors.read("encoder.weight", {n, d}, sae.w_enc());
   tensors.read("encoder.bias", {n}, sae.b_enc());
@@ -84,6 +80,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   if (config.get_or<bool>("sparsity_include_decoder_norm", true))
     scale_features(sae, decoder_norms(sae), "decoder.weight");
   std::ranges::fill(sae.threshold(), float(threshold));
+  place_at_hooks(imported, source, options, hook, spec.transcoder ? hook_out : "");
   return imported;
 }
 
@@ -113,7 +110,7 @@ void write(const fs::path& out, const ImportedSae& imported) {
                         named_tensor("decoder.weight", std::span<const float>(w_dec), {d, n}),
                         named_tensor("decoder.bias", plain.b_dec(), {d})});
   const std::string hook = hook_of(imported.provenance);
-  std::string hook_out = spec.transcoder ? hook_of_site(imported.provenance.output_site) : hook;
+  std::string hook_out = spec.transcoder ? output_hook_of(imported.provenance) : hook;
   if (spec.transcoder && (hook_out.empty() || hook_out == hook)) hook_out = hook + ".output";
   // Nothing is left to fold: norms of sqrt(d) scale by 1, and decoder norms stay where they are.
   const double norm = std::sqrt(double(d));

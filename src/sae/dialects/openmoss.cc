@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "formats/safetensors.h"
 #include "sae/dialects/fold.h"
-#include "sae/dialects/hooks.h"
 #include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
 #include "sae/sae_file.h"
@@ -111,9 +110,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   in.scale = float(scale_at(tensors, normalise, hook, d));
   out.scale = float(scale_at(tensors, normalise, hook_out, d));
 
-  ImportedSae imported{Sae(spec, in, out), provenance_for(options, site_of_hook(hook))};
-  imported.provenance.transformer_lens_hook = hook;
-  if (spec.transcoder) imported.provenance.output_site = site_of_hook(hook_out);
+  ImportedSae imported{Sae(spec, in, out), {}};
   Sae& sae = imported.sae;
   tensors.read_transposed("W_E", d, n, sae.w_enc());
   tensors.read("b_E", {n}, sae.b_enc());
@@ -145,6 +142,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
     imported.notes.emplace_back(
         "TopK compares pre ||W_D||: norms folded, so values are ||W_D|| times as large");
   }
+  place_at_hooks(imported, source, options, hook, spec.transcoder ? hook_out : "");
   return imported;
 }
 
@@ -179,7 +177,7 @@ void write(const fs::path& out, const ImportedSae& imported) {
   write_safetensors(out / kWeights[0], tensors);
 
   const std::string hook = hook_of(imported.provenance);
-  std::string hook_out = spec.transcoder ? hook_of_site(imported.provenance.output_site) : hook;
+  std::string hook_out = spec.transcoder ? output_hook_of(imported.provenance) : hook;
   if (spec.transcoder && (hook_out.empty() || hook_out == hook)) hook_out = hook + ".output";
   write_json(out / kConfig, {{"sae_type", "sae"},
                              {"d_model", d},

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "sae/dialects/fold.h"
-#include "sae/dialects/hooks.h"
 #include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
 
@@ -24,12 +23,12 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
     cannot_read(source, "no .pt file of a dict", "name the file layer<n>.sae.pt");
   const auto tensors = TensorSet::from_torch(source.torch(), *source.torch_dict());
   const auto [n_features, d] = tensors.matrix("W_enc");
-  const std::string path = fs::weakly_canonical(source.path()).string();
+  const std::string path = source.called().string();
   const long long named_k = number_after(path, "L0_");
   SaeSpec spec = spec_of("topk", Rule::top_k, d, n_features,
                          named_k > 0 && !options.k ? named_k : required_k(source, options));
   spec.apply_b_dec_to_input = false;
-  const long long layer = number_after(source.path().filename().string(), "layer");
+  const long long layer = number_after(source.called().filename().string(), "layer");
   ImportedSae imported{
       Sae(spec, identity_transform(d)),
       provenance_for(options, layer < 0 ? "" : fmt::format("resid_post.{}", layer))};

@@ -22,7 +22,8 @@ std::string known_dialects() {
 
 }  // namespace
 
-SaeSource::SaeSource(fs::path path) : path_(std::move(path)) {
+SaeSource::SaeSource(fs::path path, fs::path called)
+    : path_(std::move(path)), called_(fs::weakly_canonical(called.empty() ? path_ : called)) {
   if (!fs::exists(path_))
     bad_input(path_.string(), "expected a file or folder, got none", "check the path");
   is_folder_ = fs::is_directory(path_);

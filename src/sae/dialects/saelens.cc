@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "formats/safetensors.h"
 #include "sae/dialects/fold.h"
-#include "sae/dialects/hooks.h"
 #include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
 #include "sae/sae_file.h"
@@ -15,6 +14,9 @@
 namespace safesail {
 namespace {
 
+/// Of the layout that is written: without it, metadata are taken for those of an older layout and
+/// lost.
+constexpr const char* kVersion = "6.0.0";
 constexpr const char *kConfig = "cfg.json", *kWeights = "sae_weights.safetensors",
                      *kScaler = "activation_scaler.json";
 
@@ -24,7 +26,9 @@ bool detect(const SaeSource& source) {
 
 /// What of cfg.json matters, in the words of version 6.
 struct Config {
-  std::string architecture, normalize, reshape, hook, hook_out, model;
+  std::string architecture, normalize, reshape, hook, hook_out, model, dataset;
+  std::optional<bool> prepends_bos;
+  std::int64_t context_size = 0;
   std::int64_t d_in = 0, d_sae = 0, d_out = 0, k = 0;
   bool apply_b_dec = true, rescale_by_norm = false, finetuned = false;
 };
@@ -40,6 +44,9 @@ Config parse(const JsonObject& json) {
   config.hook = about.get_or<std::string>("hook_name", about.get_or<std::string>("hook_point", ""));
   config.hook_out = about.get_or<std::string>("hook_name_out", "");
   config.model = about.get_or<std::string>("model_name", "");
+  config.dataset = about.get_or<std::string>("dataset_path", "");
+  config.prepends_bos = about.find<bool>("prepend_bos");
+  config.context_size = about.find_positive("context_size").value_or(0);
   config.architecture = json.get_or<std::string>("architecture", "standard");
   config.d_in = json.get_positive("d_in");
   config.d_sae = json.get_positive("d_sae");
@@ -122,15 +129,6 @@ double input_scale(const SaeSource& source, const Config& config, const ReadOpti
   return *scale;
 }
 
-std::string site_of(const Config& config, std::string_view hook) {
-  std::string site = site_of_hook(hook);
-  const bool has_post_norm = config.model.find("gemma-2") != std::string::npos ||
-                             config.model.find("gemma-3") != std::string::npos;
-  if (has_post_norm && site.starts_with("mlp_out.")) return "mlp_post." + site.substr(8);
-  if (has_post_norm && site.starts_with("attn_out.")) return {};
-  return site;
-}
-
 void read_finetuning(const TensorSet& tensors, const Config& config, Sae& sae) {
   constexpr const char* kFactor = "scaling_factor";
   if (!tensors.contains(kFactor)) return;
@@ -177,12 +175,12 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   transform.scale = float(input_scale(source, config, options));
   ImportedSae imported{spec.transcoder ? Sae(spec, transform, identity_transform(config.d_out))
                                        : Sae(spec, transform),
-                       provenance_for(options, site_of(config, config.hook))};
+                       {}};
   Sae& sae = imported.sae;
-  if (imported.provenance.transformer_lens_hook.empty())
-    imported.provenance.transformer_lens_hook = config.hook;
   imported.provenance.model_name = config.model;
-  if (spec.transcoder) imported.provenance.output_site = site_of(config, config.hook_out);
+  imported.provenance.prepends_bos = config.prepends_bos;
+  imported.provenance.context_size = config.context_size;
+  imported.provenance.dataset = config.dataset;
 
   tensors.read_transposed("W_enc", config.d_in, config.d_sae, sae.w_enc());
   tensors.read("W_dec", {config.d_sae, config.d_out}, sae.w_dec());
@@ -203,7 +201,12 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   }
   if (is_batch)  // a training checkpoint; exports are jumprelu with the same constant
     std::ranges::fill(sae.threshold(), float(tensors.scalar("topk_threshold")));
+  place_at_hooks(imported, source, options, config.hook, spec.transcoder ? config.hook_out : "");
   return imported;
+}
+
+Json known_or_null(std::optional<bool> value) {
+  return value ? Json(*value) : Json();
 }
 
 void write(const fs::path& out, const ImportedSae& imported) {
@@ -241,17 +244,21 @@ void write(const fs::path& out, const ImportedSae& imported) {
                  {"normalize_activations", "none"},
                  {"reshape_activations", "none"},
                  {"metadata",
-                  {{"model_name", from.model_name},
+                  {{"sae_lens_version", kVersion},
+                   {"sae_lens_training_version", nullptr},
+                   {"model_name", from.model_name},
                    {"hook_name", hook_of(from)},
                    {"hook_head_index", nullptr},
-                   {"prepend_bos", true}}}};
+                   {"prepend_bos", known_or_null(from.prepends_bos)}}}};
+  if (from.context_size > 0) config["metadata"]["context_size"] = from.context_size;
+  if (!from.dataset.empty()) config["metadata"]["dataset_path"] = from.dataset;
   if (top_k) {
     config["k"] = spec.k;
     config["rescale_acts_by_decoder_norm"] = false;
   }
   if (spec.transcoder) {
     config["d_out"] = d_out;
-    config["metadata"]["hook_name_out"] = hook_of_site(from.output_site);
+    config["metadata"]["hook_name_out"] = output_hook_of(from);
   }
   write_json(out / kConfig, config);
 }

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "sae/dialects/fold.h"
-#include "sae/dialects/hooks.h"
 #include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
 
@@ -30,7 +29,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
       is_jumprelu ? spec_of("jumprelu", Rule::threshold, d, n_features, 0)
                   : spec_of("topk", Rule::top_k, d, n_features, options.k.value_or(kPublishedK));
 
-  const long long layer = number_after(source.path().filename().string(), "layer");
+  const long long layer = number_after(source.called().filename().string(), "layer");
   const std::string site = layer < 0 ? "" : fmt::format("mlp_out.{}", layer);
   ImportedSae imported{Sae(spec, identity_transform(d)), provenance_for(options, site)};
   tensors.read(kWeight, {n_features, d}, imported.sae.w_enc());

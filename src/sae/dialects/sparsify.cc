@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "formats/safetensors.h"
+#include "model/site_names.h"
 #include "sae/dialects/fold.h"
-#include "sae/dialects/hooks.h"
 #include "sae/dialects/support.h"
 #include "sae/dialects/tensor_set.h"
 #include "sae/sae_file.h"
@@ -21,8 +21,7 @@ bool detect(const SaeSource& source) {
 }
 
 /// The hookpoint is the name of the folder, or of the one above "seed<n>".
-std::string hookpoint(const fs::path& path) {
-  const fs::path folder = fs::weakly_canonical(path);
+std::string hookpoint(const fs::path& folder) {
   const std::string name = folder.filename().string();
   return name.starts_with("seed") ? folder.parent_path().filename().string() : name;
 }
@@ -54,13 +53,13 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   spec.apply_b_dec_to_input = !transcode;
   spec.transcoder = transcode || spec.skip;
 
-  const std::string module = hookpoint(source.path());
+  const std::string module = hookpoint(source.called());
   ImportedSae imported{spec.transcoder ? Sae(spec, identity_transform(d), identity_transform(d))
                                        : Sae(spec, identity_transform(d)),
                        provenance_for(options, site_of_module(module, transcode))};
   Sae& sae = imported.sae;
   imported.provenance.hf_module = module;
-  if (spec.transcoder) imported.provenance.output_site = site_of_module(module, false);
+  if (spec.transcoder) imported.provenance.output_site = text_of(site_of_module(module, false));
   tensors.read("encoder.weight", {n_features, d}, sae.w_enc());
   tensors.read("encoder.bias", {n_features}, sae.b_enc());
   tensors.read("b_dec", {d}, sae.b_dec());

@@ -7,12 +7,29 @@
 #include <string_view>
 
 #include "formats/json.h"
+#include "model/site.h"
 #include "sae/dialects/dialect.h"
 
 namespace safesail {
 
-/// The site that the user named, else `site` as the file tells it.
+/// The site that the user named, else `site` as the file tells it ("" where it does not).
 SaeProvenance provenance_for(const ReadOptions& options, const std::string& site);
+SaeProvenance provenance_for(const ReadOptions& options, const std::optional<Site>& site);
+
+/// Says where an SAE belongs whose file names TransformerLens hooks; `hook_out` of a transcoder. An
+/// SAE that reads the norm's output before its weight is made to read mlp_in, which takes the norm
+/// of the model; an input error where that is not at hand. A hook that is no site stays a hook.
+void place_at_hooks(ImportedSae& imported, const SaeSource& source, const ReadOptions& options,
+                    const std::string& hook, const std::string& hook_out);
+/// The hook that the SAE reads, and of a transcoder the one it reconstructs; empty where nothing is
+/// known of its site.
+std::string hook_of(const SaeProvenance& provenance);
+std::string output_hook_of(const SaeProvenance& provenance);
+
+/// "mlp_out.17", or "" for none.
+std::string text_of(const std::optional<Site>& site);
+/// The number behind the last `prefix` in `text`; -1 when there is none.
+long long number_after(std::string_view text, std::string_view prefix);
 
 /// An input error: `path` (of format `dialect`) needs what we, or what this way of writing it,
 /// cannot say.

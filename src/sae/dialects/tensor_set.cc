@@ -51,8 +51,11 @@ TensorSet TensorSet::from_torch(std::shared_ptr<const TorchFile> file, const Pic
   TensorSet set;
   set.where_ = file->where();
   for (const auto& [key, value] : dict.items) {
-    const auto* name = key->as<std::string_view>();
-    if (name == nullptr) continue;
+    const auto* text = key->as<std::string_view>();
+    if (text == nullptr) continue;
+    std::string_view name = *text;
+    if (name.starts_with(kCompiledPrefix))
+      name.remove_prefix(std::string_view(kCompiledPrefix).size());
     std::optional<TensorView> view;
     if (const auto* tensor = value->as<TensorView>())
       view = *tensor;
@@ -60,7 +63,7 @@ TensorSet TensorSet::from_torch(std::shared_ptr<const TorchFile> file, const Pic
       view = scalar_view(*integer, DType::i64, set.scalars_);
     else if (const auto* number = value->as<double>())
       view = scalar_view(*number, DType::f64, set.scalars_);
-    if (view) set.tensors_.insert_or_assign(std::string(*name), *view);
+    if (view) set.tensors_.insert_or_assign(std::string(name), *view);
   }
   set.owner_ = std::move(file);
   return set;

@@ -18,12 +18,15 @@
 
 namespace safesail {
 
+/// What torch.compile puts before every name of a module that it has wrapped.
+inline constexpr const char* kCompiledPrefix = "_orig_mod.";
+
 class TensorSet {
  public:
   static TensorSet from_safetensors(const fs::path& path);
   static TensorSet from_npz(const fs::path& path);
   /// The tensors among the items of `dict`, which belongs to `file`; whole numbers and floats count
-  /// as scalars.
+  /// as scalars. Names are without kCompiledPrefix.
   static TensorSet from_torch(std::shared_ptr<const TorchFile> file, const PickleDict& dict);
 
   const std::string& where() const { return where_; }
