@@ -3,7 +3,7 @@
 //
 // An Atlas is one connection and belongs to one thread; many may be open on one file, in several
 // processes: one writes at a time, readers never wait. Each put is atomic; a transaction() around
-// several makes them one and makes them fast. Ids are those of the file and never change. Every
+// several makes them one and makes them fast. Ids are those of the file. Every
 // fault is an Error. Tables and rules: docs/atlas.md.
 #pragma once
 
@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "atlas/database.h"
@@ -37,7 +38,8 @@ class Atlas {
   const fs::path& path() const { return database_.path(); }
   [[nodiscard]] Transaction transaction() { return Transaction(database_); }
 
-  // --- Writing. put: makes the row, or replaces the one with the same key; gives its id.
+  // --- Writing. put: makes the row, or replaces the one with the same key; gives its id, which of
+  // an explanation or a score is a new one, so that the newest has the highest.
 
   /// What is written from now on (explanations, scores, ledger lines) belongs to this run.
   std::int64_t begin_run(const RunRow& run);
@@ -96,8 +98,8 @@ class Atlas {
   std::optional<std::int64_t> find_sae(std::string_view model, std::string_view name);
   std::vector<std::int64_t> features_of(std::int64_t sae);
   std::optional<std::int64_t> find_feature(std::int64_t sae, std::int32_t feature);
-  /// "mlp_out.17:16378" or "17_16378"; `sae` (its name) where several read that site or layer. An
-  /// input error when there is none, or more than one.
+  /// "mlp_out.17:16378" (a site, or the name of an SAE) or "17_16378"; `sae` (its name) where
+  /// several read that site or layer. An input error when there is none, or more than one.
   std::int64_t feature_named(std::string_view name, std::string_view sae = {});
   /// All that are called so; none for what is no name.
   std::vector<NamedFeature> features_named(std::string_view name, std::string_view sae = {});
@@ -113,6 +115,8 @@ class Atlas {
 
   /// Of one SAE, by rising index; all at once, which is cheap.
   std::vector<KnownFeature> known_features(std::int64_t sae);
+  /// What the scores of listings, maps and traces are.
+  const ScoreMeasure& measure();
   FeaturePage list(const FeatureQuery& query);
   FeatureCounts counts(const FeatureQuery& query = {});
   /// The features that its record calls nearest and that are in the atlas.
@@ -126,13 +130,14 @@ class Atlas {
  private:
   std::int64_t write_explanation(std::int64_t feature, const Explanation& explanation);
   void refresh_headline(std::int64_t feature);
-  void refresh_score(std::int64_t feature);
-  void index_text(std::int64_t feature);
+  /// Of the ledger's lines of one request; nothing where there is none.
+  std::optional<Spending> cost_of(std::string_view request_hash);
   FeatureLine line_of(std::int64_t feature, std::string_view language);
   FeatureTable& table();
 
   Database database_;
   std::optional<std::int64_t> run_;
+  std::optional<std::pair<std::uint64_t, ScoreMeasure>> measure_;  ///< of that version of the file
   std::unique_ptr<FeatureTable> table_;  ///< what listings filter and sort; read when first needed
 };
 

@@ -92,20 +92,16 @@ Json json_of(const Spending& spent) {
           {"prompt_tokens", spent.prompt_tokens},
           {"completion_tokens", spent.completion_tokens},
           {"cached_tokens", spent.cached_tokens},
-          {"money", spent.money}};
+          {"reasoning_tokens", spent.reasoning_tokens},
+          {"money", spent.money},
+          {"currency", spent.currency}};
 }
 
-/// What the requests behind the explanation cost; null where none was made. Texts in other
-/// languages are translations, all made by one request.
-Json cost_of(const ExplanationKey& key, const std::vector<Spending>& spending) {
-  const std::string_view purpose = key.language == "en" ? "explain" : "translate";
-  for (const Spending& spent : spending)
-    if (spent.purpose == purpose && spent.model == key.model) return json_of(spent);
-  return nullptr;
+Json json_of(const ScoreMeasure& measure) {
+  return {{"scorer", measure.scorer}, {"simulator", measure.simulator}};
 }
 
-Json json_of(const ExplanationWithScores& item, const std::vector<Spending>& spending,
-             const std::vector<Exemplar>* exemplars) {
+Json json_of(const ExplanationWithScores& item, const std::vector<Exemplar>* exemplars) {
   const Explanation& explanation = item.explanation;
   Json scores = Json::array();
   for (const Score& score : item.scores) scores.push_back(json_of(score, exemplars));
@@ -117,7 +113,7 @@ Json json_of(const ExplanationWithScores& item, const std::vector<Spending>& spe
           {"status", to_string(explanation.status)},
           {"text", explanation.short_text},
           {"long_text", explanation.long_text},
-          {"cost", cost_of(explanation.key, spending)},
+          {"cost", item.cost ? json_of(*item.cost) : Json()},
           {"scores", scores}};
 }
 
@@ -159,6 +155,7 @@ Json json_of(const FeatureCounts& counts, const std::vector<Spending>& spending)
           {"explained", counts.n_explained},
           {"scored", counts.n_scored},
           {"insufficient", counts.n_insufficient},
+          {"measure", json_of(counts.measure)},
           {"by_language", counts.by_language},
           {"tagged", {{"features", counts.n_tagged}, {"by_language", counts.tagged_by_language}}},
           {"domains", json_of(counts.domains)},
@@ -175,8 +172,7 @@ Json json_of(const FeatureEntry& entry, const std::vector<Neighbour>& neighbours
   Json explanations = Json::array(), tags = Json::array(), metrics = Json::array(),
        near = Json::array(), exemplars = Json::array();
   for (const ExplanationWithScores& item : entry.explanations)
-    explanations.push_back(
-        json_of(item, entry.spending, with_exemplars ? &record.exemplars : nullptr));
+    explanations.push_back(json_of(item, with_exemplars ? &record.exemplars : nullptr));
   std::set<std::string> domains;
   for (const Tag& tag : entry.tags) {
     domains.insert(tag.domain);

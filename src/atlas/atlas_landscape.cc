@@ -36,8 +36,11 @@ Landscape Atlas::landscape() {
     result.sae_names.emplace_back(sae.text(1));
   }
   Query row = database_.query(
-      "SELECT id, x, y, sae_id, feature, score FROM features "
-      "WHERE x IS NOT NULL AND y IS NOT NULL ORDER BY id");
+      "SELECT f.id, f.x, f.y, f.sae_id, f.feature, (SELECT c.value FROM scores c WHERE "
+      "c.explanation_id = f.headline AND "
+      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.id DESC LIMIT 1) "
+      "FROM features f WHERE f.x IS NOT NULL AND f.y IS NOT NULL ORDER BY f.id",
+      measure().scorer, measure().simulator);
   while (row.next()) {
     const auto [place, layer] = saes.at(row.integer(3));
     const auto having = domains.find(row.integer(0));

@@ -5,6 +5,7 @@
 #include "atlas/feature_table.h"
 #include "atlas/natural_number.h"
 #include "atlas/record_rows.h"
+#include "atlas/score_measure.h"
 #include "base/error.h"
 
 namespace safesail {
@@ -32,7 +33,7 @@ Score score_of(const Query& row) {
 }
 
 /// From "id, explainer, model, language, prompt_hash, seed, status, short_text, long_text, lexicon,
-/// raw, created".
+/// raw, request_hash, created".
 Explanation explanation_of(const Query& row) {
   Explanation explanation;
   explanation.id = row.integer(0);
@@ -43,11 +44,12 @@ Explanation explanation_of(const Query& row) {
   explanation.long_text = row.text(8);
   explanation.lexicon = row.text(9);
   explanation.raw = row.text(10);
-  explanation.created = row.integer(11);
+  explanation.request_hash = row.text(11);
+  explanation.created = row.integer(12);
   return explanation;
 }
 
-/// "mlp_out.17:16378": site and index; "17_16378": layer and index.
+/// "mlp_out.17:16378": site (or name of the SAE) and index; "17_16378": layer and index.
 struct FeatureName {
   std::string site;
   std::int32_t layer = -1;
@@ -71,12 +73,14 @@ std::optional<FeatureName> parse_feature_name(std::string_view name) {
   return parsed;
 }
 
-/// From "purpose, model, prompt, completion and cached tokens, requests, money".
+/// From "purpose, model, prompt, completion, cached and reasoning tokens, requests, money,
+/// currency".
 std::vector<Spending> sums_of(Query row) {
   std::vector<Spending> result;
   while (row.next())
     result.push_back({std::string(row.text(0)), std::string(row.text(1)), row.integer(2),
-                      row.integer(3), row.integer(4), row.integer(5), row.real(6)});
+                      row.integer(3), row.integer(4), row.integer(5), row.integer(6), row.real(7),
+                      std::string(row.text(8))});
   return result;
 }
 
@@ -91,10 +95,17 @@ std::vector<std::int64_t> Atlas::explanations(const ExplanationFilter& which) {
   return explanations_lacking(ScoreKey{}, which);
 }
 
+const ScoreMeasure& Atlas::measure() {
+  if (!measure_ || measure_->first != database_.version())
+    measure_.emplace(database_.version(), read_measure(database_));
+  return measure_->second;
+}
+
 std::vector<Spending> Atlas::spending() {
   return sums_of(database_.query(
       "SELECT purpose, model, sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
-      "sum(requests), sum(money) FROM ledger GROUP BY purpose, model ORDER BY purpose, model"));
+      "sum(reasoning_tokens), sum(requests), sum(money), currency FROM ledger "
+      "GROUP BY purpose, model, currency ORDER BY purpose, model, currency"));
 }
 
 std::optional<std::string> Atlas::find_answer(std::string_view request_hash) {
@@ -176,8 +187,9 @@ std::vector<NamedFeature> Atlas::features_named(std::string_view name, std::stri
   const std::optional<FeatureName> parsed = parse_feature_name(name);
   if (!parsed) return found;
   Query row = database_.query(
-      "SELECT f.id, s.name FROM saes s JOIN features f ON f.sae_id = s.id AND f.feature = ? "
-      "WHERE (? = s.site OR ? = s.layer) AND (?4 = '' OR s.name = ?4) ORDER BY s.id",
+      "SELECT f.id, s.name FROM saes s JOIN features f ON f.sae_id = s.id AND f.feature = ?1 "
+      "WHERE (?2 = s.site OR ?2 = s.name OR ?3 = s.layer) AND (?4 = '' OR s.name = ?4) "
+      "ORDER BY s.id",
       parsed->feature, parsed->site, parsed->layer, sae);
   while (row.next()) found.push_back({row.integer(0), std::string(row.text(1))});
   return found;
@@ -213,9 +225,12 @@ FeatureEntry Atlas::entry(std::int64_t feature) {
   entry.record = read_record(database_, feature);
   entry.extra = read_extra(database_, feature);
   Query row = database_.query(
-      "SELECT m.name, s.layer, f.status, f.score, f.effect, f.x, f.y FROM features f "
-      "JOIN saes s ON s.id = f.sae_id JOIN models m ON m.id = s.model_id WHERE f.id = ?",
-      feature);
+      "SELECT m.name, s.layer, f.status, "
+      "(SELECT c.value FROM scores c WHERE c.explanation_id = f.headline AND c.scorer = ?1 AND "
+      "c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.id DESC LIMIT 1), "
+      "f.effect, f.x, f.y FROM features f "
+      "JOIN saes s ON s.id = f.sae_id JOIN models m ON m.id = s.model_id WHERE f.id = ?3",
+      measure().scorer, measure().simulator, feature);
   row.next();
   entry.model = row.text(0);
   entry.layer = static_cast<std::int32_t>(row.integer(1));
@@ -227,12 +242,13 @@ FeatureEntry Atlas::entry(std::int64_t feature) {
 
   Query texts = database_.query(
       "SELECT id, explainer, model, language, prompt_hash, seed, status, short_text, long_text, "
-      "lexicon, raw, created FROM explanations WHERE feature_id = ? ORDER BY id",
+      "lexicon, raw, request_hash, created FROM explanations WHERE feature_id = ? ORDER BY id",
       feature);
   while (texts.next()) {
     Explanation explanation = explanation_of(texts);
     std::vector<Score> its_scores = scores(explanation.id);
-    entry.explanations.push_back({std::move(explanation), std::move(its_scores)});
+    std::optional<Spending> cost = cost_of(explanation.request_hash);
+    entry.explanations.push_back({std::move(explanation), std::move(its_scores), std::move(cost)});
   }
   Query tags = database_.query(
       "SELECT domain, subclass, source, evidence FROM tags WHERE feature_id = ? ORDER BY id",
@@ -250,16 +266,26 @@ FeatureEntry Atlas::entry(std::int64_t feature) {
                                   pairs.real(6), pairs.integer(7)});
   entry.spending = sums_of(database_.query(
       "SELECT purpose, model, sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
-      "sum(requests), sum(money) FROM ledger WHERE feature_id = ? "
-      "GROUP BY purpose, model ORDER BY purpose, model",
+      "sum(reasoning_tokens), sum(requests), sum(money), currency FROM ledger "
+      "WHERE feature_id = ? GROUP BY purpose, model, currency ORDER BY purpose, model, currency",
       feature));
   return entry;
+}
+
+std::optional<Spending> Atlas::cost_of(std::string_view request_hash) {
+  if (request_hash.empty()) return std::nullopt;
+  std::vector<Spending> sums = sums_of(database_.query(
+      "SELECT purpose, model, sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
+      "sum(reasoning_tokens), sum(requests), sum(money), currency FROM ledger "
+      "WHERE request_hash = ? GROUP BY request_hash",
+      request_hash));
+  return sums.empty() ? std::nullopt : std::optional(std::move(sums.front()));
 }
 
 Explanation Atlas::explanation(std::int64_t id) {
   Query row = database_.query(
       "SELECT id, explainer, model, language, prompt_hash, seed, status, short_text, long_text, "
-      "lexicon, raw, created FROM explanations WHERE id = ?",
+      "lexicon, raw, request_hash, created FROM explanations WHERE id = ?",
       id);
   if (!row.next())
     bad_input(path().string(), fmt::format("there is no explanation {}", id), kListThem);

@@ -8,7 +8,7 @@ void Atlas::forget_findings() {
   for (const char* sql :
        {"DELETE FROM explanations", "DELETE FROM tags", "DELETE FROM pair_metrics",
         "DELETE FROM search",
-        "UPDATE features SET headline = NULL, score = NULL, effect = NULL, x = NULL, y = NULL"})
+        "UPDATE features SET headline = NULL, effect = NULL, x = NULL, y = NULL"})
     database_.execute(sql);
   transaction.commit();
 }

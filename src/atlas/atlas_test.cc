@@ -11,6 +11,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::IsNan;
 
 void expect_same_window(const Window& got, const Window& want) {
   EXPECT_EQ(got.document, want.document);
@@ -57,12 +58,12 @@ TEST_F(AtlasTest, PuttingAgainReplacesAndKeepsIds) {
   const std::int64_t sae = atlas.put_sae(make_sae());
   FeatureRecord record = make_record(5);
   const std::int64_t id = atlas.put_feature(sae, record);
-  const std::int64_t explanation = atlas.put_explanation(id, make_explanation("bombs"));
+  atlas.put_explanation(id, make_explanation("bombs"));
   record.exemplars.pop_back();
   record.max_activation = 9;
   EXPECT_EQ(atlas.put_sae(make_sae()), sae);
   EXPECT_EQ(atlas.put_feature(sae, record, Atlas::insufficient(3)), id);
-  EXPECT_EQ(atlas.put_explanation(id, make_explanation("explosives")), explanation);
+  atlas.put_explanation(id, make_explanation("explosives"));
   const FeatureEntry entry = atlas.entry(id);
   EXPECT_EQ(entry.record.exemplars.size(), 1u);
   EXPECT_EQ(entry.record.max_activation, 9);
@@ -131,6 +132,101 @@ TEST_F(AtlasTest, TheHeadlineIsChosenWithoutLookingAtScores) {
   segment.value = 0.1;
   atlas.put_score(atlas.entry(id).explanations[1].explanation.id, segment);
   EXPECT_EQ(atlas.entry(id).score, 0.1) << "segment comes before detection, lower as it is";
+}
+
+TEST_F(AtlasTest, TheHeadlineIsTheNewestText) {
+  Atlas atlas(dir_ / "atlas.sqlite");
+  const std::int64_t id = atlas.put_feature(atlas.put_sae(make_sae()), make_record(5));
+  Explanation first = make_explanation("first"), second = make_explanation("second");
+  second.key.prompt_hash = "another prompt";
+  const std::int64_t old = atlas.put_explanation(id, first);
+  atlas.put_explanation(id, second);
+  first.short_text = "first again";
+  EXPECT_GT(atlas.put_explanation(id, first), old);
+  EXPECT_EQ(atlas.list({}).lines.at(0).text, "first again");
+  EXPECT_EQ(atlas.entry(id).explanations.size(), 2u);
+}
+
+/// Three features: scores of several scorers and simulators, on scales of their own.
+TEST_F(AtlasTest, ScoresOfOneMeasureAloneStandInListings) {
+  Atlas atlas(dir_ / "atlas.sqlite");
+  const std::int64_t sae = atlas.put_sae(make_sae());
+  std::vector<std::int64_t> ids, texts;
+  for (int i = 0; i < 3; ++i) {
+    ids.push_back(atlas.put_feature(sae, make_record(i)));
+    texts.push_back(atlas.put_explanation(ids.back(), make_explanation("words")));
+  }
+  const float x[] = {0.1F, 0.2F, 0.3F};
+  atlas.put_coordinates(ids, x, x);
+  EXPECT_EQ(atlas.measure(), ScoreMeasure());
+  const auto put = [&](int feature, const char* scorer, const char* simulator, double value) {
+    Score score;
+    score.key.scorer = scorer;
+    score.key.simulator = simulator;
+    score.value = value;
+    atlas.put_score(texts[static_cast<std::size_t>(feature)], score);
+  };
+  const auto scores = [&] {
+    std::vector<double> all;
+    for (const std::int64_t id : ids) all.push_back(atlas.entry(id).score);
+    return all;
+  };
+  // A balanced accuracy of 0.6 must not stand above a correlation of 0.4.
+  put(0, "detection", "judge", 0.6);
+  put(1, "segment", "judge", 0.4);
+  put(2, "segment", "judge", 0.2);
+  EXPECT_EQ(atlas.measure(), (ScoreMeasure{"segment", "judge"}));
+  EXPECT_THAT(scores(), ElementsAre(IsNan(), 0.4, 0.2));
+  const std::vector<FeatureLine> lines = atlas.list({}).lines;
+  EXPECT_EQ(lines.at(0).feature, 1);
+  EXPECT_EQ(lines.at(2).feature, 0) << "unknown comes last";
+  EXPECT_EQ(atlas.list({.min_score = 0.5}).n_total, 0);
+  EXPECT_EQ(atlas.counts().n_scored, 2);
+  EXPECT_EQ(atlas.counts().measure.scorer, "segment");
+  EXPECT_THAT(atlas.landscape().score, ElementsAre(IsNan(), 0.4, 0.2));
+  EXPECT_THAT(atlas.known_features(sae).at(0).score, IsNan());
+
+  // Of scores that as many have: the scorer's rank, then a simulator that is not the baseline.
+  put(1, "detection", "judge", 0.7);
+  EXPECT_EQ(atlas.measure().scorer, "segment");
+  put(1, "segment", "lexical", 0.3);
+  put(2, "segment", "lexical", 0.3);
+  EXPECT_EQ(atlas.measure().simulator, "judge");
+  // By most features.
+  put(0, "segment", "lexical", 0.3);
+  EXPECT_EQ(atlas.measure(), (ScoreMeasure{"segment", "lexical"}));
+  EXPECT_THAT(scores(), ElementsAre(0.3, 0.3, 0.3));
+  // The newest of the measure, whatever its seed.
+  Score again;
+  again.key = {"segment", "lexical", "", 7};
+  again.value = -0.1;
+  atlas.put_score(texts[0], again);
+  EXPECT_EQ(atlas.entry(ids[0]).score, -0.1);
+  // Scores of texts that are no headline do not count.
+  atlas.put_explanation(ids[0], make_explanation("newer", "other"));
+  EXPECT_THAT(scores(), ElementsAre(IsNan(), 0.4, 0.2));
+}
+
+TEST_F(AtlasTest, NewWindowsTakeTheScoresOfTheOldOnesAway) {
+  Atlas atlas(dir_ / "atlas.sqlite");
+  const std::int64_t sae = atlas.put_sae(make_sae());
+  FeatureRecord record = make_record(1);
+  const std::int64_t id = atlas.put_feature(sae, record);
+  const std::int64_t text = atlas.put_explanation(id, make_explanation("bombs"));
+  Score score;
+  score.key = {"segment", "judge-1", "def", 2};
+  score.value = 0.5;
+  score.simulations = {{1, {0.5F, 1.0F}}};
+  atlas.put_score(text, score);
+  record.n_tokens = 2000;  // statistics alone
+  EXPECT_EQ(atlas.put_feature(sae, record), id);
+  EXPECT_EQ(atlas.entry(id).score, 0.5) << "the windows are the same";
+  EXPECT_EQ(atlas.scores(text).at(0).simulations.size(), 1u);
+  record.exemplars[1].window.activation[0] = 0.25F;
+  atlas.put_feature(sae, record);
+  EXPECT_THAT(atlas.entry(id).score, IsNan());
+  EXPECT_THAT(atlas.explanations_lacking(score.key), ElementsAre(text)) << "to be scored again";
+  EXPECT_EQ(atlas.entry(id).explanations.size(), 1u);
 }
 
 TEST_F(AtlasTest, KnowsExactlyWhatIsLeftToDo) {
@@ -211,8 +307,17 @@ TEST_F(AtlasTest, AnotherConnectionSeesWhatWasCommitted) {
 TEST_F(AtlasTest, CountsMoneyAndKeepsAnswers) {
   Atlas atlas(dir_ / "atlas.sqlite");
   atlas.begin_run({"0.1.0", 1, "{}"});
-  LedgerLine line{"explain", std::nullopt, "http://localhost", "judge-1", "h1", 100, 20, 50, 1,
-                  0.25,      "ok"};
+  LedgerLine line{.purpose = "explain",
+                  .feature = {},
+                  .endpoint = "http://localhost",
+                  .model = "judge-1",
+                  .request_hash = "h1",
+                  .prompt_tokens = 100,
+                  .completion_tokens = 20,
+                  .cached_tokens = 50,
+                  .reasoning_tokens = 8,
+                  .money = 0.25,
+                  .currency = "EUR"};
   atlas.add_ledger_line(line);
   line.status = "refused";
   atlas.add_ledger_line(line);
@@ -221,6 +326,22 @@ TEST_F(AtlasTest, CountsMoneyAndKeepsAnswers) {
   EXPECT_EQ(spending[0].prompt_tokens, 200);
   EXPECT_EQ(spending[0].requests, 2);
   EXPECT_EQ(spending[0].money, 0.5);
+  EXPECT_EQ(spending[0].reasoning_tokens, 16);
+  EXPECT_EQ(spending[0].currency, "EUR");
+  const std::int64_t id = atlas.put_feature(atlas.put_sae(make_sae()), make_record(5));
+  Explanation text = make_explanation("bombs");
+  text.request_hash = "h1";
+  atlas.put_explanation(id, text);
+  text.key.seed = 9;  // of another request, of which nothing is known
+  text.request_hash = "h2";
+  atlas.put_explanation(id, text);
+  const std::vector<ExplanationWithScores> texts = atlas.entry(id).explanations;
+  ASSERT_TRUE(texts.at(0).cost.has_value());
+  EXPECT_EQ(texts[0].cost->money, 0.5) << "both attempts were paid for";
+  EXPECT_FALSE(texts.at(1).cost.has_value());
+  line.currency = "USD";
+  atlas.add_ledger_line(line);
+  EXPECT_EQ(atlas.spending().size(), 2u) << "sums of two currencies mean nothing";
   EXPECT_EQ(atlas.find_answer("h1"), std::nullopt);
   atlas.put_answer("h1", "yes");
   EXPECT_EQ(atlas.find_answer("h1"), "yes");

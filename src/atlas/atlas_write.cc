@@ -6,7 +6,7 @@
 #include "atlas/feature_table.h"
 #include "atlas/record_rows.h"
 #include "atlas/schema.h"
-#include "atlas/search_text.h"
+#include "atlas/search_index.h"
 #include "base/error.h"
 
 namespace safesail {
@@ -99,7 +99,7 @@ std::vector<std::int64_t> Atlas::put_explanations(std::int64_t feature,
   std::vector<std::int64_t> ids;
   for (const Explanation& explanation : explanations)
     ids.push_back(write_explanation(feature, explanation));
-  index_text(feature);
+  index_feature(database_, feature);
   refresh_headline(feature);
   transaction.commit();
   return ids;
@@ -107,42 +107,39 @@ std::vector<std::int64_t> Atlas::put_explanations(std::int64_t feature,
 
 std::int64_t Atlas::write_explanation(std::int64_t feature, const Explanation& explanation) {
   const ExplanationKey& key = explanation.key;
-  const std::int64_t id = returned_id(database_.query(
+  // A new row, so that the newest has the highest id; the scores of the old one, which judged the
+  // text that stood there, go with it.
+  database_.run(
+      "DELETE FROM explanations WHERE feature_id = ? AND explainer = ? AND model = ? AND "
+      "language = ? AND prompt_hash = ? AND seed = ?",
+      feature, key.explainer, key.model, key.language, key.prompt_hash, key.seed);
+  return returned_id(database_.query(
       "INSERT INTO explanations (feature_id, explainer, model, language, prompt_hash, seed, "
-      "status, short_text, long_text, lexicon, raw, created, run_id) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT DO UPDATE SET status = excluded.status, short_text = excluded.short_text, "
-      "long_text = excluded.long_text, lexicon = excluded.lexicon, raw = excluded.raw, "
-      "created = excluded.created, run_id = excluded.run_id RETURNING id",
+      "status, short_text, long_text, lexicon, raw, request_hash, created, run_id) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
       feature, key.explainer, key.model, key.language, key.prompt_hash, key.seed,
       to_string(explanation.status), explanation.short_text, explanation.long_text,
-      explanation.lexicon, explanation.raw, now(), run_));
-  // They judged the text that stood here before.
-  database_.run("DELETE FROM scores WHERE explanation_id = ?", id);
-  return id;
+      explanation.lexicon, explanation.raw, explanation.request_hash, now(), run_));
 }
 
 std::int64_t Atlas::put_score(std::int64_t explanation, const Score& score) {
   Transaction transaction(database_);
   const ScoreKey& key = score.key;
+  feature_of_explanation(explanation);  // there is one
+  database_.run(
+      "DELETE FROM scores WHERE explanation_id = ? AND scorer = ? AND simulator = ? AND "
+      "prompt_hash = ? AND seed = ?",
+      explanation, key.scorer, key.simulator, key.prompt_hash, key.seed);
   const std::int64_t id = returned_id(database_.query(
       "INSERT INTO scores (explanation_id, scorer, simulator, prompt_hash, seed, value, low, high, "
       "floor, n_windows, n_units, n_unparsable, n_refused, n_failed, details, created, run_id) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT DO UPDATE SET value = excluded.value, low = excluded.low, "
-      "high = excluded.high, floor = excluded.floor, n_windows = excluded.n_windows, "
-      "n_units = excluded.n_units, n_unparsable = excluded.n_unparsable, "
-      "n_refused = excluded.n_refused, n_failed = excluded.n_failed, details = excluded.details, "
-      "created = excluded.created, run_id = excluded.run_id RETURNING id",
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
       explanation, key.scorer, key.simulator, key.prompt_hash, key.seed, score.value, score.low,
       score.high, score.floor, score.n_windows, score.n_units, score.n_unparsable, score.n_refused,
       score.n_failed, score.details, now(), run_));
-  const std::int64_t feature = feature_of_explanation(explanation);
-  database_.run("DELETE FROM simulations WHERE score_id = ?", id);
   for (const Simulation& simulation : score.simulations)
     database_.run("INSERT INTO simulations VALUES (?, ?, ?)", id, simulation.exemplar,
                   std::span<const std::byte>(pack_floats(simulation.values)));
-  refresh_score(feature);
   transaction.commit();
   return id;
 }
@@ -183,45 +180,22 @@ void Atlas::put_coordinates(std::span<const std::int64_t> features, std::span<co
   transaction.commit();
 }
 
-void Atlas::index_text(std::int64_t feature) {
-  std::string text;
-  Query rows = database_.query(
-      "SELECT short_text, long_text FROM explanations WHERE feature_id = ? AND status = 'ok' "
-      "ORDER BY id",
-      feature);
-  while (rows.next())
-    for (const int column : {0, 1})
-      if (!rows.text(column).empty()) (text += search_text(rows.text(column))) += '\n';
-  database_.run("DELETE FROM search WHERE rowid = ?", feature);
-  if (!text.empty()) database_.run("INSERT INTO search (rowid, text) VALUES (?, ?)", feature, text);
-}
-
 void Atlas::refresh_headline(std::int64_t feature) {
   database_.run(
       "UPDATE features SET headline = (SELECT id FROM explanations WHERE feature_id = features.id "
       "AND status IN ('ok', 'masked', 'absent') "
       "ORDER BY explainer = 'lexical', language <> 'en', id DESC LIMIT 1) WHERE id = ?",
       feature);
-  refresh_score(feature);
-}
-
-void Atlas::refresh_score(std::int64_t feature) {
-  database_.run(
-      "UPDATE features SET score = (SELECT value FROM scores WHERE explanation_id = headline "
-      "AND value IS NOT NULL ORDER BY CASE scorer WHEN 'segment' THEN 0 WHEN 'published' THEN 1 "
-      "WHEN 'token' THEN 2 WHEN 'detection' THEN 3 WHEN 'fuzzing' THEN 4 ELSE 5 END, id DESC "
-      "LIMIT 1) WHERE id = ?",
-      feature);
 }
 
 void Atlas::add_ledger_line(const LedgerLine& line) {
   database_.run(
       "INSERT INTO ledger (time, purpose, feature_id, endpoint, model, request_hash, "
-      "prompt_tokens, completion_tokens, cached_tokens, requests, money, status, run_id) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, requests, money, "
+      "currency, status, reason, run_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       now(), line.purpose, line.feature, line.endpoint, line.model, line.request_hash,
-      line.prompt_tokens, line.completion_tokens, line.cached_tokens, line.requests, line.money,
-      line.status, run_);
+      line.prompt_tokens, line.completion_tokens, line.cached_tokens, line.reasoning_tokens,
+      line.requests, line.money, line.currency, line.status, line.reason, run_);
 }
 
 void Atlas::put_answer(std::string_view request_hash, std::string_view response) {

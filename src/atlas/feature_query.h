@@ -14,7 +14,7 @@ namespace safesail {
 /// What a listing is sorted by. Where the value is unknown, a feature comes last either way; ties
 /// are in the order of layer, SAE and index.
 enum class FeatureOrder {
-  score,  ///< of its headline explanation
+  score,  ///< of its headline explanation, by the file's measure
   density,
   max_activation,
   place,     ///< layer, SAE, index
@@ -23,6 +23,16 @@ enum class FeatureOrder {
 };
 std::string_view to_string(FeatureOrder order);
 FeatureOrder parse_feature_order(std::string_view text);
+
+/// One scorer and one simulator for the whole file, whose scores are sorted by, filtered by and
+/// drawn: a correlation (chance 0) and a balanced accuracy (chance 0.5) are not to be compared. It
+/// is the one by which most headline explanations have a score; of equal ones the first of segment,
+/// published, token, detection, fuzzing, any other; then a simulator that is not the lexical
+/// baseline, then by name. No choice looks at the value of a score.
+struct ScoreMeasure {
+  std::string scorer, simulator;  ///< both empty where nothing is scored
+  bool operator==(const ScoreMeasure&) const = default;
+};
 
 /// All conditions hold; an empty or missing one holds for every feature.
 struct FeatureQuery {
@@ -46,8 +56,7 @@ struct FeatureQuery {
 ///
 /// Its headline explanation is the newest of an explainer other than the lexical baseline, or else
 /// the baseline's; English before other languages. Its score is that explanation's newest by the
-/// first scorer there is of: segment, published, token, detection, fuzzing, any other. No choice
-/// looks at a score's value.
+/// file's measure (ScoreMeasure), unknown where there is none.
 struct FeatureLine {
   std::int64_t id = 0;
   std::string sae, site;
@@ -78,6 +87,7 @@ struct FeatureCounts {
   std::vector<Count> domains;     ///< falling
   std::vector<Count> subclasses;  ///< "politics/cult", falling
   std::vector<Count> layers, sites, saes;
+  ScoreMeasure measure;  ///< of what is counted as scored
 };
 
 /// What a trace says of a feature, without its examples.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "atlas/score_measure.h"
 #include "base/error.h"
 
 namespace safesail {
@@ -31,6 +32,7 @@ std::vector<Count> falling(const std::map<std::string, Count>& counts) {
 
 FeatureTable::FeatureTable(Database& database) : version_(database.version()) {
   const Snapshot snapshot(database);
+  measure_ = read_measure(database);
   read_saes(database);
   read_features(database);
   read_tags(database);
@@ -53,8 +55,11 @@ void FeatureTable::read_features(Database& database) {
   std::vector<std::array<double, 4>> values;
   std::vector<char> insufficient;
   Query row = database.query(
-      "SELECT id, sae_id, feature, score, density, max_activation, effect, status <> 'ok' "
-      "FROM features ORDER BY id");
+      "SELECT f.id, f.sae_id, f.feature, (SELECT c.value FROM scores c WHERE c.explanation_id = "
+      "f.headline AND "
+      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.id DESC LIMIT 1), "
+      "f.density, f.max_activation, f.effect, f.status <> 'ok' FROM features f ORDER BY f.id",
+      measure_.scorer, measure_.simulator);
   while (row.next()) {
     ids.push_back(row.integer(0));
     const auto sae = sae_of_id_.find(row.integer(1));
@@ -205,6 +210,7 @@ FeatureCounts FeatureTable::counts(const RowSet& rows) const {
   counts.n_features = rows.count();
   counts.n_explained = (rows & explained_).count();
   counts.n_insufficient = (rows & insufficient_).count();
+  counts.measure = measure_;
   rows.each([&](std::size_t i) { counts.n_scored += !std::isnan(score_[i]); });
   for (const auto& [language, having] : languages_)
     counts.by_language[language] = (rows & having).count();

@@ -46,6 +46,7 @@ class FeatureTable {
   void read_languages(Database& database);
 
   std::uint64_t version_ = 0;
+  ScoreMeasure measure_;
   std::map<std::int64_t, std::uint32_t> sae_of_id_;
   std::vector<Sae> saes_;  ///< by layer, then name
   // One entry a feature, in the order of place: SAE, then index.

@@ -1,6 +1,8 @@
 #include "atlas/record_rows.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <tuple>
 
 #include "atlas/blobs.h"
 #include "base/error.h"
@@ -94,6 +96,15 @@ Exemplar exemplar_of(const Query& row, const std::string& where) {
   return exemplar;
 }
 
+bool same_exemplars(const std::vector<Exemplar>& a, const std::vector<Exemplar>& b) {
+  const auto all = [](const Exemplar& one) {
+    const Window& window = one.window;
+    return std::tie(one.use, one.kind, one.level, window.document, window.position, window.ids,
+                    window.text, window.starts, window.activation);
+  };
+  return std::ranges::equal(a, b, {}, all, all);
+}
+
 /// The window that is alike, or a new one.
 std::int64_t window_id(Database& database, const Window& window) {
   const Blob ids = pack_ids(window.ids), starts = pack_offsets(window.starts);
@@ -130,10 +141,11 @@ void write_record(Database& database, std::int64_t feature, const FeatureRecord&
                std::span<const std::byte>(pack_counts(record.histogram)), json_of(record.fires_on),
                json_of(record.promoted), json_of(record.suppressed), json_of(record.nearest), extra,
                json_of(record.parts));
-  // Simulations were of the exemplars that go.
+  if (same_exemplars(read_record(database, feature).exemplars, record.exemplars)) return;
+  // Scores, with their simulations, were on the windows that go.
   database.run(
-      "DELETE FROM simulations WHERE score_id IN (SELECT c.id FROM scores c JOIN explanations e ON "
-      "e.id = c.explanation_id WHERE e.feature_id = ?)",
+      "DELETE FROM scores WHERE explanation_id IN (SELECT id FROM explanations WHERE feature_id = "
+      "?)",
       feature);
   database.run("DELETE FROM exemplars WHERE feature_id = ?", feature);
   for (std::size_t place = 0; place < record.exemplars.size(); ++place)

@@ -66,8 +66,9 @@ struct Explanation {
   ExplanationKey key;
   TextStatus status = TextStatus::ok;
   std::string short_text, long_text;
-  std::string lexicon;  ///< JSON; see interpret/lexical_explainer.h
-  std::string raw;      ///< the answer as it came
+  std::string lexicon;       ///< JSON; see interpret/lexical_explainer.h
+  std::string raw;           ///< the answer as it came
+  std::string request_hash;  ///< of the request that was answered so, in the ledger; or empty
   std::int64_t created = 0;
 };
 
@@ -127,21 +128,27 @@ struct LedgerLine {
   std::optional<std::int64_t> feature;
   std::string endpoint, model, request_hash;
   std::int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  std::int64_t reasoning_tokens = 0;  ///< of the completion
   std::int64_t requests = 1;
   double money = 0;
+  std::string currency;  ///< "USD"; empty where no price is known
   std::string status = "ok";
+  std::string reason;  ///< for people, where it is not ok
 };
 
-/// Sums over ledger lines of one purpose and model.
+/// Sums over ledger lines of one purpose, model and currency.
 struct Spending {
   std::string purpose, model;
-  std::int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0, requests = 0;
+  std::int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0, reasoning_tokens = 0;
+  std::int64_t requests = 0;
   double money = 0;
+  std::string currency;
 };
 
 struct ExplanationWithScores {
   Explanation explanation;
   std::vector<Score> scores;
+  std::optional<Spending> cost;  ///< of the requests that it was read from
 };
 
 /// A feature with all that is known of it.

@@ -277,21 +277,20 @@ std::vector<fs::path> export_release(Atlas& atlas, const fs::path& folder, const
   std::vector<fs::path> written;
   for (const auto& [language, name] : kFiles) {
     std::map<std::string, std::string> entries;
-    // Of each feature the newest text by the explainer of its headline, with
-    // that text's score.
+    // Of each feature the newest text by the explainer of its headline, with the correlation that
+    // was published of it, or that by the file's measure where it is one.
     Query row = atlas.database().query(
-        "SELECT s.layer, f.feature, e.status, e.short_text, (SELECT value FROM "
-        "scores WHERE "
-        "explanation_id = e.id AND value IS NOT NULL ORDER BY scorer <> "
-        "'published', "
-        "scorer <> 'segment', id DESC LIMIT 1), f.id, max(e.id) "
+        "SELECT s.layer, f.feature, e.status, e.short_text, (SELECT value FROM scores WHERE "
+        "explanation_id = e.id AND value IS NOT NULL AND (scorer = 'published' OR (scorer IN "
+        "('segment', 'token') AND scorer = ?3 AND simulator = ?4)) "
+        "ORDER BY scorer <> 'published', id DESC LIMIT 1), f.id, max(e.id) "
         "FROM features f JOIN saes s ON s.id = f.sae_id JOIN explanations h ON "
         "h.id = f.headline "
         "JOIN explanations e ON e.feature_id = f.id AND e.explainer = "
         "h.explainer "
         "WHERE e.language = ?1 AND e.status IN ('ok', 'masked', 'absent') AND "
         "(?2 = '' OR s.name = ?2) GROUP BY f.id",
-        language, sae);
+        language, sae, atlas.measure().scorer, atlas.measure().simulator);
     while (row.next()) {
       const std::string key = fmt::format("{}_{}", row.integer(0), row.integer(1));
       Json text = nullptr, score = nullptr, tags = Json::array();

@@ -3,6 +3,7 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "atlas/search_index.h"
 #include "base/error.h"
 
 namespace safesail {
@@ -242,7 +243,20 @@ ALTER TABLE new_simulations RENAME TO simulations;
     R"sql(
 ALTER TABLE feature_details ADD COLUMN parts TEXT NOT NULL DEFAULT '[]';
 )sql",
+    // What a request cost in full, why it failed, and which explanation was read from it. A
+    // feature's
+    // score depends on the measure of the whole file, and is looked up.
+    R"sql(
+ALTER TABLE ledger ADD COLUMN reasoning_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN currency TEXT NOT NULL DEFAULT '';
+ALTER TABLE ledger ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+CREATE INDEX ledger_by_request ON ledger (request_hash);
+ALTER TABLE explanations ADD COLUMN request_hash TEXT NOT NULL DEFAULT '';
+ALTER TABLE features DROP COLUMN score;
+)sql",
 };
+/// The version from which on texts are indexed as search_text() writes them today.
+constexpr std::int64_t kSearchTextVersion = 4;
 
 std::int64_t pragma(Database& database, std::string_view sql) {
   return database.find_integer(sql).value_or(0);
@@ -284,6 +298,7 @@ void prepare_schema(Database& database) {
     const std::int64_t from = stored_version();  // again, now that nobody else can migrate
     if (from >= newest) break;
     database.execute(kMigrations[static_cast<std::size_t>(from)]);
+    if (from > 0 && from + 1 == kSearchTextVersion) index_all_features(database);
     database.execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}",
                                  kAtlasApplicationId, from + 1));
     transaction.commit();

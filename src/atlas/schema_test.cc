@@ -21,11 +21,14 @@ class SchemaTest : public AtlasTest {
         "INSERT INTO models VALUES (1, 'm', '{}');"
         "INSERT INTO saes VALUES (1, 1, 's', 'mlp_out.3', 3, 'topk', 9, '{}');"
         "INSERT INTO features (id, sae_id, feature) VALUES (1, 1, 5), (2, 1, 6);"
-        "INSERT INTO explanations VALUES (1, 2, 'llm', '', 'en', '', 0, 'ok', 'x', '', '', '', 0, "
+        "INSERT INTO explanations VALUES (1, 2, 'llm', '', 'en', '', 0, 'ok', 'café', '', '', '', "
+        "0, "
         "NULL);"
         "INSERT INTO scores VALUES (1, 1, 'token', '', '', 0, 0.5, NULL, NULL, NULL, 1, 2, 0, 0, "
         "0, "
-        "'{}', 0, NULL)");
+        "'{}', 0, NULL);"
+        "INSERT INTO ledger VALUES (1, 0, 'explain', 2, '', 'm', 'h', 1, 2, 3, 1, 0.5, 'ok', "
+        "NULL)");
     const Blob ids = pack_ids(std::vector{7, 8}), activation = pack_sparse(std::vector{0.0F, 2.5F}),
                starts = pack_offsets(std::vector<std::uint32_t>{0, 1, 3});
     for (const int feature : {1, 2})
@@ -58,6 +61,8 @@ TEST_F(SchemaTest, AnOlderFileBecomesANewerOneWithoutLoss) {
     const std::vector<Score> scores = atlas.scores(1);
     ASSERT_EQ(scores.size(), 1u);
     ASSERT_EQ(scores[0].simulations.size(), 1u);
+    EXPECT_EQ(atlas.list({.text = "cafe"}).n_total, 1) << "texts are indexed as today";
+    EXPECT_EQ(atlas.spending().at(0).currency, "");
     EXPECT_EQ(scores[0].simulations[0].exemplar, 3u);
     EXPECT_THAT(scores[0].simulations[0].values, testing::ElementsAre(1.0F, 0.25F));
   }
@@ -78,8 +83,11 @@ TEST_F(SchemaTest, WindowsAreSharedAndSimulationsGoWithTheirExemplars) {
   score.simulations = {{0, {1.0F}}};
   const std::int64_t explanation = atlas.put_explanation(id, make_explanation("x"));
   atlas.put_score(explanation, score);
-  atlas.put_feature(sae, make_record(1));
-  EXPECT_THAT(atlas.scores(explanation).at(0).simulations, testing::IsEmpty());
+  FeatureRecord record = make_record(1);
+  record.exemplars.pop_back();
+  atlas.put_feature(sae, record);
+  EXPECT_THAT(atlas.scores(explanation), testing::IsEmpty());
+  EXPECT_EQ(atlas.database().find_integer("SELECT count(*) FROM simulations"), 0);
 }
 
 }  // namespace

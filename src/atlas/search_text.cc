@@ -16,6 +16,7 @@ namespace {
 
 /// What goes beyond it is not indexed: no explanation is as long.
 constexpr std::size_t kMaxIndexedBytes = std::size_t{1} << 20;
+constexpr UChar32 kReplacement = 0xFFFD;  ///< what invalid bytes become
 
 icu::UnicodeString unicode_of(std::string_view text) {
   return icu::UnicodeString::fromUTF8(
@@ -35,6 +36,16 @@ bool stands_alone(UChar32 c) {
     default:
       return false;
   }
+}
+
+/// Thai, Lao, Khmer, Burmese...: written without spaces, with marks on their letters.
+bool is_complex(UChar32 c) {
+  return u_getIntPropertyValue(c, UCHAR_LINE_BREAK) == U_LB_COMPLEX_CONTEXT;
+}
+
+/// Accents of Latin, Greek and Cyrillic letters, and what is put around a character.
+bool is_accent(UChar32 c) {
+  return (c >= 0x0300 && c <= 0x036F) || (c >= 0x20D0 && c <= 0x20FF);
 }
 
 bool is_ascii(std::string_view text) {
@@ -88,6 +99,21 @@ std::vector<Term> split(std::string_view typed) {
   return terms;
 }
 
+/// Letters as they are without their accents, composed again.
+icu::UnicodeString without_accents(const icu::UnicodeString& text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* decomposing = icu::Normalizer2::getNFDInstance(status);
+  const icu::Normalizer2* composing = icu::Normalizer2::getNFCInstance(status);
+  if (U_FAILURE(status)) failed("search", "ICU has no normalisation data", "reinstall libicu");
+  const icu::UnicodeString decomposed = decomposing->normalize(text, status);
+  icu::UnicodeString kept;
+  for (int i = 0; i < decomposed.length(); i = decomposed.moveIndex32(i, 1))
+    if (const UChar32 c = decomposed.char32At(i); !is_accent(c)) kept.append(c);
+  icu::UnicodeString result = composing->normalize(kept, status);
+  if (U_FAILURE(status)) failed("search", u_errorName(status), "shorten the text");
+  return result;
+}
+
 }  // namespace
 
 std::string search_text(std::string_view text) {
@@ -96,15 +122,23 @@ std::string search_text(std::string_view text) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* folding = icu::Normalizer2::getNFKCCasefoldInstance(status);
   if (U_FAILURE(status)) failed("search", "ICU has no normalisation data", "reinstall libicu");
-  const icu::UnicodeString folded = folding->normalize(unicode_of(text), status);
-  if (U_FAILURE(status)) failed("search", u_errorName(status), "shorten the text");
+  const icu::UnicodeString folded = without_accents(folding->normalize(unicode_of(text), status));
   icu::UnicodeString spaced;
+  bool after_complex = false;
   for (int i = 0; i < folded.length(); i = folded.moveIndex32(i, 1)) {
     const UChar32 c = folded.char32At(i);
+    const std::uint32_t category = U_GET_GC_MASK(c);
+    const bool is_mark = (category & U_GC_M_MASK) != 0;
+    const bool complex = is_complex(c);
     if (stands_alone(c))
       spaced.append(u' ').append(c).append(u' ');
+    else if (c >= 0x80 && c != kReplacement && (category & U_GC_S_MASK) != 0)
+      spaced.append(icu::UnicodeString::fromUTF8(fmt::format(" symbol{:x} ", c)));
+    else if (!is_mark && (complex || after_complex))
+      spaced.append(u' ').append(c);
     else
       spaced.append(c);
+    if (!is_mark) after_complex = complex;
   }
   std::string result;
   return spaced.toUTF8String(result);

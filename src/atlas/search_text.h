@@ -1,10 +1,12 @@
 // Text as the full-text index sees it, so that one tokenizer serves all scripts.
 //
 // Unicode NFKC with case folding (so that composed and decomposed letters, full-width forms and
-// joiners do not matter); then every character of a script that is written without spaces (Chinese,
-// Japanese) or with particles glued to words (Korean) stands alone, between spaces. The tokenizer
-// cuts at everything but letters, numbers and combining marks, so a word in Devanagari stays whole
-// and a Chinese word of any length, also of one or two characters, is a phrase of characters.
+// joiners do not matter), without the accents of Latin, Greek and Cyrillic letters; then every
+// character of a script that is written without spaces (Chinese, Japanese, Thai, Khmer) or with
+// particles glued to words (Korean) stands alone, between spaces, a Thai letter with its marks. The
+// tokenizer cuts at everything but letters, numbers and combining marks, so a word in Devanagari
+// stays whole and a Chinese word of any length, also of one or two characters, is a phrase of
+// characters. Symbols and emoji, which it would drop, become words of letters and digits.
 #pragma once
 
 #include <string>

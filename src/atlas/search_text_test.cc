@@ -20,6 +20,19 @@ TEST(SearchText, ComposedAndDecomposedAreTheSame) {
   EXPECT_EQ(search_text("क्\u200Dष"), search_text("क्ष")) << "a joiner shows, and does not matter";
 }
 
+TEST(SearchText, AccentsAreLeftOutWhereAWordIsTheSameWithout) {
+  EXPECT_EQ(search_text("Café"), "cafe");
+  EXPECT_EQ(search_text("İstanbul"), "istanbul");
+  EXPECT_EQ(search_text("Ελλάδα ЁЖ"), "ελλαδα еж");
+  EXPECT_EQ(search_text("가방"), " 가  방 ") << "Korean syllables stay composed";
+  EXPECT_EQ(search_text("が"), " が ") << "a voiced kana is another kana";
+}
+
+TEST(SearchText, LettersOfThaiAndItsKinStandAloneWithTheirMarks) {
+  EXPECT_EQ(search_text("เรือab"), " เ รื อ ab");
+  EXPECT_EQ(search_text("ship ⛵!"), "ship  symbol26f5 !");
+}
+
 TEST(SearchText, QueriesHoldNothingButPhrases) {
   EXPECT_EQ(search_query("bomb threat"), "\"bomb\" \"threat\"");
   EXPECT_EQ(search_query("\"bomb threat\" x"), "\"bomb threat\" \"x\"");
@@ -93,6 +106,28 @@ TEST_F(Search, FindsEnglishWordsPhrasesAndBeginnings) {
   EXPECT_EQ(find("cafe\u0301"), (Found{3}));
   EXPECT_EQ(find("!!"), (Found{})) << "nothing to look for is found nowhere";
   EXPECT_EQ(find(""), (Found{1, 2, 3})) << "no text, no condition";
+}
+
+TEST_F(Search, FindsWordsOfEveryScript) {
+  put(1, "เรือใบลำใหญ่", "th");
+  put(2, "The café at the harbour ⛵ of İstanbul", "en");
+  put(3, "ニューヨークの船 ﾌﾈ", "ja");
+  put(4, "배가 항구에 있다", "ko");
+  put(5, "ភាសាខ្មែរ", "km");
+  put(6, "Ελλάδα, корабль", "el");
+  EXPECT_EQ(find("เรือ"), (Found{1}));
+  EXPECT_EQ(find("ใหญ่"), (Found{1}));
+  EXPECT_EQ(find("อเรื"), (Found{})) << "the order counts";
+  EXPECT_EQ(find("⛵"), (Found{2}));
+  EXPECT_EQ(find("🚀"), (Found{}));
+  EXPECT_EQ(find("cafe"), (Found{2}));
+  EXPECT_EQ(find("istanbul"), (Found{2}));
+  EXPECT_EQ(find("İSTANBUL"), (Found{2}));
+  EXPECT_EQ(find("船"), (Found{3}));
+  EXPECT_EQ(find("フネ"), (Found{3})) << "half width as full width";
+  EXPECT_EQ(find("항구"), (Found{4})) << "without its particle";
+  EXPECT_EQ(find("ខ្មែរ"), (Found{5}));
+  EXPECT_EQ(find("ελλαδα КОРАБЛЬ"), (Found{6}));
 }
 
 TEST_F(Search, TheBestMatchComesFirst) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <iterator>
 #include <set>
 #include <vector>
 
@@ -33,12 +34,15 @@ std::string number(double value) {
 }
 
 /// The score that the list shows, with its interval and floor.
-const Score* headline_score(const FeatureEntry& entry, const FeatureLine& line) {
+const Score* headline_score(const FeatureEntry& entry, const FeatureLine& line,
+                            const ScoreMeasure& measure) {
   for (const ExplanationWithScores& explained : entry.explanations)
     if (explained.explanation.key.explainer == line.explainer &&
         explained.explanation.key.language == line.language)
       for (const Score& score : explained.scores)
-        if (score.value == line.score) return &score;
+        if (ScoreMeasure{score.key.scorer, score.key.simulator} == measure &&
+            score.value == line.score)
+          return &score;
   return nullptr;
 }
 
@@ -58,9 +62,9 @@ struct Ranked {
   const PairMetrics* metrics = nullptr;
 };
 
-std::string row(const Ranked& ranked, const std::string& domain) {
+std::string row(const Ranked& ranked, const std::string& domain, const ScoreMeasure& measure) {
   const FeatureLine& line = *ranked.line;
-  const Score* score = headline_score(*ranked.entry, line);
+  const Score* score = headline_score(*ranked.entry, line, measure);
   const std::string interval = score == nullptr || std::isnan(score->low)
                                    ? std::string("-")
                                    : fmt::format("{:.2f} to {:.2f}", score->low, score->high);
@@ -86,9 +90,13 @@ std::set<std::string> domains_of(const std::vector<FeatureEntry>& entries) {
 }  // namespace
 
 std::string best_features(Atlas& atlas, std::size_t n) {
-  FeatureQuery query;
-  query.limit = atlas.counts().n_features;
-  const std::vector<FeatureLine> lines = atlas.list(query).lines;
+  constexpr std::int64_t kPage = 1000;
+  std::vector<FeatureLine> lines;
+  for (FeatureQuery query{.limit = kPage};; query.offset += kPage) {
+    FeaturePage page = atlas.list(query);
+    if (page.lines.empty()) break;
+    std::ranges::move(page.lines, std::back_inserter(lines));
+  }
   std::vector<FeatureEntry> entries;
   for (const FeatureLine& line : lines) entries.push_back(atlas.entry(line.id));
 
@@ -101,7 +109,8 @@ std::string best_features(Atlas& atlas, std::size_t n) {
     std::ranges::stable_sort(ranked, {}, [](const Ranked& one) { return one.metrics->p; });
     text += fmt::format("\n{}\n  {:<16} {:<27} {:>5} {:>13} {:>5}  {}\n", domain, "feature",
                         "fires with : without", "score", "interval", "floor", "fires on");
-    for (std::size_t i = 0; i < std::min(n, ranked.size()); ++i) text += row(ranked[i], domain);
+    for (std::size_t i = 0; i < std::min(n, ranked.size()); ++i)
+      text += row(ranked[i], domain, atlas.measure());
   }
   return text;
 }

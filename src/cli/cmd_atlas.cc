@@ -166,7 +166,10 @@ void stats_command(const Options& options) {
   };
   add("all", counts.n_features, counts.by_language);
   add("explained", counts.n_explained, {});
-  add("scored", counts.n_scored, {});
+  add(counts.measure.scorer.empty()
+          ? "scored"
+          : fmt::format("scored ({} by {})", counts.measure.scorer, counts.measure.simulator),
+      counts.n_scored, {});
   add("insufficient", counts.n_insufficient, {});
   add("tagged", counts.n_tagged, counts.tagged_by_language);
   for (const auto* list : {&counts.domains, &counts.subclasses})
@@ -175,9 +178,9 @@ void stats_command(const Options& options) {
   for (const Count& count : counts.sites) add(count.name, count.n, {});
   fmt::print("{}", format_table(rows));
   for (const Spending& spent : spending)
-    fmt::print("{} by {}: {} requests, {} + {} tokens ({} cached), {:.4f}\n", spent.purpose,
+    fmt::print("{} by {}: {} requests, {} + {} tokens ({} cached), {:.4f}{}{}\n", spent.purpose,
                spent.model, spent.requests, spent.prompt_tokens, spent.completion_tokens,
-               spent.cached_tokens, spent.money);
+               spent.cached_tokens, spent.money, spent.currency.empty() ? "" : " ", spent.currency);
 }
 
 void print_explanation(const ExplanationWithScores& item) {

@@ -15,6 +15,9 @@ class AtlasLedger final : public Ledger {
   void record(const LedgerEntry& entry, std::optional<std::string_view> answer) override;
 
  private:
+  /// Of a name that means one feature; nothing for others.
+  std::optional<std::int64_t> feature_of(const std::string& name);
+
   Atlas& atlas_;
 };
 

@@ -68,10 +68,12 @@ class ApiTest : public AtlasTest {
       if (i == 2) continue;
       Explanation text = make_explanation("speaks of bombs \"" + std::to_string(i) + "\"");
       text.key.prompt_hash = Prompt("explain.v1").hash();
+      text.request_hash = fmt::format("request {}", i);
       const std::int64_t id = atlas.put_explanation(ids.back(), text);
       atlas.add_ledger_line({.purpose = "explain",
                              .feature = ids.back(),
                              .model = "judge-1",
+                             .request_hash = text.request_hash,
                              .prompt_tokens = 100,
                              .money = 0.25});
       atlas.put_explanation(ids.back(), make_explanation("炸弹", "llm", "zh"));

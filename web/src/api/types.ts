@@ -181,7 +181,7 @@ export interface Explanation {
   long_text: string;
   /** For people: why there is no text. */
   reason?: string | null;
-  cost: Record<string, number> | null;
+  cost: Record<string, number | string> | null;
   scores: Score[];
 }
 
