@@ -4,7 +4,9 @@
 
 Each case of tests/data/dialects is converted to each format. sae_lens, sparsify and dictionary_learning load
 their own; Safe-SAIL's, Qwen-Scope's and Gemma Scope's files are read by torch.load(weights_only=True) and
-numpy and used by their formulas. Values and reconstructions must be those of expected.safetensors.
+numpy and used by their formulas. Values and reconstructions must be those of expected.safetensors. Cases that
+read before a norm's weight come with a model that has that weight. What SAELens knows of an SAE after loading it
+must be where the SAE belongs.
 """
 
 import collections
@@ -18,7 +20,7 @@ from pathlib import Path
 import dialects
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 K = dialects.K
 
@@ -67,6 +69,34 @@ def tool(judge):
     return lambda path, x: judge(path)(x.float())
 
 
+HOOKS = {"resid_pre": "hook_resid_pre", "resid_post": "hook_resid_post", "mlp_in": "mlp.hook_in",
+         "mlp_out": "hook_mlp_out", "mlp_post": "hook_mlp_out"}
+
+
+def check_metadata(path, case):
+    """SAELens rewrites metadata that it takes for those of an older version, and loses the hook."""
+    from sae_lens import SAE
+
+    metadata = SAE.load_from_disk(path, device="cpu").cfg.metadata
+    kind, _, layer = case["site"].partition(".")
+    want = f"blocks.{layer}.{HOOKS[kind]}" if case["site"] else ""
+    assert metadata.hook_name == want, (case["name"], metadata.hook_name, want)
+    assert "prepend_bos" in metadata, case["name"]
+
+
+def model_with(gain, folder):
+    """A model of which only its config and the norms before its MLPs are there."""
+    folder.mkdir()
+    layers = 16
+    config = {"model_type": "llama", "hidden_size": len(gain), "intermediate_size": 8, "num_hidden_layers": layers,
+              "num_attention_heads": 1, "num_key_value_heads": 1, "vocab_size": 16, "max_position_embeddings": 64,
+              "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": False}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file({f"model.layers.{n}.post_attention_layernorm.weight": gain.clone() for n in range(layers)},
+              folder / "model.safetensors")
+    return folder
+
+
 def dictionary_learning(path, x):
     name = json.loads((path / "config.json").read_text())["trainer"]["dict_class"]
     if name == "MatryoshkaBatchTopKSAE":  # its own loader expects another constructor
@@ -96,6 +126,9 @@ def main():
                     command += ["--k", str(case["k"])]
                 if "input_scale" in case:
                     command += ["--input-scale", repr(case["input_scale"])]
+                if "gain" in case:
+                    model = Path(scratch) / f"{case['name']}_model"
+                    command += ["--model", model if model.exists() else model_with(expected[f"{case['name']}.gain"], model)]
                 done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
                 if done.returncode != 0:
                     assert done.returncode == 2 and re.search(r"that the format can hold, got ", done.stderr), done.stderr
@@ -103,6 +136,8 @@ def main():
                     continue
                 x = expected[f"{case['name']}.x"].double()
                 codes, xhat = judge(out, x)
+                if to == "saelens":
+                    check_metadata(out, case)
                 for got, key in ((codes, "codes"), (xhat, "xhat")):
                     want = expected.get(f"{case['name']}.{key}")
                     if got is not None and want is not None:
