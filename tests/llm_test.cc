@@ -213,6 +213,18 @@ TEST_F(LlmTest, TheProgramExplainsTagsAndScoresWithAnEndpoint) {
     EXPECT_DOUBLE_EQ(score.value, 1) << score.key.scorer;
   ASSERT_EQ(entry.tags.size(), 1U);
   EXPECT_EQ(entry.tags[0].domain, "terror");
+  // Every request was about this feature, and what the text cost is known.
+  const auto n_lines = [&](const char* of) {
+    Query row = atlas.database().query_once(fmt::format("SELECT count(*) FROM ledger {}", of));
+    row.next();
+    return row.integer(0);
+  };
+  EXPECT_GT(n_lines(""), 5);
+  EXPECT_EQ(n_lines("WHERE feature_id IS NULL"), 0);
+  EXPECT_EQ(n_lines("WHERE feature_id <> 1"), 0);
+  ASSERT_TRUE(entry.explanations[0].cost.has_value());
+  EXPECT_EQ(entry.explanations[0].cost->requests, 1);
+  EXPECT_GT(entry.explanations[0].cost->prompt_tokens, 0);
 }
 
 }  // namespace

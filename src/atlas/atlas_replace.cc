@@ -5,10 +5,9 @@ namespace safesail {
 void Atlas::forget_findings() {
   Transaction transaction(database_);
   // Scores go with their explanations.
-  for (const char* sql :
-       {"DELETE FROM explanations", "DELETE FROM tags", "DELETE FROM pair_metrics",
-        "DELETE FROM search",
-        "UPDATE features SET headline = NULL, effect = NULL, x = NULL, y = NULL"})
+  for (const char* sql : {"DELETE FROM explanations", "DELETE FROM tags",
+                          "DELETE FROM pair_metrics", "DELETE FROM search",
+                          "UPDATE features SET headline = NULL, effect = NULL, x = NULL, y = NULL"})
     database_.execute(sql);
   transaction.commit();
 }

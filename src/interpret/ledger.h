@@ -18,7 +18,7 @@ namespace safesail {
 /// One request, retries included, as it ended.
 struct LedgerEntry {
   std::string purpose;  ///< "explain", "tag", "score.segment"...
-  std::string feature;  ///< "mlp_out.17:16378"; empty where unknown
+  std::string feature;  ///< "mlp_out.17/topk-k32:16378", SAE and index; empty: unknown
   std::string endpoint, model;
   std::string request_hash;
   TokenUsage usage;

@@ -31,7 +31,7 @@ bool fires(const Exemplar& exemplar) {
 ExplanationText explanation_for_simulator(const LlmText& text, const FeatureRecord& record) {
   return {.text = text.short_text + ". " + text.long_text,
           .lexicon = "",
-          .feature = feature_name(record.site, record.feature)};
+          .feature = feature_name(record.sae, record.feature)};
 }
 
 LlmExplainer::LlmExplainer(ChatClient& client, const LlmExplainerSettings& settings)
@@ -56,7 +56,7 @@ ChatRequest LlmExplainer::request(const FeatureRecord& record, int& n_excerpts) 
       R"({{"density": "{:.3g} % of tokens", "promoted": {}, "suppressed": {}}})",
       100 * record.density(), token_list(record.promoted), token_list(record.suppressed));
   return {.purpose = "explain",
-          .feature = feature_name(record.site, record.feature),
+          .feature = feature_name(record.sae, record.feature),
           .messages = explain_.fill({{"feature", feature},
                                      {"firing", fmt::format("{}", fmt::join(firing, "\n"))},
                                      {"silent", fmt::format("{}", fmt::join(silent, "\n"))}}),
@@ -69,7 +69,7 @@ ChatRequest LlmExplainer::translation(const FeatureRecord& record, const LlmText
   const std::string explanation = fmt::format(
       R"({{"short": {}, "long": {}}})", json_string(text.short_text), json_string(text.long_text));
   return {.purpose = "translate",
-          .feature = feature_name(record.site, record.feature),
+          .feature = feature_name(record.sae, record.feature),
           .messages = translate_.fill(
               {{"language", settings_.second_language}, {"explanation", explanation}}),
           .schema = std::string(kSchema),
@@ -77,11 +77,13 @@ ChatRequest LlmExplainer::translation(const FeatureRecord& record, const LlmText
           .expected_tokens = 200};
 }
 
-LlmText LlmExplainer::read(const ChatResult& result, const Prompt& prompt) const {
+LlmText LlmExplainer::read(const ChatRequest& request, const ChatResult& result,
+                           const Prompt& prompt) const {
   LlmText text{.status = result.status,
                .raw = result.answer.content.empty() ? result.answer.refusal : result.answer.content,
                .detail = result.detail,
                .prompt_hash = prompt.hash(),
+               .request_hash = request_hash(request, client_.settings()),
                .usage = result.answer.usage,
                .money = result.money};
   if (text.status != AnswerStatus::ok) return text;
@@ -122,7 +124,7 @@ std::vector<LlmExplanation> LlmExplainer::explain(std::span<const FeatureRecord>
   }
   std::vector<ChatResult> results = client_.ask(requests);
   for (std::size_t i = 0; i < asked.size(); ++i)
-    explanations[asked[i]].text = read(results[i], explain_);
+    explanations[asked[i]].text = read(requests[i], results[i], explain_);
   if (settings_.second_language.empty()) return explanations;
 
   requests.clear();
@@ -132,7 +134,7 @@ std::vector<LlmExplanation> LlmExplainer::explain(std::span<const FeatureRecord>
     requests.push_back(translation(records[i], explanations[i].text));
   results = client_.ask(requests);
   for (std::size_t i = 0; i < asked.size(); ++i)
-    explanations[asked[i]].second = read(results[i], translate_);
+    explanations[asked[i]].second = read(requests[i], results[i], translate_);
   return explanations;
 }
 

@@ -30,6 +30,7 @@ struct LlmText {
   std::string raw;                    ///< what was answered, thinking left out
   std::string detail;                 ///< why not, for people
   std::string prompt_hash;
+  std::string request_hash;  ///< of what was asked, as the ledger has it
   TokenUsage usage;
   double money = 0;
 };
@@ -60,7 +61,7 @@ class LlmExplainer {
  private:
   ChatRequest request(const FeatureRecord& record, int& n_excerpts) const;
   ChatRequest translation(const FeatureRecord& record, const LlmText& text) const;
-  LlmText read(const ChatResult& result, const Prompt& prompt) const;
+  LlmText read(const ChatRequest& request, const ChatResult& result, const Prompt& prompt) const;
 
   ChatClient& client_;
   const LlmExplainerSettings settings_;

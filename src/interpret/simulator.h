@@ -29,7 +29,7 @@ Scorer parse_scorer(std::string_view text);
 struct ExplanationText {
   std::string text;     ///< the sentences that people read
   std::string lexicon;  ///< JSON; see lexical_explainer.h
-  std::string feature;  ///< whose it is, for the ledger; "mlp_out.17:16378"
+  std::string feature;  ///< whose it is, for the ledger: SAE and index
 };
 
 /// Text whose units are to be judged: byte ranges of the segments or tokens, or one that is the

@@ -81,7 +81,8 @@ Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& set
                        .status = text_status(text.status),
                        .short_text = text.short_text,
                        .long_text = text.long_text,
-                       .raw = text.raw};
+                       .raw = text.raw,
+                       .request_hash = text.request_hash};
   };
   return {.key = key,
           // Enough that a few slow answers do not leave the endpoint idle.

@@ -27,7 +27,9 @@ std::map<std::int64_t, Target> targets_of(Atlas& atlas, const ExplanationFilter&
   std::map<std::int64_t, Target> targets;
   for (const std::int64_t id : atlas.explanations(which)) {
     const std::int64_t feature = atlas.feature_of_explanation(id);
-    targets[id] = {feature, atlas.record(feature).density(), text_of(atlas.explanation(id))};
+    const FeatureRecord record = atlas.record(feature);
+    Target& target = targets[id] = {feature, record.density(), text_of(atlas.explanation(id))};
+    target.text.feature = feature_name(record.sae, record.feature);
   }
   return targets;
 }

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kExcerpts = 4, kFeaturesAtOnce = 32;
 
 TagQuestion question_of(const FeatureRecord& record, const Explanation& explanation) {
-  TagQuestion question{.feature = feature_name(record.site, record.feature),
+  TagQuestion question{.feature = feature_name(record.sae, record.feature),
                        .short_text = explanation.short_text,
                        .long_text = explanation.long_text,
                        .excerpts = {}};
