@@ -72,7 +72,7 @@ export const places = {
 export async function askAt(page: Page, place: string) {
   await page.goto(place);
   await expect(page.getByText('Nothing has been asked yet.')).toBeVisible();
-  await page.locator('form button.primary').click();
+  await page.locator('main form button.primary').click();
 }
 
 export { expect, type Locator, type Page };
