@@ -99,7 +99,8 @@ void put_selection(std::int64_t id, const std::string& sae, std::int32_t feature
                                           {"n_reverse", contrast.n_reverse},
                                           {"n_firing", contrast.n_firing},
                                           {"rival", candidate.rival},
-                                          {"rival_share", contrast.rival_share},
+                                          {"rival_forward", contrast.rival_forward},
+                                          {"rival_firing", contrast.rival_firing},
                                           {"q", contrast.q}}
                                          .dump()});
   }

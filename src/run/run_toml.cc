@@ -123,7 +123,7 @@ std::vector<Key> keys_of(RunFile& file) {
        &select.firing.threshold},
       {"select.chat", "Read each text as a user's message in the chat template.",
        &select.firing.chat},
-      {"select.false_discovery_rate", "False ones allowed among a concept's features, as a share.",
+      {"select.false_discovery_rate", "False ones allowed among the features accepted, as a share.",
        &select.tests.false_discovery_rate},
       {"select.resamples", "Label swaps for the null, and draws of pairs for the intervals.",
        &select.n_resamples},

@@ -61,21 +61,26 @@ std::vector<std::size_t> rivals_of(const std::vector<Concept>& concepts, std::si
 
 }  // namespace
 
-std::vector<std::vector<std::int32_t>> count_firing(const PairFiring& firing,
-                                                    const std::vector<Concept>& concepts) {
-  std::vector<std::vector<std::int32_t>> counts;
+std::vector<FiringCounts> count_firing(const PairFiring& firing,
+                                       const std::vector<Concept>& concepts) {
+  const auto n = static_cast<std::size_t>(firing.n_features());
+  std::vector<FiringCounts> counts;
   for (const Concept& concept_ : concepts) {
-    auto& own = counts.emplace_back(static_cast<std::size_t>(firing.n_features()));
+    FiringCounts& own = counts.emplace_back(
+        FiringCounts{std::vector<std::int32_t>(n), std::vector<std::int32_t>(n)});
     for (const std::size_t pair : concept_.pairs)
-      for (const PairFiring::Firing& fires : firing.with_concept(pair))
-        ++own[static_cast<std::size_t>(fires.feature)];
+      for_each_firing(firing, pair, [&](std::int32_t feature, float a, float b) {
+        const auto f = static_cast<std::size_t>(feature);
+        own.firing[f] += a > 0;
+        own.forward[f] += a > 0 && b == 0;
+      });
   }
   return counts;
 }
 
 std::vector<FeatureContrast> test_features(const PairFiring& firing,
                                            const std::vector<Concept>& concepts, std::size_t i,
-                                           const std::vector<std::vector<std::int32_t>>& n_firing,
+                                           const std::vector<FiringCounts>& counts,
                                            const TestConfig& config) {
   const auto n_pairs = [&](std::size_t c) {
     return static_cast<std::int64_t>(concepts[c].pairs.size());
@@ -87,18 +92,20 @@ std::vector<FeatureContrast> test_features(const PairFiring& firing,
   });
   for (FeatureContrast& contrast : tested) {
     const auto f = static_cast<std::size_t>(contrast.feature);
-    contrast.n_firing = n_firing[i][f];
+    contrast.n_firing = counts[i].firing[f];
     contrast.p_contrast = sign_test(contrast.n_forward, contrast.n_reverse);
     for (const std::size_t rival : rivals) {
+      const std::int64_t forward = counts[rival].forward[f], fires = counts[rival].firing[f];
+      const bool is_more = contrast.n_firing * n_pairs(rival) > fires * n_pairs(i);
       const double p =
-          fisher_test(contrast.n_firing, n_pairs(i), n_firing[rival][f], n_pairs(rival));
+          is_more ? fisher_test(contrast.n_forward, n_pairs(i), forward, n_pairs(rival)) : 1.0;
       if (contrast.rival >= 0 && p <= contrast.p_specific) continue;
       contrast.rival = static_cast<std::int32_t>(rival);
-      contrast.rival_share =
-          static_cast<double>(n_firing[rival][f]) / static_cast<double>(n_pairs(rival));
+      contrast.rival_forward = forward;
+      contrast.rival_firing = fires;
       contrast.p_specific = p;
     }
-    contrast.p = std::max(contrast.p_contrast, contrast.p_specific);
+    contrast.p = contrast.p_specific <= config.false_discovery_rate ? contrast.p_contrast : 1;
   }
   add_effects(firing, concepts[i], tested);
   return tested;

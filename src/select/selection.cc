@@ -143,12 +143,12 @@ FeatureSelection select_from_firing(const std::vector<SaeIdentity>& saes,
     sae.id = saes[i];
     sae.name = sae_name(sae.id);
     if (n_called(sae.name) > 1 && !sae.id.path.empty()) sae.name = sae.id.path;
-    const std::vector<std::vector<std::int32_t>> n_firing = count_firing(firing[i], concepts);
+    const std::vector<FiringCounts> counts = count_firing(firing[i], concepts);
     SaeTests& own = tests.emplace_back();
     for (std::size_t c = 0; c < concepts.size(); ++c) {
       sae.concepts.push_back(
           {.metrics = concept_metrics(firing[i], concepts[c], resamples, coins)});
-      own.push_back(test_features(firing[i], concepts, c, n_firing, config.tests));
+      own.push_back(test_features(firing[i], concepts, c, counts, config.tests));
     }
     summarise(concepts, resamples, sae);
     reporter.progress("select", i + 1, saes.size(), "SAEs", sae.name);

@@ -95,7 +95,9 @@ std::string candidate_line(const SaeSelection& sae, const std::vector<Concept>& 
             {"reverse", share(contrast.n_reverse)},
             {"n_firing", contrast.n_firing},
             {"rival", nullptr},
-            {"rival_share", nullptr},
+            {"rival_forward", nullptr},
+            {"rival_firing", nullptr},
+            {"n_rival_pairs", nullptr},
             {"p_contrast", contrast.p_contrast},
             {"p_specific", nullptr},
             {"p", contrast.p},
@@ -103,8 +105,11 @@ std::string candidate_line(const SaeSelection& sae, const std::vector<Concept>& 
             {"effect", contrast.effect},
             {"accepted", accepted}};
   if (contrast.rival >= 0) {
-    line["rival"] = concepts[static_cast<std::size_t>(contrast.rival)].name;
-    line["rival_share"] = contrast.rival_share;
+    const Concept& rival = concepts[static_cast<std::size_t>(contrast.rival)];
+    line["rival"] = rival.name;
+    line["rival_forward"] = contrast.rival_forward;
+    line["rival_firing"] = contrast.rival_firing;
+    line["n_rival_pairs"] = rival.pairs.size();
     line["p_specific"] = contrast.p_specific;
   }
   return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
@@ -163,7 +168,8 @@ Candidate parse_candidate(const JsonObject& line) {
                         .n_forward = line.get<std::int64_t>("n_forward"),
                         .n_reverse = line.get<std::int64_t>("n_reverse"),
                         .n_firing = line.get<std::int64_t>("n_firing"),
-                        .rival_share = line.get_or<double>("rival_share", 0),
+                        .rival_forward = line.get_or<std::int64_t>("rival_forward", 0),
+                        .rival_firing = line.get_or<std::int64_t>("rival_firing", 0),
                         .p_contrast = line.get<double>("p_contrast"),
                         .p_specific = line.get_or<double>("p_specific", 0),
                         .p = line.get<double>("p"),

@@ -88,11 +88,15 @@ TEST(SelectionStatistics, FindNothingAnywhereWhereNothingIs) {
 }
 
 // Planted: features of one subclass, of a whole domain, and of danger at large, which fire on the
-// concept side of most subclasses. The first two are found where they belong, the last nowhere, and
-// of the features accepted no more are false than is said.
+// concept side of most subclasses. The first two are found where they belong, the last for no
+// subclass and hardly ever for a domain, and no more of the features accepted are false than is
+// said.
 TEST(SelectionStatistics, FindWhatStandsForItsConceptAlone) {
   const std::vector<ContrastPair> pairs = PairGrid{.n_domains = 3, .n_subclasses = 3}.pairs();
   constexpr std::int32_t kOfSubclass = 9, kOfDomain = 3, kOfDanger = 10, kPlanted = 22, kAll = 400;
+  const auto is_danger = [](std::int32_t f) {
+    return f >= kOfSubclass + kOfDomain && f < kPlanted;
+  };
   constexpr int n_runs = 25;
   double false_share = 0, n_found = 0, n_danger = 0;
   for (int run = 0; run < n_runs; ++run) {
@@ -116,18 +120,21 @@ TEST(SelectionStatistics, FindWhatStandsForItsConceptAlone) {
     const std::set<std::int32_t> all = accepted(selection.saes[0]);
     for (const std::int32_t f : all) {
       n_found += f < kOfSubclass + kOfDomain;
-      n_danger += f >= kOfSubclass + kOfDomain && f < kOfSubclass + kOfDomain + kOfDanger;
-      wrong += f >= kOfSubclass + kOfDomain;
+      n_danger += is_danger(f);
+      wrong += f >= kPlanted;
     }
     false_share += all.empty() ? 0 : wrong / static_cast<double>(all.size()) / n_runs;
-    for (std::size_t c = 0; c < selection.concepts.size(); ++c)
-      for (const FeatureContrast& contrast : selection.saes[0].concepts[c].candidates)
-        EXPECT_TRUE(contrast.feature >= kOfSubclass ||
-                    c == static_cast<std::size_t>(contrast.feature) || c >= 9)
-            << "feature " << contrast.feature << " for " << selection.concepts[c].name;
+    for (std::size_t c = 0; c < 9; ++c)  // the subclasses; domains come last
+      for (const FeatureContrast& contrast : selection.saes[0].concepts[c].candidates) {
+        const std::int32_t f = contrast.feature;
+        EXPECT_FALSE(is_danger(f)) << f << " for " << selection.concepts[c].name;
+        EXPECT_TRUE(f >= kOfSubclass || f == static_cast<std::int32_t>(c))
+            << f << " for " << selection.concepts[c].name;
+      }
   }
   EXPECT_GE(n_found, 0.95 * n_runs * (kOfSubclass + kOfDomain));
-  EXPECT_LE(n_danger, 0.05 * n_runs * kOfDanger);
+  // Two domains of three tie, and either may seem the stronger one in a twentieth.
+  EXPECT_LE(n_danger, 2 * 0.05 * n_runs * kOfDanger);
   // 5 % in expectation; the mean of 25 shares of about 13 has a standard error near .013.
   EXPECT_LE(false_share, 0.05 + 3 * 0.013);
 }

@@ -174,7 +174,8 @@ class SelectionFiles : public testing::Test {
                                    .n_reverse = 1,
                                    .n_firing = 10,
                                    .rival = 0,
-                                   .rival_share = 0.25,
+                                   .rival_forward = 3,
+                                   .rival_firing = 5,
                                    .p_contrast = 0.01,
                                    .p_specific = 0.001,
                                    .p = 0.01,
@@ -214,7 +215,8 @@ TEST_F(SelectionFiles, ComeBackAsTheyWere) {
   EXPECT_EQ(back.candidates[2].contrast.n_forward, 9);
   EXPECT_EQ(back.candidates[2].n_pairs, 2);
   EXPECT_EQ(back.candidates[0].rival, "terror/weapons");
-  EXPECT_EQ(back.candidates[0].contrast.rival_share, 0.25);
+  EXPECT_EQ(back.candidates[0].contrast.rival_forward, 3);
+  EXPECT_EQ(back.candidates[0].contrast.rival_firing, 5);
   EXPECT_EQ(back.candidates[0].contrast.p_specific, 0.001);
   EXPECT_EQ(back.candidates[2].rival, "");
   EXPECT_THAT(read_file(dir_ / "lists.json", 1 << 20), testing::HasSubstr("\"7_12\""));
