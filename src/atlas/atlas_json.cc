@@ -113,6 +113,7 @@ Json json_of(const ExplanationWithScores& item, const std::vector<Exemplar>* exe
           {"status", to_string(explanation.status)},
           {"text", explanation.short_text},
           {"long_text", explanation.long_text},
+          {"raw", explanation.raw},
           {"cost", item.cost ? json_of(*item.cost) : Json()},
           {"scores", scores}};
 }

@@ -76,6 +76,8 @@ TEST_F(ApiTest, ShowsAFeature) {
   EXPECT_EQ(json("/features/3_0")["id"], 1);
   EXPECT_EQ(feature["explanations"][0]["cost"]["money"], 0.25);
   EXPECT_TRUE(feature["explanations"][2]["cost"].is_null()) << "the baseline costs nothing";
+  EXPECT_THAT(feature["explanations"][0]["raw"].get<std::string>(), HasSubstr("Sure!"));
+  EXPECT_EQ(feature["explanations"][2]["raw"], "") << "no model was asked";
   const Json brief = json("/features/1?exemplars=0");
   EXPECT_EQ(brief["exemplars"], Json::array());
   EXPECT_EQ(brief["explanations"].size(), 3U);

@@ -179,6 +179,8 @@ export interface Explanation {
   status: string;
   text: string;
   long_text: string;
+  /** The answer of the explainer's model as it came; empty where none was kept. */
+  raw: string;
   /** For people: why there is no text. */
   reason?: string | null;
   cost: Record<string, number | string> | null;

@@ -20,6 +20,7 @@ export const feature = {
   'feature.lexical.only':
     'No language model has explained this feature: the lexical baseline is all there is.',
   'feature.language': 'Language of the explanation',
+  'feature.raw': 'The model’s answer as it came',
   'feature.long': 'In full',
   'feature.unscored': 'Not scored.',
   'feature.interval': '95 % interval',

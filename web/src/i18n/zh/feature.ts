@@ -20,6 +20,7 @@ export const feature: Record<keyof typeof en, string> = {
   'feature.lexical.note': '只统计词语，不用语言模型。任何解释都应胜过它。',
   'feature.lexical.only': '没有语言模型解释过这个特征：只有词汇基线。',
   'feature.language': '解释的语言',
+  'feature.raw': '模型的原始回答',
   'feature.long': '全文',
   'feature.unscored': '未评分。',
   'feature.interval': '95 % 区间',

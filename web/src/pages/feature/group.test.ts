@@ -11,6 +11,7 @@ const explanation = (part: Partial<Explanation>): Explanation => ({
   status: 'ok',
   text: '',
   long_text: '',
+  raw: '',
   cost: null,
   scores: [],
   ...part,
