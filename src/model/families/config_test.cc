@@ -1,6 +1,7 @@
 // Configurations as they are published, old style and new, read into one description.
 #include <cmath>
 #include <fmt/format.h>
+#include <functional>
 #include <gtest/gtest.h>
 
 #include "model/families/plan.h"
@@ -144,6 +145,29 @@ TEST(Config, PythiaOldStyle) {
   EXPECT_TRUE(spec.parallel_residual);
   EXPECT_EQ(spec.activation, Activation::gelu);
   EXPECT_EQ(spec.n_kv_heads, 8);
+}
+
+// A family that gives layers a window and forgets their rotation, or the other way round, is found
+// when it is read, not by its wrong results.
+TEST(Config, EveryLayerHasARotationOrSaysThatItHasNone) {
+  const ModelSpec good = plan(R"({"model_type": "llama", "hidden_size": 64, "intermediate_size": 64,
+      "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 10})")
+                             .spec;
+  EXPECT_NO_THROW(check_spec(good, "test"));
+  const auto with = [&](const std::function<void(ModelSpec&)>& change) {
+    ModelSpec spec = good;
+    change(spec);
+    check_spec(spec, "test");
+  };
+  EXPECT_ANY_THROW(with([](ModelSpec& spec) { spec.ropes.clear(); }));
+  EXPECT_ANY_THROW(with([](ModelSpec& spec) { spec.ropes[0].inv_freq.clear(); }));
+  EXPECT_ANY_THROW(with([](ModelSpec& spec) { spec.attention[1].rope = 1; }));
+  EXPECT_ANY_THROW(with([](ModelSpec& spec) { spec.attention.pop_back(); }));
+  EXPECT_ANY_THROW(with([](ModelSpec& spec) { spec.attention[1].window = 7; }));
+  EXPECT_ANY_THROW(with([](ModelSpec& spec) { spec.attention[1].mask = Mask::sliding; }));
+  EXPECT_NO_THROW(with([](ModelSpec& spec) {
+    spec.attention[1] = {.mask = Mask::sliding, .window = 7, .rope = LayerAttention::kNoRope};
+  }));
 }
 
 TEST(Config, LengthsThatNobodyKnowsAreNoLimit) {

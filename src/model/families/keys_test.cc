@@ -255,11 +255,6 @@ TEST(ConfigKeys, QuantisedWeightsHaveASentenceOfTheirOwn) {
 
 // ---- GGUF
 
-struct GgufCase {
-  const char* key;  ///< below the architecture, or whole where it has a dot at its end cut off
-  GgufValue value;
-};
-
 /// The golden file of an architecture, and what to call a key there.
 const std::map<std::string, std::string> kFolders{
     {"llama", "llama"},   {"qwen2", "qwen2"}, {"qwen3", "qwen3"},     {"gemma2", "gemma2"},
