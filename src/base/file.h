@@ -16,8 +16,8 @@ namespace safesail {
 namespace fs = std::filesystem;
 
 /// A read-only view of a whole file, mapped for its lifetime. Move-only. Reading is as cheap as
-/// memory once the pages are in the page cache; an empty file gives an empty span. A git-lfs pointer
-/// in place of a file is an input error that says so, here for every reader. The file must
+/// memory once the pages are in the page cache; an empty file gives an empty span. A git-lfs
+/// pointer in place of a file is an input error that says so, here for every reader. The file must
 /// not be truncated by another process while it is mapped.
 class MappedFile {
  public:
@@ -40,8 +40,8 @@ class MappedFile {
 };
 
 /// Writes a file that appears under its name whole or not at all: bytes go to
-/// `<path>.partial.<pid>`, commit() syncs them to the disk and renames. A destructor without
-/// commit() removes the partial file.
+/// `<path>.partial.<random_name()>`, commit() syncs them to the disk and renames. A destructor
+/// without commit() removes the partial file.
 class AtomicFile {
  public:
   /// Creates the parent folders too.

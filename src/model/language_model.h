@@ -35,8 +35,9 @@ struct LoadOptions {
 };
 
 /// Called with the value of a site while the forward runs; what it leaves in `value` is what the
-/// model goes on with. `value` is [n_tokens, d_model]; an edit may change it in place or assign a
-/// new tensor of the same shape and dtype.
+/// model goes on with. `value` is [n_tokens, d_model], a buffer of the pass; an edit may change it
+/// in place, or assign a tensor of the same shape and dtype, which is copied. Who wants to keep the
+/// value clones it: the pass writes over it.
 struct SiteEdit {
   Site site;
   std::function<void(at::Tensor& value)> edit;
