@@ -1,9 +1,9 @@
 #include "harvest/harvester.h"
 
 #include <ATen/ATen.h>
-#include <chrono>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace safesail {
@@ -52,6 +52,14 @@ std::size_t ActivationBlock::n_rows() const {
   return values.empty() ? 0 : static_cast<std::size_t>(values.front().size(0));
 }
 
+std::string token_policy(bool add_special, bool keep_special) {
+  const std::string read =
+      add_special ? "special tokens added and read; " : "no special tokens added; ";
+  return read + (keep_special  ? "all are kept"
+                 : add_special ? "left out of training"
+                               : "those in the text left out of training");
+}
+
 Harvester::Harvester(const LanguageModel& model, BatchStream batches, HarvestConfig config)
     : model_(model), batches_(std::move(batches)), config_(std::move(config)) {
   if (config_.sites.empty())
@@ -92,14 +100,13 @@ std::optional<ActivationBlock> Harvester::next() {
   std::vector<GrowingRows> values(config_.sites.size());
   std::int64_t rows_in_block = 0;
   while (const std::optional<Piece> piece = next_piece(rows_in_block)) {
-    const auto start = std::chrono::steady_clock::now();
+    const Clock::time_point start = Clock::now();
     const TokenBatch& batch = piece->batch;
     ForwardRequest request{.ids = batch.ids, .starts = batch.starts, .read = config_.sites};
     const ForwardResult result = model_.forward(request);
     for (std::size_t s = 0; s < values.size(); ++s)
       values[s].append(result.sites[s], piece->rows, config_.block_rows);
-    block.seconds +=
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    block.seconds += seconds_since(start);
     model_tokens_ += batch.n_tokens();
 
     for (const std::int64_t t : piece->rows) {

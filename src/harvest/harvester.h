@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "harvest/block.h"
@@ -20,6 +21,9 @@ struct HarvestConfig {
   std::uint64_t max_rows = 0;
   bool keep_special = false;  ///< special tokens (BOS, chat marks) are left out by default
 };
+
+/// In words, for what is made of the rows: which tokens the model reads, which are kept.
+std::string token_policy(bool add_special, bool keep_special);
 
 /// `model` must outlive the harvester.
 class Harvester final : public BlockSource {

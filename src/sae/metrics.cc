@@ -24,16 +24,6 @@ double ratio(double over, double under, double otherwise) {
   return under > 0 ? over / under : otherwise;
 }
 
-void add_counts(std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from) {
-  to.resize(std::max(to.size(), from.size()));
-  std::transform(from.begin(), from.end(), to.begin(), to.begin(), std::plus<>());
-}
-
-double squared_distance(const std::vector<double>& a, const std::vector<double>& b) {
-  return std::transform_reduce(a.begin(), a.end(), b.begin(), 0.0, std::plus<>(),
-                               [](double left, double right) { return std::pow(left - right, 2); });
-}
-
 /// x, xhat [n_tokens, d] f64.
 FitSums fit_of(const at::Tensor& x, const at::Tensor& xhat) {
   const auto sum = [](const at::Tensor& values) { return values.sum().item<double>(); };
@@ -55,6 +45,12 @@ FitSums fit_of(const at::Tensor& x, const at::Tensor& xhat) {
 }
 
 }  // namespace
+
+double squared_distance(std::span<const double> a, std::span<const double> b) {
+  SAFESAIL_CHECK(a.size() == b.size());
+  return std::transform_reduce(a.begin(), a.end(), b.begin(), 0.0, std::plus<>(),
+                               [](double left, double right) { return std::pow(left - right, 2); });
+}
 
 std::vector<double> squared_distances(const at::Tensor& a, const at::Tensor& b) {
   SAFESAIL_CHECK(a.dim() == 2 && a.size(1) == b.size(-1));
@@ -118,19 +114,8 @@ std::vector<double> StreamingMetrics::add(const at::Tensor& x, const at::Tensor&
   return squared_distances(x, xhat);
 }
 
-void StreamingMetrics::merge(const StreamingMetrics& other) {
-  SAFESAIL_CHECK(n_fired_.size() == other.n_fired_.size());
-  fit_.merge(other.fit_);
-  add_counts(n_fired_, other.n_fired_);
-  add_counts(n_with_l0_, other.n_with_l0_);
-}
-
 double StreamingMetrics::fvu() const {
   return ratio(fit_.squared_error, fit_.deviation_x, 0);
-}
-
-double StreamingMetrics::mse() const {
-  return ratio(fit_.squared_error, double(n_tokens()), 0);
 }
 
 double StreamingMetrics::scale_to_fit() const {

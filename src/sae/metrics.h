@@ -1,7 +1,6 @@
 // Reconstruction and sparsity over a whole corpus, block by block. Everything is summed in f64
 // about running means, so the result does not depend on how the corpus was cut beyond f64 rounding.
-// Not thread-safe; merge() joins the parts of several threads or ranks. Definitions and their
-// sources: docs/evaluation.md.
+// Not thread-safe. Definitions and their sources: docs/evaluation.md.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +11,8 @@
 
 namespace safesail {
 
+/// |a - b|^2; of equal length.
+double squared_distance(std::span<const double> a, std::span<const double> b);
 /// |a - b|^2 of each row, f64; `a` [n_tokens, d], `b` the same or one row for all.
 std::vector<double> squared_distances(const at::Tensor& a, const at::Tensor& b);
 
@@ -35,15 +36,12 @@ class StreamingMetrics {
   /// x (what is to be reconstructed), xhat [n_tokens, d_out] f32 or bf16 on the CPU; `codes` those
   /// of the same tokens. Returns |x - xhat|^2 of each token.
   std::vector<double> add(const at::Tensor& x, const at::Tensor& xhat, const SparseCodes& codes);
-  void merge(const StreamingMetrics& other);
 
   std::int64_t n_tokens() const { return fit_.n_tokens; }
   /// [d_out] mean x of everything added.
   std::span<const double> mean() const { return fit_.mean_x; }
   /// sum |x - xhat|^2 / sum |x - mean(x)|^2
   double fvu() const;
-  /// Mean squared error a token, summed over dimensions, in x space.
-  double mse() const;
   /// sum <x - m, xhat - m> / sum |xhat - m|^2 with m = mean(x): the factor by which xhat - m has to
   /// be scaled to fit x - m best. Above 1: the reconstruction has shrunk. NaN where xhat is m
   /// throughout.

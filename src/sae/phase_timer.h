@@ -1,7 +1,7 @@
 // Adds the seconds between its birth and its end to a phase of a step.
 #pragma once
 
-#include <chrono>
+#include "base/clock.h"
 
 namespace safesail {
 
@@ -10,13 +10,11 @@ class PhaseTimer {
   explicit PhaseTimer(double& phase) : phase_(phase) {}
   PhaseTimer(const PhaseTimer&) = delete;
   PhaseTimer& operator=(const PhaseTimer&) = delete;
-  ~PhaseTimer() {
-    phase_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  ~PhaseTimer() { phase_ += seconds_since(start_); }
 
  private:
   double& phase_;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const Clock::time_point start_ = Clock::now();
 };
 
 }  // namespace safesail

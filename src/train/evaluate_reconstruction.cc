@@ -8,12 +8,6 @@
 namespace safesail {
 namespace {
 
-double squared_distance(std::span<const double> a, std::span<const double> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return sum;
-}
-
 std::vector<double> mean_of(const at::Tensor& x) {
   const at::Tensor mean = x.to(at::kDouble).mean(0);
   return {mean.const_data_ptr<double>(), mean.const_data_ptr<double>() + mean.numel()};
