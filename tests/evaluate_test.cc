@@ -171,6 +171,34 @@ TEST_F(EvaluateTest, AHalvingSaeIsKnownInEveryNumber) {
   EXPECT_EQ(json["by_position"].size(), result.loss.by_position.size());
 }
 
+// A long document is read in pieces, each without the one before: no token has more than fifteen
+// before it.
+TEST_F(EvaluateTest, PositionsAreThoseThatTheModelSaw) {
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "the river flows ";
+  write_file(dir_ / "long.txt", text + "\n");
+  const CorpusConfig corpus{.paths = {(dir_ / "long.txt").string()}, .shuffle_window = 0};
+  std::vector<EvaluationCell> cells;
+  cells.push_back(make_cell(site_, site_, scaled_identity(0.5f, centred_on_mean(site_))));
+  SilentReporter silent;
+  const auto by_position = [&](std::int32_t max_sequence) {
+    BatchStream batches(Corpus(corpus, &tokenizer()), tokenizer(), {.max_sequence = max_sequence},
+                        Split::all, 0);
+    return evaluate(model(), std::move(batches), cells, {.n_tokens = 500, .n_loss_tokens = 500},
+                    silent)
+        .front()
+        .loss.by_position;
+  };
+  EXPECT_EQ(by_position(1024).back().first, 64);
+  const std::vector<PositionResult> cut = by_position(16);
+  ASSERT_EQ(cut.size(), 3u);
+  EXPECT_EQ(cut.back().first, 4);
+  // Fifteen predictions a piece, one of them from its first token.
+  const std::uint64_t n_pieces = cut[0].n_tokens;
+  EXPECT_GE(n_pieces, 7u);
+  EXPECT_EQ(cut[1].n_tokens, 3 * n_pieces);
+}
+
 // A transcoder that copies its input, with its bias, from mlp_in to mlp_out: what it reconstructs
 // is compared with mlp_out and spliced in there.
 TEST_F(EvaluateTest, ATranscoderIsJudgedByWhatItReconstructs) {
@@ -228,7 +256,7 @@ TEST_F(EvaluateTest, CellsAreFoundAndOrdered) {
   save("c", "mlp_out.9", 16, 0);
   save("d", "mlp_out.10", 4, 7);
   std::string order;
-  for (const EvaluationCell& cell : load_cells(dir_, 30))
+  for (const EvaluationCell& cell : load_cells(dir_, 30, nullptr))
     order += site_name(cell.id) + " " + short_name(cell.id) + "; ";
   EXPECT_EQ(order,
             "mlp_out.9 topk k16 64; mlp_out.10 topk k4 64 #7; mlp_out.10 topk k8 64; "
@@ -261,7 +289,7 @@ TEST_F(EvaluateTest, TheCommandTakesFiles) {
 }
 
 TEST_F(EvaluateTest, HeldOutDocumentsMustExist) {
-  EXPECT_THROW(load_cells(dir_, 30), Error);
+  EXPECT_THROW(load_cells(dir_, 30, nullptr), Error);
 }
 
 TEST_F(EvaluateTest, AnSaeOfAnotherWidthIsRefused) {

@@ -19,7 +19,7 @@
 
 namespace safesail {
 
-/// Tokens at these positions of their documents, and what splicing costs there.
+/// Tokens with so many before them in what the model read at once, and what splicing costs there.
 struct PositionResult {
   std::int32_t first = 0, last = 0;  ///< inclusive; `last` of the last bucket is the largest int
   std::uint64_t n_tokens = 0;        ///< with a next token

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "sae/metrics.h"
 
@@ -27,8 +28,17 @@ Site start_of_layer(const Site& site) {
 }
 
 std::size_t bucket_of(std::int32_t position) {
-  const auto above = std::ranges::upper_bound(LossPass::kBuckets, std::max(position, 0));
+  const auto above = std::ranges::upper_bound(LossPass::kBuckets, position);
   return static_cast<std::size_t>(above - LossPass::kBuckets.begin()) - 1;
+}
+
+/// [n_tokens] how many tokens of its sequence the model has read before each. Less than its
+/// position in the document where that was cut.
+std::vector<std::int32_t> context_of(const TokenBatch& batch) {
+  std::vector<std::int32_t> context(batch.n_tokens());
+  for (std::size_t s = 0; s < batch.n_sequences(); ++s)
+    std::iota(context.begin() + batch.starts[s], context.begin() + batch.starts[s + 1], 0);
+  return context;
 }
 
 /// Calls body(t) for every token that has a next one in its sequence.
@@ -131,8 +141,9 @@ at::Tensor LossPass::replacement(std::size_t edit, const TokenBatch& batch,
   const std::vector<double> errors = squared_distances(x, xhat);
   const std::vector<double> deviations = squared_distances(x, mean);
   const std::int64_t* row = clean.rows.const_data_ptr<std::int64_t>();
+  const std::vector<std::int32_t> context = context_of(batch);
   for (std::size_t i = 0; i < errors.size(); ++i) {
-    PositionSums& sums = positions_[c][bucket_of(batch.position[static_cast<std::size_t>(row[i])])];
+    PositionSums& sums = positions_[c][bucket_of(context[static_cast<std::size_t>(row[i])])];
     sums.error += errors[i];
     sums.deviation += deviations[i];
   }
@@ -142,6 +153,7 @@ at::Tensor LossPass::replacement(std::size_t edit, const TokenBatch& batch,
 void LossPass::compare(const TokenBatch& batch, const CleanPass& clean, std::size_t first_edit,
                        std::span<const at::Tensor> edited) {
   const PredictionChanges changes = model_.compare_next_tokens(batch, clean.hidden, edited);
+  const std::vector<std::int32_t> context = context_of(batch);
   for_predictions(batch, [&](std::size_t t) {
     const std::span<double> row = sums_.of(batch.document[t]);
     if (first_edit == 0) {
@@ -153,8 +165,7 @@ void LossPass::compare(const TokenBatch& batch, const CleanPass& clean, std::siz
       row[loss_column(first_edit + e)] += loss;
       row[kl_column(first_edit + e)] += kl;
       if (first_edit + e < edit_of_cell(0)) continue;
-      PositionSums& sums =
-          positions_[first_edit + e - edit_of_cell(0)][bucket_of(batch.position[t])];
+      PositionSums& sums = positions_[first_edit + e - edit_of_cell(0)][bucket_of(context[t])];
       ++sums.n_predicted;
       sums.delta += loss - changes.clean_loss[t];
       sums.kl += kl;
