@@ -189,7 +189,7 @@ TEST_F(SelectTest, HateCheckIsSignificantAgainstLabelSwaps) {
   run_stages(config, {}, silent, {});
 
   const std::vector<EvaluationCell> cells =
-      load_cells(config.out, static_cast<int>(model_->model.spec().n_layers));
+      load_cells(config.out, static_cast<int>(model_->model.spec().n_layers), nullptr);
   const auto n_found = [&] {
     const FeatureSelection selection =
         select_features(model_->model, model_->tokenizer, cells, pairs, {}, silent, {});

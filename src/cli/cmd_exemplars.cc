@@ -28,8 +28,10 @@ void run_exemplars(const ExemplarOptions& options, Session& session) {
   const fs::path run = options.run;
   // What can be wrong without the weights is said before they are loaded.
   const SelectionResult selection = read_selection(run / "select");
+  const std::optional<ModelIdentity> identity = options.model.identity();
   const std::vector<EvaluationCell> cells =
-      load_cells(run, static_cast<int>(read_spec(options.model.path).n_layers));
+      load_cells(run, static_cast<int>(read_spec(options.model.path).n_layers),
+                 identity ? &*identity : nullptr);
   CollectConfig config = options.collect;
   config.corpus = options.corpus.corpus_config();
   config.batch = options.corpus.batch_config();
@@ -59,6 +61,7 @@ void add_exemplars_command(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand(
       "exemplars", "Find windows in which the selected features fire, or might have");
   add_model_options(*command, options->model, "bf16");
+  add_any_model_option(*command, options->model);
   add_corpus_options(*command, options->corpus);
   command->add_option("-r,--run", options->run, "Run folder with its select/")->required();
   command->add_option("--tokens", options->collect.n_tokens, "Tokens to read")

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 #include <memory>
 
 #include "base/memory.h"
@@ -14,8 +15,10 @@
 #include "harvest/activation_files.h"
 #include "harvest/harvester.h"
 #include "harvest/to_files.h"
+#include "model/identity.h"
 #include "model/read_spec.h"
 #include "model/text_model.h"
+#include "train/training_data.h"
 
 namespace safesail {
 namespace {
@@ -25,6 +28,7 @@ struct HarvestOptions {
   CorpusOptions corpus;
   HarvestConfig harvest;
   std::string sites, out;
+  double held_out_share = 0;
   bool as_json = false;
 };
 
@@ -61,17 +65,24 @@ void run_harvest(const HarvestOptions& options, Session& session) {
       load_text_model(options.model.path, options.model.load_options(), reporter);
   state_needs(options, config, model, reporter);
 
-  ActivationWriter writer(options.out, config.sites,
-                          {{"model", fs::path(options.model.path).filename().string()},
-                           {"sites", fmt::format("{}", options.sites)},
-                           {"dtype", options.model.dtype},
-                           {"special_tokens", config.keep_special ? "kept" : "left out"},
-                           {"program_version", kVersion}});
-  Harvester harvester(
-      model,
-      BatchStream(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
-                  options.corpus.batch_config(model.spec().vocab_size), Split::all, 0),
-      config);
+  const ModelIdentity identity(options.model.path);
+  std::map<std::string, std::string> metadata = to_metadata(
+      {.corpus = options.corpus.corpus.paths, .held_out_share = options.held_out_share});
+  metadata.merge(std::map<std::string, std::string>{
+      {"model", fs::path(options.model.path).filename().string()},
+      {"model_hash", identity.weights()},
+      {"tokenizer_hash", identity.tokenizer()},
+      {"sites", options.sites},
+      {"dtype", options.model.dtype},
+      {"special_tokens", config.keep_special ? "kept" : "left out"},
+      {"token_policy", token_policy(!options.corpus.no_special, config.keep_special)},
+      {"program_version", kVersion}});
+  ActivationWriter writer(options.out, config.sites, std::move(metadata));
+  Harvester harvester(model,
+                      BatchStream(Corpus(options.corpus.corpus_config(), &tokenizer), tokenizer,
+                                  options.corpus.batch_config(model.spec().vocab_size),
+                                  Split::train, options.held_out_share),
+                      config);
   const std::uint64_t n =
       harvest_to_files(harvester, writer, config.max_rows, reporter, session.stop);
   warn_of_bad_lines(harvester.corpus_report(), reporter);
@@ -99,6 +110,11 @@ void add_harvest_command(CLI::App& app, Session& session) {
       ->check(above_zero())
       ->capture_default_str();
   command->add_option("--shard", options->harvest.block_rows, "Tokens of a file")
+      ->capture_default_str();
+  command
+      ->add_option("--held-out", options->held_out_share,
+                   "Share of documents to leave out, so that they can be evaluated on")
+      ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
   command->add_flag("--keep-special", options->harvest.keep_special, "Write special tokens too");
   command->add_option("-o,--out", options->out, "Folder to write")->required();

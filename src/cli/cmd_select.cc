@@ -35,9 +35,11 @@ struct SelectOptions {
 };
 
 std::vector<EvaluationCell> cells_of(const SelectOptions& options, int n_layers) {
+  const std::optional<ModelIdentity> identity = options.model.identity();
+  const ModelIdentity* model = identity ? &*identity : nullptr;
   std::vector<EvaluationCell> cells;
-  if (!options.run.empty()) cells = load_cells(options.run, n_layers);
-  for (const std::string& path : options.saes) cells.push_back(load_cell(path, n_layers));
+  if (!options.run.empty()) cells = load_cells(options.run, n_layers, model);
+  for (const std::string& path : options.saes) cells.push_back(load_cell(path, n_layers, model));
   if (cells.empty())
     bad_input("select", "expected SAEs, got none", "name a run (--run) or files (--sae)");
   return cells;
@@ -152,6 +154,7 @@ void add_select_command(CLI::App& app, Session& session) {
   CLI::App* command =
       app.add_subcommand("select", "Features that tell safety concepts apart, by contrast pairs");
   add_model_options(*command, options->model, "bf16");
+  add_any_model_option(*command, options->model);
   command->add_option("-r,--run", options->run, "Run folder: all its SAEs");
   command->add_option("--sae", options->saes, "Files sae.safetensors, trained here or converted");
   command

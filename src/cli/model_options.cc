@@ -14,6 +14,16 @@ LoadOptions ModelOptions::load_options() const {
   return {.dtype = dtype == "f32" ? ComputeType::f32 : ComputeType::bf16, .device = device};
 }
 
+std::optional<ModelIdentity> ModelOptions::identity() const {
+  if (any_model) return std::nullopt;
+  return ModelIdentity(path);
+}
+
+void add_any_model_option(CLI::App& command, ModelOptions& options) {
+  command.add_flag("--any-model", options.any_model,
+                   "Take SAEs that were trained on another model or tokenizer, too");
+}
+
 void add_model_options(CLI::App& command, ModelOptions& options, const char* dtype_default) {
   options.dtype = dtype_default;
   command.add_option("-m,--model", options.path, "Model: a Hugging Face folder or a .gguf file")

@@ -47,6 +47,7 @@ void add_subject_options(CLI::App& command, SubjectOptions& options) {
   command.add_option("--run", options.run, "Folder of a run: its model, SAEs and atlas");
   add_model_options(command, options.model, "bf16");
   command.get_option("--model")->required(false)->envname("SOURCE_MODEL");
+  add_any_model_option(command, options.model);
   command.add_option("--sae", options.saes, "SAEs, files or folders of any known dialect");
   command.add_option(
       "-a,--atlas", options.atlas,
@@ -68,13 +69,19 @@ Subject load_subject(const SubjectOptions& options, Reporter& reporter) {
               "name a run; or --model and --sae; or --release and its --model");
   if (!options.release.empty()) return load_release(options, reporter);
   if (!options.run.empty())
-    return subject_of_run({.run = options.run, .model = options.model.path, .atlas = options.atlas},
+    return subject_of_run({.run = options.run,
+                           .model = options.model.path,
+                           .atlas = options.atlas,
+                           .any_model = options.model.any_model},
                           options.model.load_options(), reporter);
   if (options.model.path.empty())
     bad_input("--sae", "expected the model that they read, got none", "name it with --model");
-  return subject_of_files(
-      {.model = options.model.path, .saes = options.saes, .atlas = options.atlas, .k = options.k},
-      options.model.load_options(), reporter);
+  return subject_of_files({.model = options.model.path,
+                           .saes = options.saes,
+                           .atlas = options.atlas,
+                           .k = options.k,
+                           .any_model = options.model.any_model},
+                          options.model.load_options(), reporter);
 }
 
 }  // namespace safesail

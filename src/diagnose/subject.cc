@@ -7,6 +7,7 @@
 
 #include "atlas/atlas.h"
 #include "base/error.h"
+#include "harvest/same_model.h"
 #include "model/mlp_norm.h"
 #include "sae/convert.h"
 #include "stages/run_manifest.h"
@@ -35,13 +36,14 @@ struct SiteAndSae {
   Sae sae;
 };
 
-SiteAndSae load(const fs::path& path, std::optional<std::int64_t> k, const fs::path& model,
-                const ModelSpec& spec) {
+SiteAndSae load(const fs::path& path, std::optional<std::int64_t> k, const ModelIdentity& model,
+                bool any_model, const ModelSpec& spec) {
   ReadOptions options;
   options.k = k;
   options.post_norms = spec.post_norms;
-  options.mlp_norm = [&](int layer) { return read_mlp_norm(model, layer); };
+  options.mlp_norm = [&](int layer) { return read_mlp_norm(model.path(), layer); };
   ImportedSae imported = read_any_sae(path, {}, options);
+  if (!any_model) require_same_model(imported.provenance, model, path.string());
   if (imported.provenance.site.empty())
     bad_input(path.string(), "expected the site that the SAE reads, its file names none",
               "convert it with `safesail sae convert --site`");
@@ -118,6 +120,7 @@ void KnownSae::refresh(Atlas& atlas) {
 Subject subject_of_run(const RunFiles& run, const LoadOptions& options, Reporter& reporter) {
   Atlas atlas(atlas_path(run.atlas.empty() ? run.run : run.atlas), Atlas::Mode::read);
   const std::string model = run.model.empty() ? named_model(run.run) : run.model;
+  const ModelIdentity identity(model);
   Subject subject{fs::path(model).stem().string(), load_text_model(model, options, reporter), {}};
   std::vector<fs::path> files;
   if (fs::is_directory(run.run / "sae"))
@@ -127,7 +130,8 @@ Subject subject_of_run(const RunFiles& run, const LoadOptions& options, Reporter
     const auto file = std::ranges::find_if(
         files, [&](const fs::path& path) { return name_of_file(path) == row.name; });
     if (file == files.end()) continue;
-    SiteAndSae loaded = load(*file, std::nullopt, model, subject.model.model.spec());
+    SiteAndSae loaded =
+        load(*file, std::nullopt, identity, run.any_model, subject.model.model.spec());
     const KnownSae::Reader reader = reader_of(row);
     subject.saes.emplace_back(row.name, loaded.site, std::move(loaded.sae), reader(atlas), reader);
   }
@@ -155,9 +159,10 @@ Subject subject_of_files(const SubjectFiles& files, const LoadOptions& options,
     atlas.emplace(atlas_path(files.atlas), Atlas::Mode::read);
     rows = atlas->saes();
   }
+  const ModelIdentity identity(files.model);
   std::set<std::string> taken;
   for (const std::string& path : files.saes) {
-    SiteAndSae loaded = load(path, files.k, files.model, subject.model.model.spec());
+    SiteAndSae loaded = load(path, files.k, identity, files.any_model, subject.model.model.spec());
     std::string name = name_of_file(path);
     KnownSae::Reader reader;
     if (const SaeRow* row = row_for(rows, name, to_string(loaded.site))) {

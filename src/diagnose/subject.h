@@ -77,8 +77,9 @@ struct Subject {
 
 struct RunFiles {
   fs::path run;
-  std::string model;  ///< a path; empty: the one that the run was made with
-  fs::path atlas;     ///< empty: the run's own
+  std::string model;       ///< a path; empty: the one that the run was made with
+  fs::path atlas;          ///< empty: the run's own
+  bool any_model = false;  ///< SAEs of another model are taken, too (harvest/same_model.h)
 };
 
 /// The model and the SAEs of a run: those SAEs that the atlas knows features of.
@@ -89,6 +90,7 @@ struct SubjectFiles {
   std::vector<std::string> saes;  ///< files or folders of any known dialect
   std::string atlas;              ///< empty: nothing is known of any feature
   std::optional<std::int64_t> k;  ///< of TopK SAEs whose files do not hold it
+  bool any_model = false;         ///< SAEs of another model are taken, too
 };
 
 /// An SAE is known to the atlas by its name (as in runs: the two folders that it lies in), or else

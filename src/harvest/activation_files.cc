@@ -103,6 +103,11 @@ ActivationReader::ActivationReader(const fs::path& path, std::vector<std::string
     : keys_(std::move(keys)), block_rows_(block_rows), row_(first_row) {
   for (const fs::path& shard : shards_of(path)) {
     const SafetensorsFile& file = shards_.emplace_back(shard);
+    if (shards_.size() == 1) metadata_ = file.metadata();
+    std::erase_if(metadata_, [&](const auto& entry) {
+      const auto found = file.metadata().find(entry.first);
+      return found == file.metadata().end() || found->second != entry.second;
+    });
     const std::int64_t rows = activations_of(file, keys_.front()).shape[0];
     for (std::size_t k = 0; k < keys_.size(); ++k) {
       const TensorView& tensor = activations_of(file, keys_[k]);

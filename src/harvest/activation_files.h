@@ -46,6 +46,8 @@ class ActivationReader final : public BlockSource {
   std::optional<ActivationBlock> next() override;
   void skip(std::uint64_t n_blocks) override;
 
+  /// That all files have in common, with the same value.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// Of the whole folder, whatever the range.
   std::uint64_t n_rows() const { return n_rows_; }
   /// Whether the files tell documents apart.
@@ -61,6 +63,7 @@ class ActivationReader final : public BlockSource {
   std::vector<std::uint64_t> shard_rows_;
   std::uint64_t n_rows_ = 0, row_ = 0, end_row_ = 0;
   bool has_documents_ = true;
+  std::map<std::string, std::string> metadata_;
 };
 
 }  // namespace safesail

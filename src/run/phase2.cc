@@ -34,8 +34,11 @@ struct Phase2 {
     return *loaded;
   }
   const std::vector<EvaluationCell>& cells() {
-    if (loaded_cells.empty())
-      loaded_cells = load_cells(config.out, static_cast<int>(read_spec(config.model).n_layers));
+    if (loaded_cells.empty()) {
+      const ModelIdentity model(config.model);
+      loaded_cells =
+          load_cells(config.out, static_cast<int>(read_spec(config.model).n_layers), &model);
+    }
     return loaded_cells;
   }
   fs::path atlas() const { return atlas_path(config.out); }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "harvest/same_model.h"
 #include "sae/checkpoint.h"
 
 namespace safesail {
@@ -53,8 +54,10 @@ EvaluationCell make_cell(const Site& input, const Site& output, Sae sae, std::ui
           .sae = std::move(sae)};
 }
 
-EvaluationCell load_cell(const fs::path& path, int n_layers, const std::string& site) {
+EvaluationCell load_cell(const fs::path& path, int n_layers, const ModelIdentity* model,
+                         const std::string& site) {
   LoadedSae loaded = load_sae(path);
+  if (model != nullptr) require_same_model(loaded.provenance, *model, path.string());
   const std::string& input = site.empty() ? loaded.provenance.site : site;
   if (input.empty())
     bad_input(path.string(), "expected the site that the SAE reads, its file names none",
@@ -70,7 +73,8 @@ EvaluationCell load_cell(const fs::path& path, int n_layers, const std::string& 
   return cell;
 }
 
-std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers) {
+std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers,
+                                       const ModelIdentity* model) {
   std::vector<fs::path> files;
   std::uint64_t bytes = 0;
   if (fs::is_directory(run / "sae"))
@@ -85,7 +89,7 @@ std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers) {
   require_memory(bytes, fmt::format("{} SAEs together", files.size()),
                  "free some; or evaluate and select fewer, named one by one: --sae FILE");
   std::vector<EvaluationCell> cells;
-  for (const fs::path& file : files) cells.push_back(load_cell(file, n_layers));
+  for (const fs::path& file : files) cells.push_back(load_cell(file, n_layers, model));
   std::ranges::sort(cells, {}, order);
   return cells;
 }

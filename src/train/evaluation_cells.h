@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "model/identity.h"
 #include "model/site.h"
 #include "sae/sae.h"
 
@@ -39,10 +40,13 @@ struct EvaluationCell {
 /// A cell that is not from a file.
 EvaluationCell make_cell(const Site& input, const Site& output, Sae sae, std::uint64_t seed = 0);
 
+/// For `model`, which an SAE that says so must have been trained on; null: for any.
 /// `site`, unless empty, stands in for what the file says.
-EvaluationCell load_cell(const fs::path& path, int n_layers, const std::string& site = {});
+EvaluationCell load_cell(const fs::path& path, int n_layers, const ModelIdentity* model,
+                         const std::string& site = {});
 
 /// Every `sae.safetensors` below `<run>/sae/`, by layer, site, architecture, width, k and seed.
-std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers);
+std::vector<EvaluationCell> load_cells(const fs::path& run, int n_layers,
+                                       const ModelIdentity* model);
 
 }  // namespace safesail

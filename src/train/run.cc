@@ -1,7 +1,6 @@
 #include "train/run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <map>
@@ -9,12 +8,13 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "base/version.h"
 #include "harvest/harvester.h"
+#include "model/identity.h"
 #include "model/read_spec.h"
 #include "model/site_names.h"
 #include "model/text_model.h"
@@ -36,6 +36,7 @@ struct Run {
   std::stop_token stop;
   RunResult result = {};
   std::unique_ptr<TextModel> loaded = {};
+  ModelIdentity identity{config.model};
 
   const TextModel& text_model() {
     if (!loaded)
@@ -50,34 +51,20 @@ struct Run {
   }
 };
 
-std::string model_hash(const fs::path& model) {
-  if (!fs::is_directory(model)) return hash_hex(MappedFile(model).bytes());
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(model))
-    if (entry.path().extension() == ".safetensors" || entry.path().filename() == "config.json")
-      files.push_back(entry.path());
-  std::sort(files.begin(), files.end());
-  std::string hashes;
-  for (const fs::path& file : files) hashes += hash_hex(MappedFile(file).bytes());
-  return hash_hex(hashes);
-}
-
-SiteProvenance provenance_of(const RunConfig& config, const std::vector<Site>& sites,
-                             const ModelSpec& spec, const std::string& config_hash) {
+SiteProvenance provenance_of(const RunConfig& config, const ModelIdentity& identity,
+                             const std::vector<Site>& sites, const ModelSpec& spec,
+                             const std::string& config_hash) {
   SiteProvenance provenance;
-  const std::string hash = model_hash(config.model);
   for (const Site& site : sites)
-    provenance.push_back(
-        {.site = to_string(site),
-         .hf_module = hf_module(spec, site),
-         .transformer_lens_hook = transformer_lens_hook(spec, site),
-         .model_name = config.model.filename().string(),
-         .model_hash = hash,
-         .token_policy = config.batch.add_special
-                             ? "special tokens added and read; left out of training"
-                             : "no special tokens added; those in the text left out of training",
-         .config_hash = config_hash,
-         .program_version = kVersion});
+    provenance.push_back({.site = to_string(site),
+                          .hf_module = hf_module(spec, site),
+                          .transformer_lens_hook = transformer_lens_hook(spec, site),
+                          .model_name = config.model.filename().string(),
+                          .model_hash = identity.weights(),
+                          .tokenizer_hash = identity.tokenizer(),
+                          .token_policy = token_policy(config.batch.add_special, false),
+                          .config_hash = config_hash,
+                          .program_version = kVersion});
   return provenance;
 }
 
@@ -104,7 +91,7 @@ void resolve_grid(Run& run) {
   resolve_sites(config, static_cast<int>(spec.n_layers));
   std::map<std::string, std::int64_t> widths;
   for (const std::string& site : config.grid.sites) widths[site] = spec.d_model;
-  config.grid.cells = make_cells(config.lists, widths);
+  config.grid.cells = make_cells(config.lists, widths, config.grid.n_tokens);
 }
 
 StageRecord train(Run& run) {
@@ -124,8 +111,9 @@ StageRecord train(Run& run) {
   const json settings = training_settings(config);
   const std::string hash = hash_of(settings);
   run.result.training = train_grid(
-      harvester, config.grid, provenance_of(config, sites, model.spec(), hash), config.out, hash,
-      [&](std::int32_t id) { return text_model.tokenizer.token(id); }, run.reporter, run.stop);
+      harvester, config.grid, provenance_of(config, run.identity, sites, model.spec(), hash),
+      config.out, hash, [&](std::int32_t id) { return text_model.tokenizer.token(id); },
+      run.reporter, run.stop);
   warn_of_bad_lines(harvester.corpus_report(), run.reporter);
 
   std::vector<std::string> inputs = config.corpus.paths;
@@ -137,7 +125,9 @@ std::vector<std::pair<std::string, std::string>> report_facts(const RunConfig& c
   return {{"model", config.model.string()},
           {"precision", config.load.dtype == ComputeType::f32 ? "f32" : "bf16"},
           {"corpus", fmt::format("{}", fmt::join(config.corpus.paths, ", "))},
-          {"documents", fmt::format("held out, {} % of the corpus", 100 * config.held_out_share)},
+          {"documents", config.held_out_share > 0 ? fmt::format("held out, {} % of the corpus",
+                                                                100 * config.held_out_share)
+                                                  : "none: nothing is held out"},
           {"bootstrap", fmt::format("{} resamples of documents, seed {}",
                                     config.evaluation.n_resamples, config.evaluation.seed)},
           {"training", hash_of(training_settings(config))},
@@ -148,9 +138,10 @@ StageRecord evaluate_run(Run& run) {
   run.result.training.require_any_finished();
   const auto& [tokenizer, model] = run.text_model();
   const std::vector<EvaluationCell> cells =
-      load_cells(run.config.out, static_cast<int>(model.spec().n_layers));
-  run.result.cells = evaluate(model, run.batches(Split::held_out), cells, run.config.evaluation,
-                              run.reporter, run.stop);
+      load_cells(run.config.out, static_cast<int>(model.spec().n_layers), &run.identity);
+  if (run.config.held_out_share > 0)
+    run.result.cells = evaluate(model, run.batches(Split::held_out), cells, run.config.evaluation,
+                                run.reporter, run.stop);
   add_training_rates(run.result.training, run.result.cells);
   std::string lines;
   for (const CellResult& cell : run.result.cells) lines += to_json(cell) + "\n";
@@ -171,11 +162,7 @@ StageRecord evaluate_run(Run& run) {
 
 RunResult run_stages(RunConfig config, const std::optional<std::string>& force, Reporter& reporter,
                      std::stop_token stop) {
-  const auto start = std::chrono::steady_clock::now();
-  // A feature that has not fired within a short budget is dead, long before the usual ten million
-  // tokens.
-  std::int64_t& dead_after = config.lists.trainer.dead_after_tokens;
-  dead_after = std::min(dead_after, static_cast<std::int64_t>(config.grid.n_tokens));
+  const Clock::time_point start = Clock::now();
   const fs::path out = config.out;
   Run run{std::move(config), reporter, stop};
   const std::vector<Stage> stages = {
@@ -191,8 +178,7 @@ RunResult run_stages(RunConfig config, const std::optional<std::string>& force, 
        .writes = {"evaluation.jsonl", "report.html"}},
   };
   do_stages(stages, out, force, reporter);
-  run.result.total_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  run.result.total_seconds = seconds_since(start);
   return std::move(run.result);
 }
 

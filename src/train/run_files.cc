@@ -1,13 +1,13 @@
 #include "train/run_files.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/version.h"
 #include "harvest/activation_files.h"
@@ -17,6 +17,7 @@
 #include "train/evaluate_reconstruction.h"
 #include "train/report.h"
 #include "train/run_settings.h"
+#include "train/training_data.h"
 #include "train/training_stage.h"
 
 namespace safesail {
@@ -29,6 +30,7 @@ struct FileRun {
   Reporter& reporter;
   std::stop_token stop;
   std::uint64_t n_rows = 0, n_train = 0;
+  std::map<std::string, std::string> metadata = {};  ///< of the files
   RunResult result = {};
 
   json settings() const {
@@ -36,6 +38,8 @@ struct FileRun {
     all["activations"] = config.activations.string();
     all["sites"] = config.lists.sites;
     all["held_out_share"] = config.held_out_share;
+    if (const auto data = from_metadata(metadata))
+      all["activations_of"] = {{"corpus", data->corpus}, {"held_out_share", data->held_out_share}};
     return all;
   }
   ActivationReader reader(std::vector<std::string> keys, std::uint64_t from,
@@ -52,12 +56,11 @@ void resolve(FileRun& run) {
   std::map<std::string, std::int64_t> widths;
   for (std::size_t s = 0; s < grid.sites.size(); ++s) widths[grid.sites[s]] = whole.widths()[s];
   run.n_rows = whole.n_rows();
+  run.metadata = whole.metadata();
   run.n_train = static_cast<std::uint64_t>(
       std::ceil(static_cast<double>(run.n_rows) * (1 - run.config.held_out_share)));
   if (grid.n_tokens == 0 || grid.n_tokens > run.n_train) grid.n_tokens = run.n_train;
-  std::int64_t& dead_after = run.config.lists.trainer.dead_after_tokens;
-  dead_after = std::min(dead_after, static_cast<std::int64_t>(grid.n_tokens));
-  grid.cells = make_cells(run.config.lists, widths);
+  grid.cells = make_cells(run.config.lists, widths, grid.n_tokens);
 }
 
 StageRecord train(FileRun& run) {
@@ -70,8 +73,18 @@ StageRecord train(FileRun& run) {
   const json settings = run.settings();
   const std::string hash = hash_of(settings);
   SiteProvenance provenance;
+  const auto stated = [&](const char* key) {
+    const auto found = run.metadata.find(key);
+    return found == run.metadata.end() ? std::string() : found->second;
+  };
   for (const std::string& site : grid.sites)
-    provenance.push_back({.site = site, .config_hash = hash, .program_version = kVersion});
+    provenance.push_back({.site = site,
+                          .model_name = stated("model"),
+                          .model_hash = stated("model_hash"),
+                          .tokenizer_hash = stated("tokenizer_hash"),
+                          .token_policy = stated("token_policy"),
+                          .config_hash = hash,
+                          .program_version = kVersion});
   ActivationReader reader = run.reader(grid.sites, 0, grid.n_tokens);
   run.result.training =
       train_grid(reader, grid, provenance, run.config.out, hash, {}, run.reporter, run.stop);
@@ -139,7 +152,7 @@ StageRecord evaluate_run(FileRun& run) {
 
 RunResult run_on_activations(FileRunConfig config, const std::optional<std::string>& force,
                              Reporter& reporter, std::stop_token stop) {
-  const auto start = std::chrono::steady_clock::now();
+  const Clock::time_point start = Clock::now();
   const fs::path out = config.out;
   FileRun run{std::move(config), reporter, stop};
   resolve(run);
@@ -156,8 +169,7 @@ RunResult run_on_activations(FileRunConfig config, const std::optional<std::stri
        .writes = {"evaluation.jsonl", "report.html"}},
   };
   do_stages(stages, out, force, reporter);
-  run.result.total_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  run.result.total_seconds = seconds_since(start);
   return std::move(run.result);
 }
 
