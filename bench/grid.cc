@@ -45,7 +45,7 @@ GridConfig grid_of(const std::vector<Site>& sites, std::int64_t d, std::uint64_t
   for (const Site& site : sites) widths[config.sites.emplace_back(to_string(site))] = d;
   config.block_rows = 8192;
   config.shuffle_buffer = 3 * config.block_rows;
-  config.cells = make_cells({.sites = config.sites, .ks = {16, 32, 64}}, widths);
+  config.cells = make_cells({.sites = config.sites, .ks = {16, 32, 64}}, widths, config.n_tokens);
   return config;
 }
 

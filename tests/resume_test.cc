@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <signal.h>
 #include <sstream>
@@ -16,6 +15,7 @@
 #include "base/rng.h"
 #include "formats/safetensors.h"
 #include "harvest/activation_files.h"
+#include "tiny_model.h"
 #include "train/grid.h"
 #include "workspace.h"
 
@@ -52,9 +52,11 @@ class ResumeTest : public OneThreadTest {
  protected:
   void SetUp() override {
     OneThreadTest::SetUp();
+    // Mostly six of the directions, so that features die and AuxK has to do.
     std::vector<float> x(static_cast<std::size_t>(kRows * kWidth));
     Rng rng(11, "activations");
-    for (float& value : x) value = static_cast<float>(rng.normal());
+    for (std::size_t i = 0; i < x.size(); ++i)
+      x[i] = static_cast<float>(rng.normal() * (i % kWidth < 6 ? 3 : 0.1));
     const std::vector<NamedTensor> tensors = {
         {"x", {DType::f32, {kRows, kWidth}, std::as_bytes(std::span(x))}}};
     write_safetensors(dir_ / "x.safetensors", tensors);
@@ -65,8 +67,7 @@ class ResumeTest : public OneThreadTest {
                     .architectures = {"topk", "batchtopk", "jumprelu"},
                     .ks = {3, 6},
                     .n_features = {96}};
-    lists.trainer.dead_after_tokens = kRows;
-    config.cells = make_cells(lists, {{"x", kWidth}});
+    config.cells = make_cells(lists, {{"x", kWidth}}, kRows);
     config.block_rows = kBlock;
     config.shuffle_buffer = 2 * kBlock;
     config.sample_tokens = kBlock;
@@ -104,6 +105,8 @@ class StopAfter final : public Reporter {
 TEST_F(ResumeTest, StoppedAndContinuedEqualsUninterrupted) {
   SilentReporter silent;
   train(dir_ / "whole", {}, silent);
+  EXPECT_THAT(bytes_of(dir_ / "whole" / "metrics.jsonl"), testing::ContainsRegex("n_dead.:[1-9]"))
+      << "AuxK is at work, too";
   for (int blocks : {1, 2, 5}) {
     const fs::path run = dir_ / std::to_string(blocks);
     StopAfter reporter(blocks);
@@ -177,38 +180,13 @@ TEST_F(ResumeTest, KilledAtAnyMomentEqualsUninterrupted) {
   EXPECT_EQ(bytes_of(run / "metrics.jsonl"), bytes_of(dir_ / "whole" / "metrics.jsonl"));
 }
 
-/// The tiny Llama of the model tests with a tokenizer of its own, and a corpus of random words; the
-/// model computes ahead while the SAEs train.
+/// A model computes ahead while the SAEs train.
 class ResumeWithModelTest : public OneThreadTest {
  protected:
-  static constexpr int kWords = 150;  ///< below the 199 that the model knows
-
   void SetUp() override {
     OneThreadTest::SetUp();
-    const fs::path golden = fs::path(SAFESAIL_SOURCE_DIR) / "tests/data/model/llama";
-    fs::create_directories(dir_ / "model");
-    for (const char* name : {"config.json", "model.safetensors"})
-      fs::copy(golden / name, dir_ / "model" / name);
-    nlohmann::json vocabulary;
-    for (int word = 0; word < kWords; ++word) vocabulary[fmt::format("w{}", word)] = word;
-    const nlohmann::json tokenizer = {
-        {"version", "1.0"},
-        {"truncation", nullptr},
-        {"padding", nullptr},
-        {"added_tokens", nlohmann::json::array()},
-        {"normalizer", nullptr},
-        {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
-        {"post_processor", nullptr},
-        {"decoder", nullptr},
-        {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "w0"}}}};
-    write_file(dir_ / "model" / "tokenizer.json", tokenizer.dump());
-    Rng rng(12, "words");
-    std::string corpus;
-    for (int document = 0; document < 1000; ++document) {
-      for (int word = 0; word < 20; ++word) corpus += fmt::format("w{} ", rng.below(kWords));
-      corpus += "\n";
-    }
-    write_file(dir_ / "corpus.txt", corpus);
+    write_tiny_model(dir_ / "model");
+    write_file(dir_ / "corpus.txt", tiny_corpus(1000, 20));
   }
   std::string arguments(const char* run) const {
     return fmt::format(
@@ -265,7 +243,8 @@ TEST_F(ResumeTest, ABrokenSaeStopsAlone) {
   GridConfig with_broken = config();
   GridLists lists{.sites = {"x"}, .ks = {5}, .n_features = {96}};
   lists.trainer.epsilon = std::numeric_limits<double>::quiet_NaN();
-  with_broken.cells.insert(with_broken.cells.begin(), make_cells(lists, {{"x", kWidth}}).front());
+  with_broken.cells.insert(with_broken.cells.begin(),
+                           make_cells(lists, {{"x", kWidth}}, kRows).front());
   ActivationReader reader(dir_ / "x.safetensors", {"x"}, kBlock);
   const fs::path run = dir_ / "run";
   const GridResult result =

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -83,6 +85,64 @@ TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
   EXPECT_NE(fs::last_write_time(dir_ / "run/sae/x/topk-k2/sae.safetensors"), written);
 }
 
+/// Rows that are sums of three of 200 random directions: 256 features have enough to do.
+std::vector<float> crowded_rows(std::int64_t n_rows) {
+  constexpr std::uint64_t kDirections = 200;
+  Rng rng(5, "crowded");
+  std::vector<float> directions(kDirections * kWidth);
+  std::vector<float> x(static_cast<std::size_t>(n_rows * kWidth));
+  for (float& value : directions) value = static_cast<float>(rng.normal());
+  for (std::int64_t row = 0; row < n_rows; ++row)
+    for (int n = 0; n < 3; ++n) {
+      const std::uint64_t direction = rng.below(kDirections);
+      const auto weight = static_cast<float>(1 + rng.uniform());
+      for (std::int64_t i = 0; i < kWidth; ++i)
+        x[static_cast<std::size_t>(row * kWidth + i)] +=
+            weight * directions[direction * kWidth + static_cast<std::size_t>(i)];
+    }
+  return x;
+}
+
+// With nothing set but what makes the run small: features that die are noticed long before the end,
+// AuxK works on them, some fire again, and the capacity that it saves is worth something.
+TEST_F(RunFilesTest, DeadFeaturesComeBackInADefaultRun) {
+  constexpr std::int64_t kCrowdedRows = 16'000;
+  const std::vector<float> x = crowded_rows(kCrowdedRows);
+  const NamedTensor tensor = {"x",
+                              {DType::f32, {kCrowdedRows, kWidth}, std::as_bytes(std::span(x))}};
+  write_safetensors(dir_ / "x.safetensors", std::vector<NamedTensor>{tensor});
+  struct Trained {
+    std::vector<int> dead;  ///< after each block
+    double fvu = 0;
+  };
+  const auto train = [&](const char* name, bool revive) {
+    FileRunConfig config{.activations = dir_ / "x.safetensors", .out = dir_ / name};
+    config.lists.sites = {"x"};
+    config.lists.ks = {3};
+    config.lists.n_features = {256};
+    config.grid.batch_tokens = 128;
+    config.grid.block_rows = 512;
+    if (!revive) config.lists.trainer.auxk_coefficient = 0;
+    SilentReporter silent;
+    Trained outcome{.dead = {},
+                    .fvu = run_on_activations(config, {}, silent, {}).cells[0].fvu.value};
+    std::istringstream lines(read_file(dir_ / name / "metrics.jsonl", 1 << 20));
+    for (std::string line; std::getline(lines, line);)
+      outcome.dead.push_back(nlohmann::json::parse(line).at("n_dead"));
+    return outcome;
+  };
+  const Trained with = train("with", true), without = train("without", false);
+  const auto first_dead = std::ranges::find_if(with.dead, [](int dead) { return dead > 0; });
+  EXPECT_NE(first_dead, with.dead.begin()) << "nothing is dead before a tenth of the budget";
+  EXPECT_LT(first_dead - with.dead.begin(), std::ssize(with.dead) / 4);
+  EXPECT_NE(with.dead, without.dead) << "AuxK does something";
+  bool came_back = false;
+  for (auto now = first_dead; now + 1 < with.dead.end(); ++now) came_back |= now[1] < now[0];
+  EXPECT_TRUE(came_back);
+  std::printf("FVU %.4f, without AuxK %.4f\n", with.fvu, without.fvu);
+  EXPECT_LT(with.fvu, 0.99 * without.fvu);
+}
+
 TEST_F(RunFilesTest, TrainsTranscodersBesideSaes) {
   const std::vector<float> x = planted_rows();
   std::vector<float> y = x;
@@ -144,6 +204,45 @@ TEST_F(RunFilesTest, DocumentIdsGiveIntervals) {
     EXPECT_EQ(cell.fvu.has_interval(), with);
     const std::string page = read_file(dir_ / name / "report.html", 1 << 24);
     EXPECT_THAT(page, testing::HasSubstr(with ? "resamples of documents" : "no document ids"));
+  }
+}
+
+// A run of one batch: its only step has a learning rate, so that another one gives other weights.
+TEST_F(RunFilesTest, TheFirstStepLearns) {
+  const std::vector<float> x = planted_rows();
+  write_safetensors(dir_ / "x.safetensors", std::vector<NamedTensor>{tensor_of("x", x)});
+  std::vector<float> weights;
+  for (const double lr : {1e-3, 2e-3}) {
+    FileRunConfig config{.activations = dir_ / "x.safetensors",
+                         .held_out_share = 0,
+                         .out = dir_ / std::to_string(lr)};
+    config.lists = {.sites = {"x"}, .ks = {2}, .n_features = {64}};
+    config.grid.n_tokens = config.grid.batch_tokens = config.grid.block_rows = 256;
+    config.grid.lr = lr;
+    SilentReporter silent;
+    run_on_activations(config, {}, silent, {});
+    const LoadedSae loaded = load_sae(config.out / "sae/x/topk-k2/sae.safetensors");
+    weights.push_back(loaded.sae.w_enc()[0]);
+  }
+  EXPECT_NE(weights[0], weights[1]);
+}
+
+TEST_F(RunFilesTest, RefusesToAnnealWhatIsNotFixed) {
+  const std::vector<float> x = planted_rows();
+  write_safetensors(dir_ / "x.safetensors", std::vector<NamedTensor>{tensor_of("x", x)});
+  for (const char* architecture : {"jumprelu", "relu", "gated"}) {
+    FileRunConfig config{.activations = dir_ / "x.safetensors", .out = dir_ / architecture};
+    config.lists = {
+        .sites = {"x"}, .architectures = {"topk", architecture}, .ks = {2}, .n_features = {64}};
+    config.grid.k_anneal_share = 0.1;
+    SilentReporter silent;
+    try {
+      run_on_activations(config, {}, silent, {});
+      FAIL() << architecture;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.fault(), Fault::input);
+      EXPECT_THAT(error.problem(), testing::HasSubstr(architecture));
+    }
   }
 }
 

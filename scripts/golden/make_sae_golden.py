@@ -85,7 +85,15 @@ def main():
     out["forward.xhat"] = zhat / scale + center
     _, grads = gradients(z, p)
     out |= {f"gradient.{name}": value for name, value in grads.items()}
-    aux_loss, aux_grads = gradients(z, p, aux=True)
+    # What is dead has not fired, in this batch either: their biases keep them silent, yet on some
+    # tokens positive.
+    silent = p | {"b_enc": p["b_enc"].clone()}
+    silent["b_enc"][AUX_FEATURES] -= 2
+    silent["b_enc"] = silent["b_enc"].float().double()
+    assert not (loss_of(z, silent)[1][:, AUX_FEATURES] > 0).any()
+    assert (encode(z, silent, K_AUX, AUX_FEATURES)[0] > 0).sum() > 10
+    aux_loss, aux_grads = gradients(z, silent, aux=True)
+    out["aux.b_enc"] = silent["b_enc"]
     out["aux.loss"] = aux_loss
     out["aux.features"] = torch.tensor(AUX_FEATURES, dtype=torch.int32)
     out |= {f"aux.gradient.{name}": value for name, value in aux_grads.items()}

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
+#include "cli/number_checks.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
 #include "sae/architecture.h"
@@ -116,6 +117,11 @@ void add_schedule_options(CLI::App& command, TrainOptions& options) {
       ->check(CLI::Range(0.0, 1.0));
   option("--auxk", trainer.auxk_coefficient,
          "Weight of the loss that revives dead features; 0: off");
+  option("--dead-after", trainer.dead_after_tokens,
+         "Tokens without firing after which a feature counts as dead; 0: by the budget")
+      ->check(zero_or_more());
+  option("--adam-eps", trainer.epsilon, "Adam's epsilon, for a loss that is a mean over the width")
+      ->check(zero_or_more());
   option("--penalty", trainer.penalty,
          "Weight of the sparsity term, at the start where it is controlled; 0: the architecture's");
   option("--clip", trainer.clip_norm, "Largest joint gradient norm; 0: not cut");

@@ -79,13 +79,13 @@ float pre_quantile(const TrainerState& state, const at::Tensor& z, double densit
   return (above + values[std::size_t(rank)]) / 2;
 }
 
-void control_penalty(TrainerState& state, double l0) {
+void control_penalty(TrainerState& state, const StepFacts& facts) {
   const auto target = double(state.sae.spec().k);
   if (target <= 0) return;
   // Integral control of log L0, at most 5 % a step: L0 answers within a few tens of steps.
   constexpr double kGain = 0.05;
-  const double error = std::log(std::max(l0, 0.01 * target) / target);
-  state.penalty *= std::exp(kGain * std::clamp(error, -1.0, 1.0));
+  const double error = std::log(std::max(facts.l0, 0.01 * target) / target);
+  state.penalty *= std::exp(kGain * facts.pace * std::clamp(error, -1.0, 1.0));
 }
 
 }  // namespace safesail

@@ -36,7 +36,7 @@ struct StepView {
 struct StepFacts {
   double l0 = 0;           ///< mean active features a token
   float lowest_value = 0;  ///< of the active ones; 0 when none was
-  std::int64_t n_tokens = 0;
+  double pace = 1;         ///< StepSettings::pace
 };
 
 /// The pairs of one feature on the way back.
@@ -60,6 +60,8 @@ class Architecture {
   virtual ~Architecture() = default;
 
   virtual std::string_view name() const = 0;
+  /// Whether a step keeps as many as it is told: then k may be annealed.
+  virtual bool fixes_k() const { return false; }
   /// One line for people: what it is and where it comes from.
   virtual std::string_view summary() const = 0;
   /// How the trained SAE runs.
@@ -118,6 +120,6 @@ SaeSpec trained_spec(std::string_view architecture, std::int64_t d, std::int64_t
 float pre_quantile(const TrainerState& state, const at::Tensor& z, double density);
 
 /// For after_step(): moves state.penalty so that the L0 comes to the target.
-void control_penalty(TrainerState& state, double l0);
+void control_penalty(TrainerState& state, const StepFacts& facts);
 
 }  // namespace safesail

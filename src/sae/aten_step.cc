@@ -28,12 +28,12 @@ struct AtenStep::Tensors {
   /// As TrainerState::parameters.
   std::vector<at::Tensor> weights, first, second;
   at::Tensor tokens_since_fired;
-  std::vector<double> lr_scales;
   std::int64_t threshold = -1;  ///< which of `weights` are thresholds
 };
 
 struct AtenStep::Forward {
   at::Tensor loss, codes;
+  at::Tensor since_fired;  ///< as the state's after this step
 };
 
 AtenStep::AtenStep(TrainerState& state, const TrainerOptions& options, const std::string& device)
@@ -51,7 +51,6 @@ AtenStep::AtenStep(TrainerState& state, const TrainerOptions& options, const std
     const auto load = [&](std::span<float> values) {
       return at::from_blob(values.data(), parameter.shape).to(target);
     };
-    tensors_->lr_scales.push_back(parameter.lr_scale);
     tensors_->weights.push_back(load(parameter.weights));
     tensors_->first.push_back(load(parameter.first.span()));
     tensors_->second.push_back(load(parameter.second.span()));
@@ -113,24 +112,26 @@ AtenStep::Forward AtenStep::forward(const TrainerState& state, const at::Tensor&
     loss = loss.add(sparsity);
   }
 
-  const at::Tensor dead = tensors_->tokens_since_fired >= options_.dead_after_tokens;
-  const auto n_dead = options_.auxk_coefficient > 0 ? dead.sum().item<std::int64_t>() : 0;
-  if (n_dead > 0) {
+  const at::Tensor since_fired =
+      tensors_->tokens_since_fired.add(n_tokens).masked_fill((codes.detach() > 0).any(0), 0);
+  const at::Tensor dead = since_fired >= options_.dead_after_tokens;
+  report.n_dead = dead.sum().item<std::int64_t>();
+  if (options_.auxk_coefficient > 0 && report.n_dead > 0) {
     const std::int64_t wanted =
         options_.k_aux > 0 ? options_.k_aux : std::max<std::int64_t>(spec.d_out / 2, 1);
     const auto [values, indices] =
         pre.masked_fill(dead.logical_not(), -std::numeric_limits<double>::infinity())
-            .topk(std::min(wanted, n_dead), 1);
+            .topk(std::min(wanted, report.n_dead), 1);
     const at::Tensor aux = at::zeros_like(pre).scatter(1, indices, values.relu()).matmul(w_dec);
     const at::Tensor term = aux.add(error).square().sum().mul(options_.auxk_coefficient / size);
     report.aux_loss = term.item<double>();
     loss = loss.add(term);
   }
   report.loss = loss.item<double>();
-  return {loss, codes.detach()};
+  return {loss, codes.detach(), since_fired};
 }
 
-void AtenStep::update(const StepSettings& settings, std::int64_t n_steps,
+void AtenStep::update(const TrainerState& state, const StepSettings& settings,
                       std::span<const at::Tensor> leaves, StepReport& report) {
   std::vector<at::Tensor> gradients;
   for (const at::Tensor& leaf : leaves)
@@ -145,15 +146,16 @@ void AtenStep::update(const StepSettings& settings, std::int64_t n_steps,
     const double factor = std::min(1.0, options_.clip_norm / (report.grad_norm + 1e-6));
     for (at::Tensor& gradient : gradients) gradient = gradient.mul(factor);
   }
-  const auto t = double(n_steps + 1);
+  const auto t = double(state.n_steps + 1);
   const double step_size = settings.lr / (1 - std::pow(options_.beta1, t));
   const double root = std::sqrt(1 - std::pow(options_.beta2, t));
   for (std::size_t i = 0; i < weights.size(); ++i) {
     at::Tensor &first = tensors_->first[i], &second = tensors_->second[i];
     first.mul_(options_.beta1).add_(gradients[i], 1 - options_.beta1);
     second.mul_(options_.beta2).addcmul_(gradients[i], gradients[i], 1 - options_.beta2);
-    weights[i].addcdiv_(first, second.sqrt().div_(root).add_(options_.epsilon),
-                        -step_size * tensors_->lr_scales[i]);
+    weights[i].addcdiv_(
+        first, second.sqrt().div_(root).add_(options_.epsilon),
+        -step_size * state.parameters[i].lr_factor(settings.lr, options_.bandwidth));
     if (static_cast<std::int64_t>(i) == tensors_->threshold) weights[i].clamp_min_(0);
   }
   const at::Tensor norms = weights[kWDec].norm(2, {1}, true);
@@ -188,17 +190,14 @@ StepReport AtenStep::run(TrainerState& state, const at::Tensor& z, const at::Ten
       result.loss.backward();
     }
     const at::AutoGradMode without_gradients(false);
-    update(settings, state.n_steps, leaves, report);
+    update(state, settings, leaves, report);
 
-    const at::Tensor active = result.codes > 0;
-    tensors_->tokens_since_fired.add_(x.size(0)).masked_fill_(active.any(0), 0);
-    report.n_dead =
-        (tensors_->tokens_since_fired >= options_.dead_after_tokens).sum().item<std::int64_t>();
+    tensors_->tokens_since_fired = result.since_fired;
     ++state.n_steps;
     state.n_tokens += x.size(0);
-    const at::Tensor values = result.codes.masked_select(active);
+    const at::Tensor values = result.codes.masked_select(result.codes > 0);
     const float lowest = values.numel() > 0 ? values.min().item<float>() : 0;
-    state.architecture->after_step(state, options_, {report.l0, lowest, x.size(0)});
+    state.architecture->after_step(state, options_, {report.l0, lowest, settings.pace});
   }
   report.seconds.total = total;
   return report;

@@ -27,7 +27,7 @@ class AtenStep {
   struct Forward;
   Forward forward(const TrainerState& state, const at::Tensor& z, const at::Tensor& target,
                   std::int64_t k, std::span<const at::Tensor> leaves, StepReport& report) const;
-  void update(const StepSettings& settings, std::int64_t n_steps,
+  void update(const TrainerState& state, const StepSettings& settings,
               std::span<const at::Tensor> leaves, StepReport& report);
 
   const TrainerOptions options_;

@@ -30,12 +30,13 @@ void AuxLoss::gather(const TrainerState& state, Selection selection) {
   });
 }
 
-double AuxLoss::forward(const TrainerState& state, const PreparedTokens& tokens,
-                        const ColumnBlocks& residual, const TrainerOptions& options) {
+double AuxLoss::forward(const TrainerState& state, std::span<const std::int64_t> since_fired,
+                        const PreparedTokens& tokens, const ColumnBlocks& residual,
+                        const TrainerOptions& options) {
   dead_.clear();
   if (options.auxk_coefficient == 0) return 0;
-  for (std::size_t f = 0; f < state.tokens_since_fired.size(); ++f) {
-    if (state.tokens_since_fired[f] >= options.dead_after_tokens) dead_.push_back(std::int64_t(f));
+  for (std::size_t f = 0; f < since_fired.size(); ++f) {
+    if (since_fired[f] >= options.dead_after_tokens) dead_.push_back(std::int64_t(f));
   }
   if (dead_.empty()) return 0;
   gather(state, options.selection);

@@ -18,10 +18,11 @@ namespace safesail {
 
 class AuxLoss {
  public:
-  /// Returns the loss with its coefficient; 0 when it is off or no feature is dead. `residual` is
-  /// zhat - z.
-  double forward(const TrainerState& state, const PreparedTokens& tokens,
-                 const ColumnBlocks& residual, const TrainerOptions& options);
+  /// Returns the loss with its coefficient; 0 when it is off or no feature is dead. `since_fired`
+  /// [n_features] counts the tokens of this step, too; `residual` is zhat - z.
+  double forward(const TrainerState& state, std::span<const std::int64_t> since_fired,
+                 const PreparedTokens& tokens, const ColumnBlocks& residual,
+                 const TrainerOptions& options);
 
   /// Adds the gradients of the dead among features [first, last) to rows that start at `first`.
   /// Threads may call it for disjoint ranges.

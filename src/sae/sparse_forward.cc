@@ -59,6 +59,16 @@ void SparseStep::encode(const TrainerState& state) {
   l0_ = double(n_active) / double(tokens_.n_tokens());
 }
 
+void SparseStep::count_fired(const TrainerState& state) {
+  const std::span<const float> values = pairs_.values();
+  since_fired_.resize(state.tokens_since_fired.size());
+  for (std::size_t f = 0; f < since_fired_.size(); ++f) {
+    bool fired = false;
+    for (const std::size_t p : pairs_.by_feature.of(std::int64_t(f))) fired |= values[p] > 0;
+    since_fired_[f] = fired ? 0 : state.tokens_since_fired[f] + tokens_.n_tokens();
+  }
+}
+
 // residual = what does not come from the features, minus the target.
 void SparseStep::start_residual(std::int64_t block, bool has_skip) {
   float* residual = residual_.block(block);
@@ -145,6 +155,7 @@ StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z,
   {
     const PhaseTimer timer(report.seconds.encode);
     encode(state);
+    count_fired(state);
   }
   report.seconds.refine = scratch_.refine_seconds;
   report.seconds.encode -= scratch_.refine_seconds;
@@ -154,7 +165,7 @@ StepReport SparseStep::forward(const TrainerState& state, const at::Tensor& z,
   residual_.resize(tokens_.n_tokens(), state.sae.spec().d_out);
   if (state.architecture->pre_reconstructs()) report.sparsity_loss += reconstruct_from_pre(state);
   reconstruct(state, report);
-  report.aux_loss = aux_.forward(state, tokens_, residual_, options_);
+  report.aux_loss = aux_.forward(state, since_fired_, tokens_, residual_, options_);
   report.loss += report.sparsity_loss + report.aux_loss;
   if (!std::isfinite(report.loss)) {
     failed("sae training",

@@ -164,12 +164,12 @@ void SparseStep::update(TrainerState& state, const AdamStep& adam, std::int64_t 
 }
 
 // Everything but the two matrices.
-void SparseStep::update_small(TrainerState& state, const AdamStep& adam,
+void SparseStep::update_small(TrainerState& state, const AdamStep& adam, double lr,
                               const Gradients& gradients) {
   const auto step = [&](Parameter& parameter, const std::vector<float>& gradient) {
     SAFESAIL_CHECK(gradient.size() == parameter.weights.size());
     AdamStep scaled = adam;
-    scaled.step_size *= float(parameter.lr_scale);
+    scaled.step_size *= float(parameter.lr_factor(lr, options_.bandwidth));
     adam_row(scaled, gradient.data(), std::int64_t(gradient.size()), parameter.weights.data(),
              parameter.first.data(), parameter.second.data());
   };
@@ -182,15 +182,6 @@ void SparseStep::update_small(TrainerState& state, const AdamStep& adam,
       for (float& threshold : parameter.weights) threshold = std::max(threshold, 0.0f);
   }
   if (state.sae.spec().skip) step(state.parameters.back(), gradients.w_skip);
-}
-
-void SparseStep::count_fired(TrainerState& state) const {
-  const std::span<const float> values = pairs_.values();
-  for (std::size_t f = 0; f < state.tokens_since_fired.size(); ++f) {
-    bool fired = false;
-    for (const std::size_t p : pairs_.by_feature.of(std::int64_t(f))) fired |= values[p] > 0;
-    state.tokens_since_fired[f] = fired ? 0 : state.tokens_since_fired[f] + tokens_.n_tokens();
-  }
 }
 
 // How much all gradients shrink so that their joint norm is at most clip_norm.
@@ -263,11 +254,11 @@ StepReport SparseStep::run(TrainerState& state, const at::Tensor& z, const at::T
       update_by_chunks(state, adam, report);
     }
     const PhaseTimer phase(report.seconds.adam);
-    update_small(state, adam, gradients_);
-    count_fired(state);
+    update_small(state, adam, settings.lr, gradients_);
+    std::ranges::copy(since_fired_, state.tokens_since_fired.begin());
     ++state.n_steps;
     state.n_tokens += z.size(0);
-    state.architecture->after_step(state, options_, {l0_, lowest_value_, z.size(0)});
+    state.architecture->after_step(state, options_, {l0_, lowest_value_, settings.pace});
   }
   report.n_dead = std::ranges::count_if(state.tokens_since_fired, [&](std::int64_t tokens) {
     return tokens >= options_.dead_after_tokens;

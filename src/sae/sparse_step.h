@@ -63,8 +63,9 @@ class SparseStep {
   void update(TrainerState& state, const AdamStep& adam, std::int64_t first, std::int64_t last,
               const float* w_enc_gradient, const float* w_dec_gradient);
   void update_by_chunks(TrainerState& state, const AdamStep& adam, StepReport& report);
-  void update_small(TrainerState& state, const AdamStep& adam, const Gradients& gradients);
-  void count_fired(TrainerState& state) const;
+  void update_small(TrainerState& state, const AdamStep& adam, double lr,
+                    const Gradients& gradients);
+  void count_fired(const TrainerState& state);
   double clip_scale(const TrainerState& state, const Gradients& gradients,
                     StepReport& report) const;
 
@@ -84,10 +85,11 @@ class SparseStep {
   /// group and those after it, of (zhat of the prefix that ends there - target). So after forward()
   /// the plain residual.
   ColumnBlocks residual_;
-  ColumnBlocks prefix_;                ///< zhat - target of the prefix before that group;
-                                       ///< empty with one group
-  std::vector<float> residual_sums_;   ///< [d_out] over tokens and groups
-  std::vector<float> b_dec_partials_;  ///< [groups of features, d_in]
+  ColumnBlocks prefix_;                    ///< zhat - target of the prefix before that group;
+                                           ///< empty with one group
+  std::vector<float> residual_sums_;       ///< [d_out] over tokens and groups
+  std::vector<float> b_dec_partials_;      ///< [groups of features, d_in]
+  std::vector<std::int64_t> since_fired_;  ///< [n_features] as the state's after this step
   double l0_ = 0;
   float lowest_value_ = 0;
   std::int64_t k_ = 0;

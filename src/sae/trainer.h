@@ -29,7 +29,9 @@ namespace safesail {
 
 struct TrainerOptions {
   Selection selection = fastest_selection();
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double beta1 = 0.9, beta2 = 0.999;
+  /// Of a loss that is a mean over d_out, as Gao et al. 2024 have it with theirs.
+  double epsilon = 6.25e-10;
   double clip_norm = 0;         ///< 0: gradients are not cut
   double auxk_coefficient = 0;  ///< 0: no auxiliary loss; 1/32 is usual
   std::int64_t k_aux = 0;       ///< 0: d_out / 2
@@ -44,6 +46,9 @@ struct TrainerOptions {
 struct StepSettings {
   double lr = 0;
   std::int64_t k = 0;  ///< while k is annealed: more than the spec's; 0: the spec's
+  /// lr as a share of its peak. What is controlled (a penalty, until L0 comes to its target) moves
+  /// as much slower as the weights do: else it would wind up while they cannot follow.
+  double pace = 1;
 };
 
 /// Seconds of one step by phase; all but `total` are zero outside the sparse kernels. encode: the
@@ -64,8 +69,9 @@ struct StepReport {
 
 class SaeTrainer {
  public:
-  /// Takes its architecture from the spec; one that is imported may go on training under the
-  /// architecture that its spec names.
+  /// The beginning of a training, under the architecture that the spec names. With the first batch
+  /// that architecture sets biases, thresholds and its own parameters anew (Architecture::start),
+  /// so that a finished SAE, which has no moments either, cannot go on from where it is.
   SaeTrainer(Sae sae, const TrainerOptions& options);
   /// Continues a state written by save(), bit for bit. `metadata`, if given, receives what was
   /// saved with it. The file is treated as hostile.

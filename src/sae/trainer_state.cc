@@ -21,6 +21,14 @@ constexpr double kLargestPenalty = 1e30;
 
 }  // namespace
 
+// A threshold learns from the pairs inside its window alone; it must not jump out of it in the few
+// steps in which Adam's moments come to know it, as the rates of short runs would have it.
+double Parameter::lr_factor(double lr, double bandwidth) const {
+  constexpr double kShareOfWindow = 0.3;
+  if (!is_threshold() || lr == 0) return lr_scale;
+  return std::min(lr_scale, kShareOfWindow * bandwidth / lr);
+}
+
 TrainerState::TrainerState(Sae start)
     : sae(std::move(start)),
       architecture(&find_architecture(sae.spec().architecture)),

@@ -18,9 +18,11 @@ struct Parameter {
   std::vector<std::int64_t> shape;
   std::span<float> weights;  ///< of the SAE, or `own`
   Aligned<float> own, first, second;
-  double lr_scale = 1;  ///< its learning rate is that of the step times this
+  double lr_scale = 1;
 
   bool is_threshold() const { return name == "threshold"; }  ///< stays >= 0
+  /// Its learning rate is that of the step, `lr`, times this.
+  double lr_factor(double lr, double bandwidth) const;
 };
 
 /// Where the parameters that every SAE has stand in TrainerState::parameters.

@@ -115,51 +115,6 @@ TEST(SaeTrainer, GradientsEqualFiniteDifferences) {
   }
 }
 
-TEST(SaeTrainer, BitsDoNotDependOnTheThreads) {
-  for (const Selection selection : {Selection::f32, Selection::bf16}) {
-    std::vector<SaeTrainer> trainers;
-    const int n_threads = at::get_num_threads();
-    for (const int threads : {1, 2, 3, 7}) {
-      at::set_num_threads(threads);
-      SaeTrainer& trainer = trainers.emplace_back(
-          random_sae(72, 1500, 8, 7),
-          TrainerOptions{
-              .selection = selection, .auxk_coefficient = 0.1, .dead_after_tokens = 300});
-      Rng rng(23, "threads");
-      for (int i = 0; i < 3; ++i) trainer.step(random_tensor(300, 72, rng), {.lr = 1e-3});
-    }
-    at::set_num_threads(n_threads);
-    for (const SaeTrainer& trainer : trainers) expect_same_bits(trainers.front(), trainer);
-  }
-}
-
-TEST(SaeTrainer, ResumesBitForBit) {
-  const Folder folder;
-  for (const char* device : {"cpu", "aten"}) {
-    const TrainerOptions options{
-        .auxk_coefficient = 0.1, .dead_after_tokens = 100, .device = device};
-    SaeTrainer whole(random_sae(20, 200, 4, 8), options), first(random_sae(20, 200, 4, 8), options);
-    Rng rng(24, "resume");
-    for (int i = 0; i < 4; ++i) {
-      const at::Tensor z = random_tensor(64, 20, rng);
-      whole.step(z, {.lr = 1e-3});
-      first.step(z, {.lr = 1e-3});
-    }
-    first.save(folder / "state.safetensors", {{"cursor", "4"}});
-    std::map<std::string, std::string> metadata;
-    SaeTrainer second = SaeTrainer::resume(folder / "state.safetensors", options, &metadata);
-    EXPECT_EQ(metadata, (std::map<std::string, std::string>{{"cursor", "4"}}));
-    EXPECT_EQ(second.n_steps(), 4);
-    for (int i = 0; i < 4; ++i) {
-      const at::Tensor z = random_tensor(64, 20, rng);
-      const StepReport left = whole.step(z, {.lr = 1e-3}), right = second.step(z, {.lr = 1e-3});
-      EXPECT_EQ(left.loss, right.loss);
-      EXPECT_EQ(left.n_dead, right.n_dead);
-    }
-    expect_same_bits(whole, second);
-  }
-}
-
 TEST(SaeTrainer, CountsTokensSinceFeaturesFired) {
   Sae sae = random_sae(8, 16, 2, 9);
   for (std::size_t f = 4; f < 16; ++f) sae.b_enc()[f] = -1000;  // only the first four can fire
@@ -170,6 +125,54 @@ TEST(SaeTrainer, CountsTokensSinceFeaturesFired) {
   EXPECT_EQ(trainer.tokens_since_fired()[10], 120);
   EXPECT_EQ(trainer.tokens_since_fired()[0], 0);
   EXPECT_EQ(trainer.n_tokens(), 120);
+}
+
+// A step counts its own tokens before it asks what is dead: of a run as long as the bound, the last
+// step revives.
+TEST(SaeTrainer, RevivesInTheStepInWhichAFeatureBecomesDead) {
+  for (const char* device : {"cpu", "aten"}) {
+    Sae sae = random_sae(8, 16, 2, 9);
+    for (std::size_t f = 4; f < 16; ++f) sae.b_enc()[f] = -1000;
+    SaeTrainer trainer(std::move(sae), {.selection = Selection::f32,
+                                        .auxk_coefficient = 1,
+                                        .dead_after_tokens = 120,
+                                        .device = device});
+    Rng rng(25, "fired");
+    EXPECT_EQ(trainer.step(random_tensor(60, 8, rng), {.lr = 0}).aux_loss, 0) << device;
+    const StepReport second = trainer.step(random_tensor(60, 8, rng), {.lr = 0});
+    EXPECT_EQ(second.n_dead, 12) << device;
+    EXPECT_GT(second.aux_loss, 0) << device;
+  }
+}
+
+// Eight features win most contests, for the encoder rows of the others, which are the planted ones,
+// are far too short. What the eight leave over brings the others back; without AuxK they stay.
+TEST(SaeTrainer, DeadFeaturesComeBackByWhatTheLivingLeaveOver) {
+  const int n_threads = at::get_num_threads();
+  at::set_num_threads(1);
+  constexpr std::int64_t kWidth = 32, kPlanted = 48, kLiving = 8, kBatch = 256;
+  const Sae truth = Sae::random(SaeSpec::topk(kWidth, kPlanted, 3), identity_transform(kWidth), 12);
+  const auto n_dead = [&](double auxk, std::int64_t n_steps) {
+    Sae sae =
+        Sae::random(SaeSpec::topk(kWidth, kLiving + kPlanted, 3), identity_transform(kWidth), 13);
+    for (std::size_t i = 0; i < std::size_t(kPlanted * kWidth); ++i) {
+      const std::size_t at = std::size_t(kLiving * kWidth) + i;
+      sae.w_dec()[at] = truth.w_dec()[i];
+      sae.w_enc()[at] = 0.002f * truth.w_dec()[i];
+    }
+    SaeTrainer trainer(std::move(sae), {.auxk_coefficient = auxk, .dead_after_tokens = 4 * kBatch});
+    Rng rng(29, "planted");
+    std::int64_t dead = 0;
+    for (std::int64_t i = 0; i < n_steps; ++i)
+      dead =
+          trainer.step(truth.decode(planted_codes(kBatch, kPlanted, 3, rng)), {.lr = 2e-3}).n_dead;
+    return dead;
+  };
+  // Some fire where fewer than three of the eight are positive.
+  EXPECT_GE(n_dead(0, 5), kPlanted / 3);
+  EXPECT_GE(n_dead(0, 200), kPlanted / 3);
+  EXPECT_LE(n_dead(1.0 / 32, 200), kPlanted / 8);
+  at::set_num_threads(n_threads);
 }
 
 TEST(SaeTrainer, DecoderRowsKeepUnitNorm) {
@@ -213,40 +216,6 @@ TEST(SaeTrainer, RefusesNonFiniteTokensAndKeepsItsState) {
     EXPECT_THROW(trainer.step(z, {.lr = 1e-3}), Error);
     expect_same_bits(trainer, untouched);
   }
-}
-
-// Tokens are sparse positive sums of known directions: a trained SAE must find those directions.
-// (Chance: the best of 128 random directions in 32 dimensions has a cosine of about 0.5.)
-TEST(SaeTrainer, RecoversAPlantedDictionary) {
-  // Hundreds of tiny steps: on a busy machine the threads would mostly wait for each other.
-  const int n_threads = at::get_num_threads();
-  at::set_num_threads(1);
-  constexpr std::int64_t kWidth = 32, kPlanted = 64, kActive = 3, kBatch = 512;
-  Rng rng(27, "planted");
-  Sae truth = Sae::random(SaeSpec::topk(kWidth, kPlanted, kActive), identity_transform(kWidth), 12);
-  const auto planted_batch = [&] {
-    return truth.decode(planted_codes(kBatch, kPlanted, kActive, rng));
-  };
-  SaeTrainer trainer(
-      Sae::random(SaeSpec::topk(kWidth, 128, kActive), identity_transform(kWidth), 13), {});
-  double fvu = 1;
-  for (int i = 0; i < 300; ++i)
-    fvu = trainer.step(planted_batch(), {.lr = i < 220 ? 5e-3 : 1e-3}).fvu;
-  EXPECT_LT(fvu, 0.2);
-  double sum = 0;
-  for (std::size_t p = 0; p < kPlanted; ++p) {
-    double best = -1;
-    for (std::size_t f = 0; f < 128; ++f) {
-      double cosine = 0;
-      for (std::size_t i = 0; i < kWidth; ++i) {
-        cosine += double(truth.w_dec()[p * kWidth + i]) * trainer.sae().w_dec()[f * kWidth + i];
-      }
-      best = std::max(best, cosine);
-    }
-    sum += best;
-  }
-  EXPECT_GT(sum / kPlanted, 0.9) << "mean of the best cosines";
-  at::set_num_threads(n_threads);
 }
 
 TEST(SaeTrainer, RefusesDamagedStates) {

@@ -29,7 +29,7 @@ class CheckpointsTest : public testing::Test {
     fs::remove_all(run_);
     cells_ = make_cells(
         {.sites = {"x"}, .architectures = {"topk", "jumprelu"}, .ks = {4}, .n_features = {16}},
-        {{"x", 8}});
+        {{"x", 8}}, 1000);
   }
 
   struct Quality {

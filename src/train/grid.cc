@@ -2,25 +2,20 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 #include <optional>
 #include <set>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "harvest/peek.h"
 #include "harvest/prefetch.h"
 #include "harvest/shuffle_buffer.h"
+#include "sae/architecture.h"
 #include "train/grid_training.h"
 
 namespace safesail {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 constexpr std::size_t kBlocksAhead = 1;
 
@@ -35,6 +30,15 @@ void check(const GridConfig& config, const SiteProvenance& provenance) {
   if (config.drop_sinks != 0 && config.drop_sinks < 2)
     bad_input("--drop-sinks", fmt::format("expected 0 or at least 2, got {}", config.drop_sinks),
               "it is a multiple of the median norm; 10 is usual");
+  if (config.k_anneal_share > 0)
+    for (const GridCell& cell : config.cells)
+      if (const std::string& architecture = cell.spec.architecture;
+          !find_architecture(architecture).fixes_k())
+        bad_input("k annealing",
+                  fmt::format("expected architectures with a fixed k, got {}, whose k is only the "
+                              "L0 that it aims at",
+                              architecture),
+                  "leave --k-anneal (k_anneal_share) out, or train the others in a run of theirs");
 }
 
 }  // namespace

@@ -46,7 +46,9 @@ struct GridConfig {
 /// steps and more; a shorter one learns sqrt(10,000 / n_steps) times as fast, at most ten times.
 double default_learning_rate(std::int64_t n_features, double n_steps);
 
-/// Of an SAE of `n_features` when `tokens_seen` of the budget have been trained on.
+/// Of an SAE of `n_features` at its peak, and when `tokens_seen` of the budget have been trained
+/// on.
+double peak_learning_rate(const GridConfig& config, std::int64_t n_features);
 double learning_rate(const GridConfig& config, std::int64_t n_features, std::uint64_t tokens_seen);
 
 /// k of a step: falls from kAnnealFactor times the cell's k, or all features, to k itself.

@@ -88,9 +88,18 @@ std::vector<std::string> sites_of(const GridLists& lists) {
   return sites;
 }
 
+std::int64_t dead_after(const GridLists& lists, std::uint64_t n_tokens) {
+  constexpr std::int64_t kLongRun = 10'000'000;
+  if (lists.trainer.dead_after_tokens > 0) return lists.trainer.dead_after_tokens;
+  return std::clamp<std::int64_t>(std::int64_t(n_tokens / 10), 1, kLongRun);
+}
+
 std::vector<GridCell> make_cells(const GridLists& lists,
-                                 const std::map<std::string, std::int64_t>& widths) {
+                                 const std::map<std::string, std::int64_t>& widths,
+                                 std::uint64_t n_tokens) {
   check_lists(lists);
+  TrainerOptions trainer = lists.trainer;
+  trainer.dead_after_tokens = dead_after(lists, n_tokens);
   std::vector<Ends> all_ends;
   for (const std::string& site : lists.sites) all_ends.push_back({site, site});
   for (const std::string& transcoder : lists.transcoders) all_ends.push_back(ends_of(transcoder));
@@ -114,7 +123,7 @@ std::vector<GridCell> make_cells(const GridLists& lists,
                  .output_site = ends.out,
                  .spec = spec_of(lists, architecture, ends, widths, width.n_features, k),
                  .seed = seed,
-                 .trainer = lists.trainer});
+                 .trainer = trainer});
           }
   std::vector<std::string> folders;
   for (const GridCell& cell : cells) folders.push_back(cell.folder);

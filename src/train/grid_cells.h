@@ -36,17 +36,24 @@ struct GridLists {
   std::vector<std::int64_t> n_features;  ///< in place of expansions where not empty
   std::int64_t n_seeds = 1;              ///< seed, seed + 1, ...
   std::uint64_t seed = 0;
-  bool skip = false;                                     ///< transcoders get a skip connection
-  TrainerOptions trainer{.auxk_coefficient = 1.0 / 32};  ///< AuxK as Gao et al. 2024
+  bool skip = false;  ///< transcoders get a skip connection
+  /// AuxK as Gao et al. 2024; dead_after_tokens 0: by the budget.
+  TrainerOptions trainer{.auxk_coefficient = 1.0 / 32, .dead_after_tokens = 0};
 };
+
+/// After how many silent tokens the lists call a feature dead, in a run of `n_tokens`: as they say,
+/// else a tenth of the budget, at most the ten million that are usual in long runs. So that every
+/// run has time to revive what dies in it.
+std::int64_t dead_after(const GridLists& lists, std::uint64_t n_tokens);
 
 /// The sites that must be read: those of the SAEs, then those that only transcoders use.
 std::vector<std::string> sites_of(const GridLists& lists);
 
-/// In the order of sites, transcoders, architectures, expansions, ks, seeds. `widths` by site.
-/// Suffixes for width and seed are in a folder's name only where there are several. An input error
-/// when a cell makes no sense.
+/// For a run of `n_tokens`, in the order of sites, transcoders, architectures, expansions, ks,
+/// seeds. `widths` by site. Suffixes for width and seed are in a folder's name only where there are
+/// several. An input error when a cell makes no sense.
 std::vector<GridCell> make_cells(const GridLists& lists,
-                                 const std::map<std::string, std::int64_t>& widths);
+                                 const std::map<std::string, std::int64_t>& widths,
+                                 std::uint64_t n_tokens);
 
 }  // namespace safesail

@@ -2,13 +2,13 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <sstream>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/units.h"
 #include "harvest/peek.h"
@@ -16,14 +16,9 @@
 namespace safesail {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
 constexpr std::int64_t kGoldenRows = 64;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Rows whose activations are within the limits of both sites; undefined when all are.
 at::Tensor rows_within(const at::Tensor& x, double x_limit, const at::Tensor& y, double y_limit) {
@@ -170,8 +165,9 @@ void GridTraining::train_group(const Group& group, const ActivationBlock& block)
     const at::Tensor z = group.transforms[0].apply(x.slice(0, begin, end));
     const at::Tensor target =
         group.in == group.out ? at::Tensor() : group.transforms[1].apply(y.slice(0, begin, end));
+    // The schedules at the middle of the batch: at its start the first step would have a rate of 0.
     for (const std::size_t cell : group.cells)
-      step(cell, z, target, progress_.tokens + static_cast<std::uint64_t>(begin));
+      step(cell, z, target, progress_.tokens + static_cast<std::uint64_t>((begin + end) / 2));
   }
 }
 
@@ -180,8 +176,10 @@ void GridTraining::step(std::size_t cell, const at::Tensor& z, const at::Tensor&
   CellProgress& state = progress_.cells[cell];
   if (!state.trainer) return;
   const SaeSpec& spec = config_.cells[cell].spec;
-  const StepSettings settings{.lr = learning_rate(config_, spec.n_features, tokens_seen),
-                              .k = annealed_k(config_, spec, tokens_seen)};
+  const double lr = learning_rate(config_, spec.n_features, tokens_seen);
+  const StepSettings settings{.lr = lr,
+                              .k = annealed_k(config_, spec, tokens_seen),
+                              .pace = lr / peak_learning_rate(config_, spec.n_features)};
   const Clock::time_point start = Clock::now();
   StepReport report;
   try {

@@ -56,7 +56,8 @@ json grid_settings(const GridLists& lists, const GridConfig& grid) {
           {"clip_norm", trainer.clip_norm},
           {"penalty", trainer.penalty},
           {"bandwidth", trainer.bandwidth},
-          {"dead_after_tokens", trainer.dead_after_tokens},
+          {"adam_epsilon", trainer.epsilon},
+          {"dead_after_tokens", dead_after(lists, grid.n_tokens)},
           {"trainer_device", trainer.device}};
 }
 

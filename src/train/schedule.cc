@@ -18,14 +18,17 @@ double default_learning_rate(std::int64_t n_features, double n_steps) {
   return 2e-4 / std::sqrt(static_cast<double>(n_features) / 16384) * shortness;
 }
 
-double learning_rate(const GridConfig& config, std::int64_t n_features, std::uint64_t tokens_seen) {
+double peak_learning_rate(const GridConfig& config, std::int64_t n_features) {
   const double n_steps =
       static_cast<double>(config.n_tokens) / static_cast<double>(config.batch_tokens);
-  const double peak = config.lr > 0 ? config.lr : default_learning_rate(n_features, n_steps);
+  return config.lr > 0 ? config.lr : default_learning_rate(n_features, n_steps);
+}
+
+double learning_rate(const GridConfig& config, std::int64_t n_features, std::uint64_t tokens_seen) {
   const double share = share_of_budget(config, tokens_seen);
   const double up = config.warmup_share > 0 ? share / config.warmup_share : 1;
   const double down = config.decay_share > 0 ? (1 - share) / config.decay_share : 1;
-  return peak * std::clamp(std::min(up, down), 0.0, 1.0);
+  return peak_learning_rate(config, n_features) * std::clamp(std::min(up, down), 0.0, 1.0);
 }
 
 std::int64_t annealed_k(const GridConfig& config, const SaeSpec& spec, std::uint64_t tokens_seen) {

@@ -12,6 +12,7 @@ class BatchTopK : public Architecture {
   std::string_view name() const override { return "batchtopk"; }
   std::string_view summary() const override { return "the k largest a token, chosen by batch"; }
   Rule rule() const override { return Rule::threshold; }
+  bool fixes_k() const override { return true; }
   void check(const SaeSpec& spec, const TrainerOptions& options) const override;
   void select(const StepView& step, const EncoderWeights& encoder, const PreparedTokens& tokens,
               EncodeScratch& scratch, CodePairs& pairs) const override;

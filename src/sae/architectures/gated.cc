@@ -87,7 +87,7 @@ class Gated final : public Architecture {
 
   void after_step(TrainerState& state, const TrainerOptions&,
                   const StepFacts& facts) const override {
-    control_penalty(state, facts.l0);
+    control_penalty(state, facts);
   }
 
   std::optional<Sae> inference_sae(TrainerState& state) const override {

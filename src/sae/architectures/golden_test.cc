@@ -34,7 +34,7 @@ class GoldenArchitecture : public testing::TestWithParam<const char*> {
   }
 
   TrainerOptions options() const {
-    return {.selection = Selection::f32, .bandwidth = number("bandwidth")};
+    return {.selection = Selection::f32, .epsilon = 1e-8, .bandwidth = number("bandwidth")};
   }
 
   // Without a target the penalties of ReLU and Gated stay where they are.

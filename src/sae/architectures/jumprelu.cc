@@ -2,7 +2,8 @@
 // The loss has penalty * (L0 / target - 1)^2. Thresholds get straight-through gradients, from pairs
 // on both sides of the threshold that are nearer than half a bandwidth e:
 //   d value / d threshold = -threshold / e,   d [pre > threshold] / d threshold = -1 / e.
-// Thresholds are trained as they are: as logarithms they freeze when small.
+// Thresholds are trained as they are: as logarithms they freeze when small. How fast they learn:
+// Parameter::lr_factor.
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <cmath>

@@ -62,7 +62,7 @@ class Relu final : public Architecture {
 
   void after_step(TrainerState& state, const TrainerOptions&,
                   const StepFacts& facts) const override {
-    control_penalty(state, facts.l0);
+    control_penalty(state, facts);
   }
 };
 

@@ -14,6 +14,7 @@ class TopK final : public Architecture {
   std::string_view name() const override { return "topk"; }
   std::string_view summary() const override { return "the k largest of each token"; }
   Rule rule() const override { return Rule::top_k; }
+  bool fixes_k() const override { return true; }
 
   void select(const StepView& step, const EncoderWeights& encoder, const PreparedTokens& tokens,
               EncodeScratch& scratch, CodePairs& pairs) const override {
