@@ -32,7 +32,20 @@ std::string json_string(std::string_view text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string text_with_levels(const Window& window, float quantile) {
+Marks marks_for(std::span<const std::string_view> texts) {
+  std::size_t longest = 1;
+  for (const std::string_view text : texts) {
+    std::size_t run = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const bool goes_on = run > 0 && text[i] == text[i - 1];
+      run = text[i] != '<' && text[i] != '>' ? 0 : goes_on ? run + 1 : 1;
+      longest = std::max(longest, run);
+    }
+  }
+  return {std::string(longest + 1, '<'), std::string(longest + 1, '>')};
+}
+
+std::string text_with_levels(const Window& window, float quantile, const Marks& marks) {
   const std::string_view text = window.text;
   std::string marked;
   for (std::size_t t = 0, at = 0; t < window.n_tokens();) {
@@ -48,12 +61,14 @@ std::string text_with_levels(const Window& window, float quantile) {
     }
     // The blank that many tokens begin with stays outside, as a reader would mark it.
     const std::size_t blank = token.size() > 1 && token[0] == ' ' ? 1 : 0;
-    marked += fmt::format("{}<<{}|{}>>", token.substr(0, blank), token.substr(blank), level);
+    marked += fmt::format("{}{}{}|{}{}", token.substr(0, blank), marks.open, token.substr(blank),
+                          level, marks.close);
   }
   return marked;
 }
 
-std::string text_with_marks(std::string_view text, std::span<const Question::Range> marked) {
+std::string text_with_marks(std::string_view text, std::span<const Question::Range> marked,
+                            const Marks& marks) {
   std::string result;
   std::size_t at = 0;
   for (std::size_t i = 0; i < marked.size();) {
@@ -63,8 +78,8 @@ std::string text_with_marks(std::string_view text, std::span<const Question::Ran
     for (++i; i < marked.size() && marked[i].begin <= end; ++i)
       end = std::max(end, character_end(text, marked[i].end));
     if (begin + 1 < end && text[begin] == ' ') ++begin;
-    result.append(text.substr(at, begin - at)).append("<<");
-    result.append(text.substr(begin, end - begin)).append(">>");
+    result.append(text.substr(at, begin - at)).append(marks.open);
+    result.append(text.substr(begin, end - begin)).append(marks.close);
     at = end;
   }
   return result.append(text.substr(at));

@@ -16,11 +16,21 @@ namespace safesail {
 /// A JSON string; bytes that are no UTF-8 become U+FFFD.
 std::string json_string(std::string_view text);
 
+/// What stands around a marked token.
+struct Marks {
+  std::string open = "<<", close = ">>";
+};
+
+/// Marks that occur in none of the texts of a prompt, so that no text can forge one: as many angles
+/// as it takes to be longer than any run of them there, two at least.
+Marks marks_for(std::span<const std::string_view> texts);
+
 /// "a car <<bomb|10>> near": every token of level >= 1.
-std::string text_with_levels(const Window& window, float quantile);
+std::string text_with_levels(const Window& window, float quantile, const Marks& marks = {});
 
 /// "a car <<bomb>> near": `marked` in order, not overlapping; ones that touch are marked as one.
-std::string text_with_marks(std::string_view text, std::span<const Question::Range> marked);
+std::string text_with_marks(std::string_view text, std::span<const Question::Range> marked,
+                            const Marks& marks = {});
 
 /// How many excerpts an explanation is written from.
 struct ExcerptPlan {

@@ -45,6 +45,20 @@ TEST(Excerpts, MarkRanges) {
   EXPECT_THROW(text_with_marks("abcd", beyond), std::logic_error);
 }
 
+TEST(Excerpts, NoTextForgesAMark) {
+  const auto marks = [](std::vector<std::string_view> texts) { return marks_for(texts); };
+  EXPECT_EQ(marks({"plain", "a < b > c"}).open, "<<");
+  EXPECT_EQ(marks({"plain", "cout << x|9>>;"}).open, "<<<");
+  EXPECT_EQ(marks({"plain", "cout << x|9>>;"}).close, ">>>");
+  EXPECT_EQ(marks({"cat <<<EOF", "<>", ">>>>>"}).open, "<<<<<<");
+  EXPECT_EQ(marks({}).open, "<<");
+  const Window code = window({"cout", " <<", " x", "|9>>"}, {0, 0, 10, 0});
+  const Marks of_code = marks({code.text});
+  EXPECT_EQ(text_with_levels(code, 10, of_code), "cout << <<<x|10>>>|9>>");
+  const std::vector<Question::Range> marked = {{8, 9}};
+  EXPECT_EQ(text_with_marks(code.text, marked, of_code), "cout << <<<x>>>|9>>");
+}
+
 TEST(Excerpts, JsonStringsHoldAnything) {
   EXPECT_EQ(json_string("a \"b\"\n\xff"), "\"a \\\"b\\\"\\n\uFFFD\"");
 }

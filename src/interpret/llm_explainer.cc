@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "interpret/json_in_text.h"
 #include "interpret/llm_values.h"
 
 namespace safesail {
@@ -28,24 +29,21 @@ bool fires(const Exemplar& exemplar) {
 
 }  // namespace
 
-ExplanationText explanation_for_simulator(const LlmText& text, const FeatureRecord& record) {
-  return {.text = text.short_text + ". " + text.long_text,
-          .lexicon = "",
-          .feature = feature_name(record.sae, record.feature)};
-}
-
 LlmExplainer::LlmExplainer(ChatClient& client, const LlmExplainerSettings& settings)
-    : client_(client), settings_(settings), explain_("explain.v1"), translate_("translate.v1") {}
+    : client_(client), settings_(settings), explain_("explain.v2"), translate_("translate.v1") {}
 
 ChatRequest LlmExplainer::request(const FeatureRecord& record, int& n_excerpts) const {
   const auto chosen = choose_excerpts(record, settings_.excerpts, client_.settings().seed);
   n_excerpts = static_cast<int>(chosen.size());
+  std::vector<std::string_view> texts;
+  for (const Exemplar* excerpt : chosen) texts.push_back(excerpt->window.text);
+  const Marks marks = marks_for(texts);
   std::vector<std::string> firing, silent;
   for (const Exemplar* excerpt : chosen) {
     if (fires(*excerpt))
       firing.push_back(
           fmt::format(R"({{"level": {}, "text": {}}})", excerpt->level,
-                      json_string(text_with_levels(excerpt->window, record.quantile))));
+                      json_string(text_with_levels(excerpt->window, record.quantile, marks))));
     else
       silent.push_back(fmt::format(R"({{"near": {}, "text": {}}})",
                                    excerpt->kind != WindowKind::silent,
@@ -55,11 +53,15 @@ ChatRequest LlmExplainer::request(const FeatureRecord& record, int& n_excerpts) 
   const std::string feature = fmt::format(
       R"({{"density": "{:.3g} % of tokens", "promoted": {}, "suppressed": {}}})",
       100 * record.density(), token_list(record.promoted), token_list(record.suppressed));
+  const std::string name = feature_name(record.sae, record.feature);
   return {.purpose = "explain",
-          .feature = feature_name(record.sae, record.feature),
-          .messages = explain_.fill({{"feature", feature},
+          .feature = name,
+          .messages = explain_.fill({{"open", marks.open},
+                                     {"close", marks.close},
+                                     {"feature", feature},
                                      {"firing", fmt::format("{}", fmt::join(firing, "\n"))},
-                                     {"silent", fmt::format("{}", fmt::join(silent, "\n"))}}),
+                                     {"silent", fmt::format("{}", fmt::join(silent, "\n"))}},
+                                    name),
           .schema = std::string(kSchema),
           .max_tokens = settings_.max_tokens,
           .expected_tokens = 160};
@@ -87,14 +89,19 @@ LlmText LlmExplainer::read(const ChatRequest& request, const ChatResult& result,
                .usage = result.answer.usage,
                .money = result.money};
   if (text.status != AnswerStatus::ok) return text;
+  if (copies_an_example(text.raw, request.messages)) {
+    text.status = AnswerStatus::copied;
+    text.detail = "it repeats an example of the prompt: " + printable(text.raw);
+    return text;
+  }
   const auto refuse = [&](std::string_view problem) {
     const Answer why = unreadable(text.raw, problem);
     text.status = why.status;
     text.detail = why.detail;
     return text;
   };
-  const std::optional<Json> json = json_object_in(text.raw);
-  if (!json) return refuse("expected a JSON object");
+  const std::optional<Json> json = json_object_with(text.raw, {"short", "long"});
+  if (!json) return refuse("expected one JSON object with a short and a long text");
   try {
     const JsonObject object(*json, "answer");
     text.short_text = object.get<std::string>("short");

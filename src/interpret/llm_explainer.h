@@ -19,7 +19,7 @@ namespace safesail {
 
 struct LlmExplainerSettings {
   ExcerptPlan excerpts;
-  std::string second_language;  ///< "Chinese"; empty: none
+  std::string second_language;  ///< its English name, as in "Chinese"; empty: none
   int max_tokens = 700;         ///< of an answer
 };
 
@@ -40,9 +40,6 @@ struct LlmExplanation {
   std::optional<LlmText> second;  ///< only where `text` is ok and a second language was wanted
   int n_excerpts = 0;
 };
-
-/// "short. long": what simulators are given.
-ExplanationText explanation_for_simulator(const LlmText& text, const FeatureRecord& record);
 
 class LlmExplainer {
  public:

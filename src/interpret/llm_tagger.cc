@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "interpret/json_in_text.h"
 #include "interpret/llm_excerpts.h"
 #include "interpret/llm_values.h"
 
@@ -65,17 +66,22 @@ SafetyTag read_tag(const Json& json) {
   return tag;
 }
 
-LlmTags read_tags(const ChatResult& result) {
+LlmTags read_tags(const ChatRequest& request, const ChatResult& result) {
   LlmTags tags{.status = result.status,
                .raw = result.answer.content.empty() ? result.answer.refusal : result.answer.content,
                .detail = result.detail,
                .usage = result.answer.usage,
                .money = result.money};
   if (tags.status != AnswerStatus::ok) return tags;
+  if (copies_an_example(tags.raw, request.messages)) {
+    tags.status = AnswerStatus::copied;
+    tags.detail = "it repeats an example of the prompt: " + printable(tags.raw);
+    return tags;
+  }
   try {
-    const std::optional<Json> json = json_object_in(tags.raw);
-    if (!json || !json->contains("tags") || !(*json)["tags"].is_array())
-      bad_input("answer", "expected an object with a list of tags", "ask again");
+    const std::optional<Json> json = json_object_with(tags.raw, {"tags"});
+    if (!json || !(*json)["tags"].is_array())
+      bad_input("answer", "expected one object with a list of tags", "ask again");
     for (const Json& tag : (*json)["tags"]) tags.tags.push_back(read_tag(tag));
   } catch (const Error& error) {
     const Answer why = unreadable(tags.raw, error.problem());
@@ -88,7 +94,7 @@ LlmTags read_tags(const ChatResult& result) {
 
 }  // namespace
 
-LlmTagger::LlmTagger(ChatClient& client) : client_(client), prompt_("tag.v1") {}
+LlmTagger::LlmTagger(ChatClient& client) : client_(client), prompt_("tag.v2") {}
 
 std::vector<ChatRequest> LlmTagger::requests(std::span<const TagQuestion> questions) const {
   std::vector<ChatRequest> all;
@@ -101,9 +107,12 @@ std::vector<ChatRequest> LlmTagger::requests(std::span<const TagQuestion> questi
     all.push_back(
         {.purpose = "tag",
          .feature = question.feature,
-         .messages = prompt_.fill({{"labels", label_lines()},
+         .messages = prompt_.fill({{"open", question.marks.open},
+                                   {"close", question.marks.close},
+                                   {"labels", label_lines()},
                                    {"explanation", explanation},
-                                   {"excerpts", fmt::format("{}", fmt::join(excerpts, "\n"))}}),
+                                   {"excerpts", fmt::format("{}", fmt::join(excerpts, "\n"))}},
+                                  question.feature),
          .schema = schema(),
          .max_tokens = 400,
          .expected_tokens = 50});
@@ -112,9 +121,11 @@ std::vector<ChatRequest> LlmTagger::requests(std::span<const TagQuestion> questi
 }
 
 std::vector<LlmTags> LlmTagger::tag(std::span<const TagQuestion> questions) {
+  const std::vector<ChatRequest> asked = requests(questions);
+  const std::vector<ChatResult> results = client_.ask(asked);
   std::vector<LlmTags> all;
-  for (const ChatResult& result : client_.ask(requests(questions))) {
-    all.push_back(read_tags(result));
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    all.push_back(read_tags(asked[i], results[i]));
     all.back().prompt_hash = prompt_.hash();
   }
   return all;

@@ -1,5 +1,6 @@
 // Files explained features under the safety risks they stand for: 4 domains and 17 subclasses, the
-// paper's, several or none a feature, each with the words that decide it.
+// paper's, several or none a feature, each with the words that decide it. The prompt has to name
+// the classes; it does so in the list of labels alone, its examples have lists of other subjects.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "interpret/chat_client.h"
+#include "interpret/llm_excerpts.h"
 #include "interpret/prompt.h"
 
 namespace safesail {
@@ -46,6 +48,7 @@ struct TagQuestion {
   std::string feature;                ///< its name, for the ledger
   std::string short_text, long_text;  ///< its explanation
   std::vector<std::string> excerpts;  ///< text_with_levels() of a few windows of Use::explain
+  Marks marks;                        ///< that stand in the excerpts
 };
 
 /// One result a question. An answer with a label outside the closed set is unparsable.

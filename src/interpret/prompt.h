@@ -1,7 +1,8 @@
 // Prompts: versioned texts under prompts/, compiled into the program. A file opens with remarks for
 // people; lines "@@ system", "@@ user", "@@ assistant" then begin the messages; {{name}} is filled
-// in. The hash of the file is kept with each result that it led to, so a changed text is a new
-// version: explain.v2.txt beside explain.v1.txt.
+// in. "@@ example" and "@@ answer" are a pair of such messages of which each question is shown some
+// only. The hash of the file is kept with each result that it led to, so a changed text is a new
+// version: explain.v2.txt after explain.v1.txt.
 #pragma once
 
 #include <initializer_list>
@@ -36,11 +37,24 @@ class Prompt {
 
   /// The messages with each placeholder filled. Every placeholder must have a value and every value
   /// a placeholder. Values are data: what looks like a placeholder or a message in them stays text.
-  std::vector<ChatMessage> fill(Values values) const;
+  /// Of the file's examples two are shown before the last message, one of the first half and one of
+  /// the second, which ones and in which order by the hash of `drawn_by`: no example stands in
+  /// every prompt, so none can lend all answers its subject or its words.
+  std::vector<ChatMessage> fill(Values values, std::string_view drawn_by = {}) const;
 
  private:
+  struct Example {
+    ChatMessage question, answer;
+  };
+  std::vector<ChatMessage> shown(std::string_view drawn_by) const;
+
   std::string name_, hash_;
   std::vector<ChatMessage> messages_;
+  std::vector<Example> examples_;  // none, or an even number of at least four
 };
+
+/// Whether `answer` says a run of five words that an example among the messages says: those between
+/// the first and the last of a prompt. Case and punctuation aside.
+bool copies_an_example(std::string_view answer, std::span<const ChatMessage> messages);
 
 }  // namespace safesail

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "interpret/language.h"
 #include "interpret/lexical_explainer.h"
 
 namespace safesail {
@@ -18,6 +19,8 @@ TextStatus text_status(AnswerStatus status) {
       return TextStatus::unparsable;
     case AnswerStatus::refused:
       return TextStatus::refused;
+    case AnswerStatus::copied:
+      return TextStatus::copied;
     case AnswerStatus::failed:
       break;
   }
@@ -31,22 +34,24 @@ FeatureRecord for_explaining(FeatureRecord record) {
   return record;
 }
 
-std::vector<std::int64_t> lacking_features(const Explainer& explainer, const std::string& sae,
-                                           std::size_t n_most, Atlas& atlas) {
-  std::vector<std::int64_t> lacking = atlas.features_lacking(explainer.key, sae);
-  if (n_most > 0 && lacking.size() > n_most) lacking.resize(n_most);
-  return lacking;
-}
-
-void count(TextStatus status, ExplainCounts& counts) {
-  if (status == TextStatus::ok)
-    ++counts.n_ok;
-  else if (status == TextStatus::unparsable)
-    ++counts.n_unparsable;
-  else if (status == TextStatus::refused)
-    ++counts.n_refused;
-  else
-    ++counts.n_failed;
+void count(const Explanation& explanation, ExplainCounts& counts) {
+  switch (explanation.status) {
+    case TextStatus::ok:
+      ++counts.n_ok;
+      break;
+    case TextStatus::unparsable:
+      ++counts.n_unparsable;
+      break;
+    case TextStatus::refused:
+      ++counts.n_refused;
+      break;
+    case TextStatus::copied:
+      ++counts.n_copied;
+      break;
+    default:
+      ++counts.n_failed;
+      counts.reason = explanation.reason;
+  }
 }
 
 }  // namespace
@@ -76,13 +81,22 @@ Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& set
                            .model = endpoint.model,
                            .prompt_hash = explainer.prompt_hash(),
                            .seed = endpoint.seed};
+  std::string second_language;
+  if (!settings.second_language.empty()) {
+    second_language = find_language(settings.second_language).code;
+    if (second_language == key.language)
+      bad_input("second language", "expected another than English, in which all are explained",
+                "leave it out");
+  }
   const auto row = [](const ExplanationKey& of, const LlmText& text) {
     return Explanation{.key = of,
                        .status = text_status(text.status),
                        .short_text = text.short_text,
                        .long_text = text.long_text,
                        .raw = text.raw,
-                       .request_hash = text.request_hash};
+                       .request_hash = text.request_hash,
+
+                       .reason = text.detail};
   };
   return {.key = key,
           // Enough that a few slow answers do not leave the endpoint idle.
@@ -94,18 +108,24 @@ Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& set
               rows.push_back(row(key, one.text));
               if (!one.second) continue;
               ExplanationKey second = key;
-              second.language =
-                  settings.second_language == "Chinese" ? "zh" : settings.second_language;
+              second.language = second_language;
               rows.push_back(row(second, *one.second));
             }
             return all;
           }};
 }
 
-CostEstimate estimate_explaining(LlmExplainer& llm, const Explainer& explainer,
-                                 const std::string& sae, std::size_t n_most, Atlas& atlas) {
+std::vector<std::int64_t> features_to_explain(const Explainer& explainer, const std::string& sae,
+                                              std::size_t n_most, Atlas& atlas) {
+  std::vector<std::int64_t> lacking = atlas.features_lacking(explainer.key, sae);
+  if (n_most > 0 && lacking.size() > n_most) lacking.resize(n_most);
+  return lacking;
+}
+
+CostEstimate estimate_explaining(LlmExplainer& llm, std::span<const std::int64_t> features,
+                                 Atlas& atlas) {
   CostEstimate estimate;
-  for (const std::int64_t id : lacking_features(explainer, sae, n_most, atlas)) {
+  for (const std::int64_t id : features) {
     const FeatureRecord record = for_explaining(atlas.record(id));
     estimate += llm.estimate(std::span(&record, 1));
   }
@@ -115,7 +135,7 @@ CostEstimate estimate_explaining(LlmExplainer& llm, const Explainer& explainer,
 ExplainCounts explain_features(const Explainer& explainer, const std::string& sae,
                                std::size_t n_most, Atlas& atlas, Reporter& reporter,
                                std::stop_token stop) {
-  const std::vector<std::int64_t> lacking = lacking_features(explainer, sae, n_most, atlas);
+  const std::vector<std::int64_t> lacking = features_to_explain(explainer, sae, n_most, atlas);
   ExplainCounts counts;
   for (std::size_t first = 0; first < lacking.size();) {
     if (stop.stop_requested())
@@ -130,7 +150,7 @@ ExplainCounts explain_features(const Explainer& explainer, const std::string& sa
     for (std::size_t i = 0; i < n; ++i) {
       for (const Explanation& explanation : explained[i])
         atlas.put_explanation(lacking[first + i], explanation);
-      count(explained[i].front().status, counts);
+      count(explained[i].front(), counts);
     }
     transaction.commit();
     first += n;

@@ -3,6 +3,7 @@
 // next start goes on with what is missing.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <stop_token>
@@ -29,7 +30,12 @@ Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& set
                         const EndpointSettings& endpoint);
 
 struct ExplainCounts {
-  std::size_t n_ok = 0, n_unparsable = 0, n_refused = 0, n_failed = 0;
+  std::size_t n_ok = 0, n_unparsable = 0, n_refused = 0, n_copied = 0, n_failed = 0;
+  std::string reason;  ///< of the last that failed
+
+  bool only_failed() const {
+    return n_failed > 0 && n_ok + n_unparsable + n_refused + n_copied == 0;
+  }
 };
 
 /// `sae` (its name) unless empty: of that one alone. At most `n_most` features; 0: all.
@@ -37,8 +43,12 @@ ExplainCounts explain_features(const Explainer& explainer, const std::string& sa
                                std::size_t n_most, Atlas& atlas, Reporter& reporter,
                                std::stop_token stop);
 
-/// What explain_features() would probably cost, for as many features as it would explain.
-CostEstimate estimate_explaining(LlmExplainer& llm, const Explainer& explainer,
-                                 const std::string& sae, std::size_t n_most, Atlas& atlas);
+/// The features that explain_features() would explain.
+std::vector<std::int64_t> features_to_explain(const Explainer& explainer, const std::string& sae,
+                                              std::size_t n_most, Atlas& atlas);
+
+/// What explaining these features would probably cost.
+CostEstimate estimate_explaining(LlmExplainer& llm, std::span<const std::int64_t> features,
+                                 Atlas& atlas);
 
 }  // namespace safesail

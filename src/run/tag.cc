@@ -16,11 +16,18 @@ TagQuestion question_of(const FeatureRecord& record, const Explanation& explanat
   TagQuestion question{.feature = feature_name(record.sae, record.feature),
                        .short_text = explanation.short_text,
                        .long_text = explanation.long_text,
-                       .excerpts = {}};
+                       .excerpts = {},
+                       .marks = {}};
+  std::vector<const Window*> windows;
   for (const Exemplar& exemplar : record.exemplars)
     if (exemplar.use == Use::explain && exemplar.kind == WindowKind::top &&
-        question.excerpts.size() < kExcerpts)
-      question.excerpts.push_back(text_with_levels(exemplar.window, record.quantile));
+        windows.size() < kExcerpts)
+      windows.push_back(&exemplar.window);
+  std::vector<std::string_view> texts;
+  for (const Window* window : windows) texts.push_back(window->text);
+  question.marks = marks_for(texts);
+  for (const Window* window : windows)
+    question.excerpts.push_back(text_with_levels(*window, record.quantile, question.marks));
   return question;
 }
 
@@ -37,17 +44,37 @@ void write_tags(std::int64_t feature, const std::string& source, const LlmTags& 
              -1, ' ', false, nlohmann::json::error_handler_t::replace)});
 }
 
+std::vector<std::int64_t> explanations_of(const ExplanationKey& key, const std::string& sae,
+                                          Atlas& atlas) {
+  return atlas.explanations({.explainer = key.explainer,
+                             .model = key.model,
+                             .language = key.language,
+                             .prompt_hash = key.prompt_hash,
+                             .seed = key.seed,
+                             .sae = sae});
+}
+
 }  // namespace
+
+CostEstimate estimate_tagging(LlmTagger& tagger, const ExplanationKey& explained,
+                              const std::string& sae, std::span<const std::int64_t> lacking,
+                              Atlas& atlas) {
+  CostEstimate estimate;
+  const auto add = [&](std::int64_t feature, const Explanation& explanation) {
+    const TagQuestion question = question_of(atlas.record(feature), explanation);
+    estimate += tagger.estimate(std::span(&question, 1));
+  };
+  for (const std::int64_t id : explanations_of(explained, sae, atlas))
+    add(atlas.feature_of_explanation(id), atlas.explanation(id));
+  // One of the usual length stands for a text that is not written yet.
+  const Explanation usual{.short_text = std::string(80, 'x'), .long_text = std::string(400, 'x')};
+  for (const std::int64_t feature : lacking) add(feature, usual);
+  return estimate;
+}
 
 TagCounts tag_features(LlmTagger& tagger, const ExplanationKey& explained, const std::string& sae,
                        Atlas& atlas, Reporter& reporter, std::stop_token stop) {
-  const ExplanationFilter which{.explainer = explained.explainer,
-                                .model = explained.model,
-                                .language = explained.language,
-                                .prompt_hash = explained.prompt_hash,
-                                .seed = explained.seed,
-                                .sae = sae};
-  const std::vector<std::int64_t> explanations = atlas.explanations(which);
+  const std::vector<std::int64_t> explanations = explanations_of(explained, sae, atlas);
   TagCounts counts;
   for (std::size_t first = 0; first < explanations.size(); first += kFeaturesAtOnce) {
     if (stop.stop_requested())
@@ -65,6 +92,11 @@ TagCounts tag_features(LlmTagger& tagger, const ExplanationKey& explained, const
     for (std::size_t i = 0; i < answers.size(); ++i) {
       if (answers[i].status != AnswerStatus::ok) {
         ++counts.n_unanswered;
+        counts.n_copied += answers[i].status == AnswerStatus::copied;
+        if (answers[i].status == AnswerStatus::failed) {
+          ++counts.n_failed;
+          counts.reason = answers[i].detail;
+        }
         continue;
       }
       write_tags(features[i], explained.model, answers[i], atlas);

@@ -96,8 +96,8 @@ TEST_F(ApiTest, TellsWhichOfSeveralSaesIsMeant) {
 TEST_F(ApiTest, ShowsThePromptOfAnExplanation) {
   start();
   const Json prompt = json("/features/1/prompt?explanation=0");
-  EXPECT_EQ(prompt["name"], "explain.v1");
-  EXPECT_EQ(prompt["prompt_hash"], Prompt("explain.v1").hash());
+  EXPECT_EQ(prompt["name"], "explain.v2");
+  EXPECT_EQ(prompt["prompt_hash"], Prompt("explain.v2").hash());
   EXPECT_THAT(prompt["text"], HasSubstr("@@ system"));
   json("/features/1/prompt?explanation=1", 404);  // its hash is no prompt's
   json("/features/1/prompt?explanation=3", 404);

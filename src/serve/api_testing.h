@@ -67,7 +67,7 @@ class ApiTest : public AtlasTest {
                                       i == 2 ? Atlas::insufficient(3) : "ok"));
       if (i == 2) continue;
       Explanation text = make_explanation("speaks of bombs \"" + std::to_string(i) + "\"");
-      text.key.prompt_hash = Prompt("explain.v1").hash();
+      text.key.prompt_hash = Prompt("explain.v2").hash();
       text.raw = "Sure! {\"short\": \"speaks of bombs\"}";
       text.request_hash = fmt::format("request {}", i);
       const std::int64_t id = atlas.put_explanation(ids.back(), text);
