@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "endpoint_testing.h"
 
@@ -17,6 +18,20 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing::Not;
 using Oracle = OracleEndpoint;
+
+std::string gzipped(const std::string& text) {
+  std::string packed(text.size() / 100 + 1000, ' ');
+  z_stream z{};
+  deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  z.avail_in = static_cast<uInt>(text.size());
+  z.next_out = reinterpret_cast<Bytef*>(packed.data());
+  z.avail_out = static_cast<uInt>(packed.size());
+  EXPECT_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
+  packed.resize(z.total_out);
+  deflateEnd(&z);
+  return packed;
+}
 
 ChatRequest question(int i) {
   return {.purpose = "test", .messages = {{"system", ""}, {"user", fmt::format("question {}", i)}}};
@@ -132,6 +147,119 @@ TEST_F(ChatClientTest, LeavesOutWhatTheEndpointDoesNotTake) {
   EXPECT_TRUE(last.contains("max_completion_tokens"));
 }
 
+/// With a schema and probabilities.
+std::vector<ChatRequest> full_questions(int n) {
+  std::vector<ChatRequest> all = questions(n);
+  for (ChatRequest& request : all) {
+    request.schema = R"({"type": "object"})";
+    request.top_logprobs = 5;
+  }
+  return all;
+}
+
+TEST_F(ChatClientTest, LeavesOutFieldsHoweverTheyAreRefused) {
+  ChatClient client = client_for(settings_for(oracle));
+  oracle.misbehave(
+      {Oracle::status(403, R"({"error": {"message": "You are not allowed to request logprobs"}})"),
+       Oracle::status(500,
+                      R"({"error": {"message": "Jinja Exception: System role not supported"}})"),
+       Oracle::status(422,
+                      R"({"detail": [{"loc": ["body", "seed"], "msg": "extra_forbidden"}]})")});
+  std::vector<ChatRequest> asked = full_questions(2);
+  for (ChatRequest& request : asked) request.messages[0].content = "be brief";
+  for (const ChatResult& result : client.ask(asked))
+    EXPECT_EQ(result.status, AnswerStatus::ok) << result.detail;
+  const auto bodies = oracle.bodies();
+  ASSERT_EQ(bodies.size(), 5U) << "each is learnt once, with one request";
+  const Json last = Json::parse(bodies[4]);
+  EXPECT_FALSE(last.contains("logprobs"));
+  EXPECT_FALSE(last.contains("top_logprobs"));
+  EXPECT_FALSE(last.contains("seed"));
+  EXPECT_TRUE(last.contains("response_format"));
+  ASSERT_EQ(last.at("messages").size(), 1U);
+  EXPECT_EQ(last.at("messages")[0].at("content"), "be brief\n\nquestion 1");
+}
+
+TEST_F(ChatClientTest, OneBadRequestCostsTheOthersNothing) {
+  ChatClient client = client_for(settings_for(oracle));
+  const auto too_long = Oracle::status(
+      400,
+      R"({"error": {"message": "maximum context length", "code": "context_length_exceeded"}})");
+  const auto odd = Oracle::status(400, R"({"error": {"message": "I do not like this one"}})");
+  oracle.misbehave({too_long, odd, odd});
+  const auto results = client.ask(full_questions(3));
+  EXPECT_EQ(results[0].status, AnswerStatus::failed);
+  EXPECT_THAT(results[0].detail, HasSubstr("context_length_exceeded"));
+  EXPECT_EQ(results[1].status, AnswerStatus::failed) << "nor does it pass without its schema";
+  EXPECT_EQ(results[2].status, AnswerStatus::ok);
+  const auto bodies = oracle.bodies();
+  ASSERT_EQ(bodies.size(), 4U);
+  EXPECT_FALSE(Json::parse(bodies[2]).contains("response_format")) << "tried";
+  EXPECT_TRUE(Json::parse(bodies[3]).contains("response_format")) << "and not learnt";
+
+  // Where it does help, that is learnt.
+  oracle.misbehave({odd});
+  for (const ChatResult& result : client.ask(full_questions(5)))
+    EXPECT_EQ(result.status, AnswerStatus::ok);
+  EXPECT_FALSE(Json::parse(oracle.bodies().back()).contains("response_format"));
+}
+
+TEST_F(ChatClientTest, TellsTheAddressOfARedirectAndDoesNotFollow) {
+  OracleEndpoint elsewhere;
+  oracle.misbehave({[&](const auto&, auto& response) {
+    response.status = 308;
+    response.set_header("Location", elsewhere.url() + "/chat/completions");
+  }});
+  ChatClient client = client_for(settings_for(oracle));
+  const std::string error = thrown_by([&] { client.ask(questions(3)); });
+  EXPECT_THAT(error, HasSubstr("HTTP 308: the endpoint is at \"" + elsewhere.url() + "\""));
+  EXPECT_EQ(elsewhere.n_requests(), 0);
+  EXPECT_EQ(oracle.n_requests(), 1);
+}
+
+TEST_F(ChatClientTest, ReadsCompressedAnswersAndBoundsThem) {
+  ChatClient client = client_for(settings_for(oracle));
+  const auto compressed = [](std::string body) {
+    return [body = std::move(body)](const auto&, auto& response) {
+      response.set_header("Content-Encoding", "gzip");
+      response.set_content(gzipped(body), "application/json");
+    };
+  };
+  const Json answer = Oracle::completion({{"role", "assistant"}, {"content", "small"}});
+  oracle.misbehave({compressed(answer.dump()), compressed(std::string(kMaxAnswerBytes + 1, ' '))});
+  const auto results = client.ask(questions(2));
+  EXPECT_EQ(results[0].status, AnswerStatus::ok) << results[0].detail;
+  EXPECT_EQ(results[0].answer.content, "small");
+  EXPECT_THAT(results[1].detail, HasSubstr("larger than 8.0 MiB")) << "a bomb of 8 KB";
+}
+
+TEST_F(ChatClientTest, BooksWhatIsPaidThoughItCannotBeRead) {
+  EndpointSettings settings = settings_for(oracle);
+  settings.timeout = milliseconds(2000);
+  FileLedger ledger(dir_ / "ledger.jsonl");
+  Budget tokens({}, {});
+  ChatClient client(settings, {}, tokens, &ledger, reporter);
+  const std::uint64_t likely = client.estimate(questions(1)).usage.total();
+  oracle.misbehave({Oracle::body(R"({"usage": {"prompt_tokens": 700, "completion_tokens": 7}})"),
+                    oracle.silence()});
+  const ChatResult result = client.ask(questions(1)).front();
+  EXPECT_EQ(result.status, AnswerStatus::ok) << result.detail;
+  EXPECT_EQ(result.lost.total(), 707 + likely) << "as it says, and as it is likely";
+  EXPECT_EQ(tokens.spent().total(), 707 + likely + result.answer.usage.total());
+  EXPECT_EQ(ledger.entries.at(0).at("prompt").get<std::uint64_t>() +
+                ledger.entries.at(0).at("completion").get<std::uint64_t>(),
+            tokens.spent().total());
+
+  // What is lost can use up the budget; it is booked all the same.
+  Budget small({.tokens = 3000}, {});
+  ChatClient other(settings, {}, small, &ledger, reporter);
+  oracle.misbehave({Oracle::body(R"({"usage": {"prompt_tokens": 2500, "completion_tokens": 0}})")});
+  EXPECT_THAT(thrown_by([&] { other.ask(std::vector{question(5)}); }),
+              HasSubstr("might go beyond 3000 tokens: 2500 tokens"));
+  EXPECT_EQ(ledger.entries.at(1).at("prompt"), 2500);
+  EXPECT_EQ(ledger.entries.at(1).at("status"), "failed");
+}
+
 TEST_F(ChatClientTest, AsksSeveralAtOnce) {
   std::mutex mutex;
   std::condition_variable arrived;
@@ -208,7 +336,9 @@ TEST_F(ChatClientTest, StopLosesNoAnswerThatIsUnderWay) {
   oracle.before_each = [&](const auto&) { again.request_stop(); };
   ChatClient other(impatient, {}, budget, &ledger, reporter, again.get_token());
   EXPECT_THAT(thrown_by([&] { other.ask(std::vector{question(9)}); }), HasSubstr("stopped"));
-  EXPECT_EQ(ledger.entries.size(), 1U) << "given up, not recorded as failed";
+  ASSERT_EQ(ledger.entries.size(), 2U) << "it was sent, so it may be charged for";
+  EXPECT_EQ(ledger.entries[1].at("status"), "failed");
+  EXPECT_FALSE(ledger.entries[1].contains("answer")) << "and is asked again";
 }
 
 TEST_F(ChatClientTest, ShowsTheKeyNowhere) {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "formats/json.h"
+#include "interpret/json_in_text.h"
 #include "text/utf8.h"
 
 namespace safesail {
@@ -48,6 +49,18 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
+/// The first `tag` that no JSON object of the text quotes.
+std::size_t find_unquoted(std::string_view text, std::string_view tag) {
+  auto at = text.find(tag);
+  if (at == text.npos) return at;
+  for (const std::string_view object : json_objects_in(text)) {
+    const auto begin = static_cast<std::size_t>(object.data() - text.data());
+    if (at < begin) break;
+    if (at < begin + object.size()) at = text.find(tag, begin + object.size());
+  }
+  return at;
+}
+
 /// Thinking comes first, between tags; templates that open the tag in the prompt leave only its
 /// end in the answer. Thinking that does not end is all there is.
 void split_thinking(std::string_view raw, ChatAnswer& answer) {
@@ -55,7 +68,7 @@ void split_thinking(std::string_view raw, ChatAnswer& answer) {
        {std::pair<std::string_view, std::string_view>{"<think>", "</think>"},
         {"<thinking>", "</thinking>"}}) {
     const bool opened = trimmed(raw).starts_with(open);
-    const auto end = raw.find(close);
+    const auto end = find_unquoted(raw, close);
     if (!opened && end == raw.npos) continue;
     answer.thinking += raw.substr(0, end);
     raw = end == raw.npos ? std::string_view{} : raw.substr(end + close.size());
@@ -116,6 +129,20 @@ std::vector<AnswerToken> tokens_of_content(std::vector<AnswerToken> tokens,
   return kept;
 }
 
+std::optional<TokenUsage> read_usage(const Json& body, std::string_view thinking) {
+  const Json& stated = member(body, "usage");
+  if (!member(stated, "prompt_tokens").is_number()) return std::nullopt;
+  TokenUsage usage;
+  usage.prompt = count_of(member(stated, "prompt_tokens"));
+  usage.completion = count_of(member(stated, "completion_tokens"));
+  usage.cached = std::min(
+      count_of(member(member(stated, "prompt_tokens_details"), "cached_tokens")), usage.prompt);
+  const Json& reasoning = member(member(stated, "completion_tokens_details"), "reasoning_tokens");
+  usage.reasoning = std::min(reasoning.is_number() ? count_of(reasoning) : likely_tokens(thinking),
+                             usage.completion);
+  return usage;
+}
+
 }  // namespace
 
 ChatAnswer parse_chat_answer(std::string_view body) {
@@ -135,18 +162,18 @@ ChatAnswer parse_chat_answer(std::string_view body) {
   split_thinking(text_of(member(message, "content")), answer);
   answer.tokens = tokens_of_content(read_tokens(choice), answer.content);
 
-  const Json& usage = member(json, "usage");
-  answer.usage_given = member(usage, "prompt_tokens").is_number();
-  answer.usage.prompt = count_of(member(usage, "prompt_tokens"));
-  answer.usage.completion = count_of(member(usage, "completion_tokens"));
-  answer.usage.cached =
-      std::min(count_of(member(member(usage, "prompt_tokens_details"), "cached_tokens")),
-               answer.usage.prompt);
-  const Json& reasoning = member(member(usage, "completion_tokens_details"), "reasoning_tokens");
-  answer.usage.reasoning =
-      std::min(reasoning.is_number() ? count_of(reasoning) : likely_tokens(answer.thinking),
-               answer.usage.completion);
+  const std::optional<TokenUsage> usage = read_usage(json, answer.thinking);
+  answer.usage_given = usage.has_value();
+  answer.usage = usage.value_or(TokenUsage{});
   return answer;
+}
+
+std::optional<TokenUsage> stated_usage(std::string_view body) {
+  try {
+    return read_usage(parse_json(body, "answer", kLimits), "");
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 AnswerStatus status_of(const ChatAnswer& answer) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +34,10 @@ struct ChatAnswer {
 };
 
 ChatAnswer parse_chat_answer(std::string_view body);
+
+/// What the endpoint charges for an answer that may be unreadable otherwise; nothing where it does
+/// not say.
+std::optional<TokenUsage> stated_usage(std::string_view body);
 
 /// ok, or refused: by the content filter, in the field made for it, with an empty answer that was
 /// not cut short. Whether an ok answer makes sense is for others to say.

@@ -52,6 +52,13 @@ TEST(ChatAnswer, StripsThinking) {
   EXPECT_EQ(answered("the tag was opened in the prompt</think>yes").content, "yes");
   EXPECT_EQ(answered("<think>it never ends", "length").content, "");
   EXPECT_EQ(answered("no thinking").thinking, "");
+  for (const std::string quoting :
+       {R"({"short": "the closing tag </think>", "long": "Fires on </think>."})",
+        R"(Here: {"short": "thinking tags", "long": "Fires on <thinking> and </thinking>."})"}) {
+    EXPECT_EQ(answered(quoting).content, quoting) << "an answer about the tag";
+    EXPECT_EQ(answered("hm {\"a\": 1}\n</think>" + quoting).content, quoting);
+    EXPECT_EQ(answered("<think>hm</think>" + quoting).content, quoting);
+  }
 
   Json body = completion({{"content", "yes"}, {"reasoning_content", std::string(400, 'x')}});
   body["usage"] = {{"prompt_tokens", 1}, {"completion_tokens", 150}};

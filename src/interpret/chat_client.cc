@@ -77,13 +77,19 @@ struct ChatClient::Impl {
 
   ChatResult resolve(const ChatRequest& request);
   ChatResult send(const ChatRequest& request, const std::string& hash);
-  ChatResult send_until_settled(const ChatRequest& request, const std::string& hash,
-                                std::string& body);
+  void send_until_settled(const ChatRequest& request, const std::string& hash, ChatResult& result,
+                          std::string& body);
+  void lose(const TokenUsage& usage, ChatResult& result);
+  [[noreturn]] void over_budget() const;
   std::optional<ChatResult> recall(const ChatRequest& request, const std::string& hash);
   ChatResult read(const ChatRequest& request, std::string_view body) const;
   void wait_for_turn();
   void pause(const std::string& hash, int n_attempts, const HttpReply& reply);
   bool learn(const ChatRequest& request, const ChatDialect& spoken, std::string_view complaint);
+  void leave_out_schema(std::string_view complaint);
+  void note_learnt(std::string_view complaint);  // call under mutex
+  void write_line(const ChatRequest& request, const std::string& hash, const ChatResult& result,
+                  std::string_view body);
   void record(const ChatRequest& request, const std::string& hash, const ChatResult& result,
               std::string_view body);
   void count(const ChatRequest& request, const ChatResult& result);
@@ -153,22 +159,14 @@ ChatResult ChatClient::Impl::read(const ChatRequest& request, std::string_view b
 
 ChatResult ChatClient::Impl::send(const ChatRequest& request, const std::string& hash) {
   const TokenUsage most = most_of(request, settings);
-  if (!budget.reserve(most)) {
-    const Budget::Limits& limits = budget.limits();
-    const std::string limit = limits.tokens > 0
-                                  ? fmt::format("{} tokens", limits.tokens)
-                                  : fmt::format("{} {}", limits.money, budget.price().currency);
-    failed("budget",
-           fmt::format("the next request might go beyond {}: {} tokens and {:.4g} {} are spent",
-                       limit, budget.spent().total(), budget.money(), budget.price().currency),
-           "raise --budget and run the same command again: what was answered is kept");
-  }
+  if (!budget.reserve(most)) over_budget();
   ChatResult result;
   std::string body;  // of the answer
   try {
-    result = send_until_settled(request, hash, body);
+    send_until_settled(request, hash, result, body);
   } catch (...) {
     budget.settle(most, {});
+    if (result.lost.total() > 0) write_line(request, hash, result, {});
     throw;
   }
   budget.settle(most, result.answer.usage);
@@ -176,9 +174,30 @@ ChatResult ChatClient::Impl::send(const ChatRequest& request, const std::string&
   return result;
 }
 
-ChatResult ChatClient::Impl::send_until_settled(const ChatRequest& request, const std::string& hash,
-                                                std::string& body) {
-  ChatResult result;
+void ChatClient::Impl::over_budget() const {
+  const Budget::Limits& limits = budget.limits();
+  const std::string limit = limits.tokens > 0
+                                ? fmt::format("{} tokens", limits.tokens)
+                                : fmt::format("{} {}", limits.money, budget.price().currency);
+  const Budget::Spent all = budget.in_all();
+  failed("budget",
+         fmt::format("the next request might go beyond {}: {} tokens and {:.4g} {} are spent{}",
+                     limit, all.tokens, all.money, budget.price().currency,
+                     budget.earlier().tokens > 0
+                         ? fmt::format(", {} tokens and {:.4g} of it before this start",
+                                       budget.earlier().tokens, budget.earlier().money)
+                         : ""),
+         "raise the budget and run the same command again: what was answered is kept");
+}
+
+/// Books an attempt that is charged for and gave nothing.
+void ChatClient::Impl::lose(const TokenUsage& usage, ChatResult& result) {
+  result.lost += usage;
+  if (!budget.pay(usage)) over_budget();
+}
+
+void ChatClient::Impl::send_until_settled(const ChatRequest& request, const std::string& hash,
+                                          ChatResult& result, std::string& body) {
   HttpRequest post{
       .url = settings.base_url + (settings.base_url.ends_with('/') ? "" : "/") + "chat/completions",
       .authorization = key.authorization(),
@@ -187,55 +206,68 @@ ChatResult ChatClient::Impl::send_until_settled(const ChatRequest& request, cons
       .max_bytes = kMaxAnswerBytes,
       .stop_grace = settings.stop_grace};
   using Kind = ChatVerdict::Kind;
+  std::string complaint;  // why this request is tried without its schema
   for (int n_tries = 1;; ++n_tries) {
     wait_for_turn();
-    ChatDialect spoken;
+    ChatDialect known;
     {
       const std::scoped_lock lock(mutex);
-      spoken = dialect;
+      known = dialect;
     }
+    ChatDialect spoken = known;
+    if (!complaint.empty()) spoken.schema = false;
     post.body = chat_body(request, settings, spoken);
     HttpReply reply = pool.post(post, stop);
     ++result.n_requests;
     ChatVerdict verdict = judge(reply);
-    verdict.detail = key.without_key(std::move(verdict.detail));
+    // It may have been answered all the same.
+    if (reply.transport != HttpReply::Transport::ok && reply.was_sent)
+      lose(likely_of(request, settings), result);
 
     if (verdict.kind == Kind::answer) {
       std::string text = key.without_key(reply.body);
       try {
-        const int n_requests = result.n_requests;
-        result = read(request, text);
-        result.n_requests = n_requests;
+        ChatResult answered = read(request, text);
+        answered.n_requests = result.n_requests;
+        answered.lost = result.lost;
+        answered.money += budget.price().of(result.lost);
+        result = std::move(answered);
         body = std::move(text);
-        return result;
+        if (!complaint.empty()) leave_out_schema(complaint);
+        return;
       } catch (const Error& error) {
-        verdict = {Kind::again, error.problem()};
+        verdict = {.kind = Kind::again, .detail = error.problem()};
         if (const int status = error_status(text); status != 0) {
           reply.status = status;
           verdict = judge(reply);
-          verdict.detail = key.without_key(std::move(verdict.detail));
+        } else {
+          lose(stated_usage(text).value_or(likely_of(request, settings)), result);
         }
       }
     }
-    if (verdict.kind == Kind::end)
-      failed(where(), verdict.detail,
-             reply.status == 404 ? "check --endpoint (it often ends in /v1) and --llm"
-             : reply.status == 0 ? "run the same command again to go on: what was answered is kept"
-                                 : "check the key, what it may do, and the account's credit");
-    if (verdict.kind == Kind::adapt) {
-      if (learn(request, spoken, verdict.detail)) {
+    verdict.detail = key.without_key(std::move(verdict.detail));
+    result.detail = verdict.detail;
+    if (verdict.complaint != ChatVerdict::Complaint::none) {
+      if (learn(request, known, verdict.detail)) {
         --n_tries;
         continue;
       }
-      verdict.kind = Kind::failed;
+      // It may be the schema, unnamed, or this request alone: only what helps is learnt.
+      if (verdict.complaint == ChatVerdict::Complaint::likely && spoken.schema &&
+          !request.schema.empty()) {
+        complaint = verdict.detail;
+        --n_tries;
+        continue;
+      }
     }
-    result.detail = verdict.detail;
+    if (verdict.kind == Kind::end) failed(where(), verdict.detail, verdict.remedy);
     if (verdict.kind == Kind::again && n_tries < settings.max_attempts) {
       pause(hash, n_tries, reply);
       continue;
     }
     result.status = verdict.kind == Kind::refused ? AnswerStatus::refused : AnswerStatus::failed;
-    return result;
+    result.money = budget.price().of(result.lost);
+    return;
   }
 }
 
@@ -245,11 +277,25 @@ bool ChatClient::Impl::learn(const ChatRequest& request, const ChatDialect& spok
                              std::string_view complaint) {
   const std::scoped_lock lock(mutex);
   if (dialect != spoken) return true;  // another request has learnt it meanwhile
-  dialect = adapt(spoken, request, complaint);
+  // The name of the model may be that of a field.
+  std::string text(complaint);
+  for (auto at = text.find(settings.model); at != text.npos; at = text.find(settings.model, at))
+    text.erase(at, settings.model.size());
+  dialect = adapt(spoken, request, text);
   if (dialect == spoken) return false;
+  note_learnt(complaint);
+  return true;
+}
+
+void ChatClient::Impl::leave_out_schema(std::string_view complaint) {
+  const std::scoped_lock lock(mutex);
+  if (!std::exchange(dialect.schema, false)) return;
+  note_learnt(complaint);
+}
+
+void ChatClient::Impl::note_learnt(std::string_view complaint) {
   reporter.note(
       fmt::format("the endpoint refused a field of the request; going on without ({})", complaint));
-  return true;
 }
 
 void ChatClient::Impl::wait_for_turn() {
@@ -285,22 +331,30 @@ void ChatClient::Impl::pause(const std::string& hash, int n_attempts, const Http
   throw_if_ended();
 }
 
+void ChatClient::Impl::write_line(const ChatRequest& request, const std::string& hash,
+                                  const ChatResult& result, std::string_view body) {
+  const std::scoped_lock lock(mutex);
+  if (ledger == nullptr) return;
+  LedgerEntry entry{.purpose = request.purpose,
+                    .feature = request.feature,
+                    .endpoint = settings.base_url,
+                    .model = settings.model,
+                    .request_hash = hash,
+                    .usage = result.answer.usage,
+                    .n_requests = result.n_requests,
+                    .money = 0,
+                    .currency = budget.price().currency,
+                    .status = std::string(to_string(result.status)),
+                    .reason = result.detail};
+  entry.usage += result.lost;
+  entry.money = budget.price().of(entry.usage);
+  ledger->record(entry, body.empty() ? std::nullopt : std::optional(body));
+}
+
 void ChatClient::Impl::record(const ChatRequest& request, const std::string& hash,
                               const ChatResult& result, std::string_view body) {
+  write_line(request, hash, result, body);
   const std::scoped_lock lock(mutex);
-  if (ledger != nullptr) {
-    LedgerEntry entry{.purpose = request.purpose,
-                      .feature = request.feature,
-                      .endpoint = settings.base_url,
-                      .model = settings.model,
-                      .request_hash = hash,
-                      .usage = result.answer.usage,
-                      .n_requests = result.n_requests,
-                      .money = result.money,
-                      .currency = budget.price().currency,
-                      .status = std::string(to_string(result.status))};
-    ledger->record(entry, body.empty() ? std::nullopt : std::optional(body));
-  }
   failures_in_a_row = result.status == AnswerStatus::failed ? failures_in_a_row + 1 : 0;
   if (failures_in_a_row >= settings.max_failures_in_a_row)
     failed(where(),
@@ -318,6 +372,7 @@ void ChatClient::Impl::count(const ChatRequest& request, const ChatResult& resul
   sum.failed += result.status == AnswerStatus::failed;
   sum.n_requests += static_cast<std::uint64_t>(result.n_requests);
   sum.usage += result.answer.usage;
+  sum.usage += result.lost;
   sum.money += result.money;
   ++n_done;
   const std::string tokens = human_count(static_cast<double>(budget.spent().total()));
@@ -330,10 +385,8 @@ void ChatClient::Impl::count(const ChatRequest& request, const ChatResult& resul
 ChatClient::ChatClient(const EndpointSettings& settings, ApiKey key, Budget& budget, Ledger* ledger,
                        Reporter& reporter, std::stop_token stop) {
   check_endpoint(settings);
-  const bool local = settings.base_url.starts_with("https://") ||
-                     settings.base_url.starts_with("http://127.0.0.1") ||
-                     settings.base_url.starts_with("http://localhost");
-  if (!key.empty() && !local) reporter.warn("the key is sent over plain http");
+  if (!key.empty() && !is_private(settings.base_url))
+    reporter.warn("the key is sent over plain http");
   impl_ =
       std::make_unique<Impl>(settings, std::move(key), budget, ledger, reporter, std::move(stop));
 }

@@ -6,8 +6,9 @@
 //
 // Errors. 429, 5xx, time-outs, broken connections and broken answers are tried again after a pause
 // (Retry-After where given, else doubling, jittered by the seed); what still fails then is `failed`
-// in its result. 401, 402, 403, 404, a quota used up, a spent budget, a stop, or too many failures
-// in a row end the work: no further request is sent, those in flight are finished and recorded, and
+// in its result. A field that the endpoint does not take is left out from then on. 401, 402, 403,
+// 404, another address, a quota used up, a spent budget, a stop, or too many failures in a row end
+// the work: no further request is sent, those in flight are finished and recorded, and
 // ask() throws, then and ever after.
 #pragma once
 
@@ -28,6 +29,9 @@ namespace safesail {
 struct ChatResult {
   AnswerStatus status = AnswerStatus::failed;  ///< ok, refused or failed
   ChatAnswer answer;
+  /// Of attempts that are charged for, though nothing could be read of them: answers that are none,
+  /// requests that timed out. Where the endpoint does not say, likely ones.
+  TokenUsage lost;
   std::string detail;        ///< why not, for people
   bool from_ledger = false;  ///< answered before; nothing was paid now
   int n_requests = 0;        ///< attempts made now

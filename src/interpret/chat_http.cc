@@ -94,6 +94,7 @@ class HttpPool::Connection {
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_USERAGENT, fmt::format("safesail/{}", kVersion).c_str());
     set(CURLOPT_HTTPHEADER, headers.get());
+    set(CURLOPT_ACCEPT_ENCODING, "");  // whatever libcurl can undo; on_body() counts what comes out
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     set(CURLOPT_POSTFIELDS, request.body.c_str());
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
@@ -119,6 +120,9 @@ class HttpPool::Connection {
 
   HttpReply reply(CURLcode code, Transfer transfer) const {
     HttpReply reply;
+    curl_off_t n_sent = 0;
+    reply.was_sent = curl_easy_getinfo(curl_, CURLINFO_SIZE_UPLOAD_T, &n_sent) == CURLE_OK &&
+                     static_cast<std::uint64_t>(n_sent) >= transfer.request.body.size();
     if (code != CURLE_OK) {
       using Transport = HttpReply::Transport;
       reply.problem = curl_easy_strerror(code);
@@ -138,6 +142,10 @@ class HttpPool::Connection {
     curl_off_t seconds = 0;  // 0 where there was no such header; a date is turned into seconds
     if (curl_easy_getinfo(curl_, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
       reply.retry_after = std::chrono::seconds(std::min<curl_off_t>(seconds, 1 << 30));
+    const char* elsewhere = nullptr;
+    if (curl_easy_getinfo(curl_, CURLINFO_REDIRECT_URL, &elsewhere) == CURLE_OK &&
+        elsewhere != nullptr)
+      reply.moved_to = elsewhere;
     reply.body = std::move(transfer.body);
     return reply;
   }

@@ -28,9 +28,11 @@ struct HttpReply {
   enum class Transport { ok, broken, unusable, stopped };
 
   Transport transport = Transport::broken;
-  std::string problem;  ///< unless ok
-  int status = 0;       ///< HTTP's
-  std::string body;
+  std::string problem;    ///< unless ok
+  bool was_sent = false;  ///< all of the request: it may be charged for though no answer came
+  int status = 0;         ///< HTTP's
+  std::string body;       ///< decompressed
+  std::string moved_to;   ///< of a redirect: where it leads
   std::optional<std::chrono::milliseconds> retry_after;
 };
 
@@ -40,7 +42,8 @@ class HttpPool {
   explicit HttpPool(int n_connections);
   ~HttpPool();
 
-  /// Waits for a free connection, then for the reply. Follows no redirect.
+  /// Waits for a free connection, then for the reply. Follows no redirect: key and prompt go to the
+  /// address that was given, and to no other.
   HttpReply post(const HttpRequest& request, std::stop_token stop);
 
  private:

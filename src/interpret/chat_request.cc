@@ -33,6 +33,16 @@ Json messages_json(const std::vector<ChatMessage>& messages, bool system_role) {
   return list;
 }
 
+/// Whole words only: "exceeded" complains of no seed.
+bool holds_word(std::string_view text, std::string_view word) {
+  const auto is_part = [&](std::size_t i) {
+    return i < text.size() && (std::isalnum(static_cast<unsigned char>(text[i])) || text[i] == '_');
+  };
+  for (auto at = text.find(word); at != text.npos; at = text.find(word, at + 1))
+    if (!(at > 0 && is_part(at - 1)) && !is_part(at + word.size())) return true;
+  return false;
+}
+
 }  // namespace
 
 std::string chat_body(const ChatRequest& request, const EndpointSettings& settings,
@@ -71,13 +81,13 @@ ChatDialect adapt(const ChatDialect& dialect, const ChatRequest& request,
   std::string text(complaint);
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const auto names = [&](std::string_view word) { return text.find(word) != text.npos; };
-  const bool schema_used = dialect.schema && !request.schema.empty();
+  const auto names = [&](std::string_view word) { return holds_word(text, word); };
 
   ChatDialect next = dialect;
   if (names("max_completion_tokens") && !dialect.max_completion_tokens)
     next.max_completion_tokens = true;
-  else if (names("logprobs") && dialect.logprobs && request.top_logprobs > 0)
+  else if ((names("logprobs") || names("top_logprobs")) && dialect.logprobs &&
+           request.top_logprobs > 0)
     next.logprobs = false;
   else if (names("temperature") && dialect.temperature)
     next.temperature = false;
@@ -85,7 +95,8 @@ ChatDialect adapt(const ChatDialect& dialect, const ChatRequest& request,
     next.seed = false;
   else if (names("system") && names("role") && dialect.system_role)
     next.system_role = false;
-  else if (schema_used)
+  else if ((names("response_format") || names("json_schema") || names("schema")) &&
+           dialect.schema && !request.schema.empty())
     next.schema = false;
   return next;
 }

@@ -24,7 +24,7 @@ struct ChatRequest {
   int top_logprobs = 0;  ///< alternatives a token, 0..20; 0: none
 };
 
-/// What an endpoint accepts; learnt from the requests it refuses with 400.
+/// What an endpoint accepts; learnt from the requests it refuses.
 struct ChatDialect {
   bool schema = true, logprobs = true, seed = true, temperature = true, system_role = true;
   bool max_completion_tokens = false;  ///< what newer models call max_tokens
@@ -38,8 +38,8 @@ std::string chat_body(const ChatRequest& request, const EndpointSettings& settin
 /// Names the question: endpoint and all that decides the answer; the same in every dialect.
 std::string request_hash(const ChatRequest& request, const EndpointSettings& settings);
 
-/// The dialect after `complaint` (the text of a 400) about `request`: what it names is left out,
-/// and the schema where it names nothing we know. Unchanged when nothing is left to leave out.
+/// The dialect after `complaint` about `request`: the field that it names is left out. Unchanged
+/// where it names none that was sent.
 ChatDialect adapt(const ChatDialect& dialect, const ChatRequest& request,
                   std::string_view complaint);
 

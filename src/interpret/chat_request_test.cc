@@ -90,7 +90,11 @@ TEST(ChatRequest, HashNamesTheQuestion) {
 TEST(ChatDialect, LearnsFromComplaints) {
   const ChatDialect full;
   EXPECT_FALSE(adapt(full, request(), "response_format: unknown").schema);
-  EXPECT_FALSE(adapt(full, request(), "something is wrong").schema) << "the likeliest culprit";
+  EXPECT_FALSE(adapt(full, request(), "Invalid JSON schema").schema);
+  EXPECT_EQ(adapt(full, request(), "something is wrong"), full) << "nothing is guessed";
+  EXPECT_EQ(adapt(full, request(), "the quota is exceeded, seedling, role of temperatures"), full)
+      << "whole words only";
+  EXPECT_FALSE(adapt(full, request(), "top_logprobs: extra inputs are not permitted").logprobs);
   EXPECT_FALSE(adapt(full, request(), "Logprobs are not available").logprobs);
   EXPECT_FALSE(adapt(full, request(), "'temperature' must be 1").temperature);
   EXPECT_FALSE(adapt(full, request(), "unknown field seed").seed);

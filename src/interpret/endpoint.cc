@@ -48,6 +48,16 @@ void check_endpoint(const EndpointSettings& settings) {
               "correct the settings of the endpoint");
 }
 
+bool is_private(std::string_view url) {
+  constexpr std::string_view kPlain = "http://";
+  if (!url.starts_with(kPlain)) return url.starts_with("https://");
+  std::string_view host = url.substr(kPlain.size());
+  host = host.substr(0, host.find('/'));
+  if (host.starts_with("[::1]")) return host.size() == 5 || host[5] == ':';
+  host = host.substr(0, host.find(':'));
+  return host == "127.0.0.1" || host == "localhost";
+}
+
 ApiKey::ApiKey(std::string key, std::string_view where) : key_(std::move(key)) {
   const bool fits =
       std::all_of(key_.begin(), key_.end(), [](char c) { return c > ' ' && c < 127; });

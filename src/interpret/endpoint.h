@@ -42,6 +42,9 @@ struct EndpointSettings {
 /// it is stored with each answer.
 void check_endpoint(const EndpointSettings& settings);
 
+/// Nobody on the way can read what is sent: https, or an address of this machine.
+bool is_private(std::string_view url);
+
 /// The secret that the endpoint wants, or none. Only authorization() gives it away.
 class ApiKey {
  public:

@@ -31,6 +31,16 @@ std::string complaint(const EndpointSettings& settings) {
   return "";
 }
 
+TEST(Endpoint, KnowsWhoCanListen) {
+  for (const char* url : {"https://api.example.org/v1", "http://127.0.0.1:8080/v1",
+                          "http://localhost/v1", "http://127.0.0.1", "http://[::1]:8080/v1"})
+    EXPECT_TRUE(is_private(url)) << url;
+  for (const char* url : {"http://127.0.0.1.evil.org/v1", "http://localhost.evil.org/v1",
+                          "http://localhostess/v1", "http://api.example.org/v1",
+                          "http://example.org/127.0.0.1", "http://[::1].evil/v1", "ftp://x"})
+    EXPECT_FALSE(is_private(url)) << url;
+}
+
 TEST(Endpoint, ChecksSettings) {
   EXPECT_EQ(complaint(good()), "");
   EndpointSettings bad = good();

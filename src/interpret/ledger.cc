@@ -4,22 +4,33 @@
 
 namespace safesail {
 
-Budget::Budget(const Limits& limits, const Price& price) : limits_(limits), price_(price) {
+Budget::Budget(const Limits& limits, const Price& price, const Spent& earlier)
+    : limits_(limits), price_(price), earlier_(earlier) {
   if (limits.money < 0) bad_input("budget", "expected at least 0", "correct the budget");
   if (limits.money > 0 && !price.known())
     bad_input("budget", "expected the price of the model where money is limited, got none",
               "give a price table, or limit tokens");
 }
 
-bool Budget::reserve(const TokenUsage& most) {
-  const std::scoped_lock lock(mutex_);
+bool Budget::fits(const TokenUsage& more) const {
   TokenUsage after = spent_;
   after += reserved_;
-  after += most;
-  if (limits_.tokens > 0 && after.total() > limits_.tokens) return false;
-  if (limits_.money > 0 && price_.of(after) > limits_.money) return false;
+  after += more;
+  return (limits_.tokens == 0 || earlier_.tokens + after.total() <= limits_.tokens) &&
+         (limits_.money == 0 || earlier_.money + price_.of(after) <= limits_.money);
+}
+
+bool Budget::reserve(const TokenUsage& most) {
+  const std::scoped_lock lock(mutex_);
+  if (!fits(most)) return false;
   reserved_ += most;
   return true;
+}
+
+bool Budget::pay(const TokenUsage& lost) {
+  const std::scoped_lock lock(mutex_);
+  spent_ += lost;
+  return fits({});
 }
 
 void Budget::settle(const TokenUsage& reserved, const TokenUsage& spent) {
@@ -34,6 +45,10 @@ void Budget::settle(const TokenUsage& reserved, const TokenUsage& spent) {
 TokenUsage Budget::spent() const {
   const std::scoped_lock lock(mutex_);
   return spent_;
+}
+
+Budget::Spent Budget::in_all() const {
+  return {.money = earlier_.money + money(), .tokens = earlier_.tokens + spent().total()};
 }
 
 double Budget::money() const {

@@ -26,6 +26,7 @@ struct LedgerEntry {
   double money = 0;
   std::string currency;
   std::string status;  ///< "ok", "refused" or "failed"
+  std::string reason;  ///< for people, where it is not ok
 };
 
 class Ledger {
@@ -39,29 +40,41 @@ class Ledger {
 };
 
 /// Keeps spending below limits: what a request may cost at most is reserved before it is sent, and
-/// replaced by what it did cost.
+/// replaced by what it did cost. What was spent earlier counts.
 class Budget {
  public:
   struct Limits {
     double money = 0;          ///< 0: no limit
     std::uint64_t tokens = 0;  ///< prompt and completion together; 0: no limit
   };
+  struct Spent {
+    double money = 0;
+    std::uint64_t tokens = 0;
+  };
 
   /// An input error when money is limited and the price is not known.
-  Budget(const Limits& limits, const Price& price);
+  Budget(const Limits& limits, const Price& price, const Spent& earlier = {0, 0});
 
   /// False when `most` might go beyond a limit.
   bool reserve(const TokenUsage& most);
   void settle(const TokenUsage& reserved, const TokenUsage& spent);
+  /// For what nothing is got; the reservation stays. False when that, with all that is reserved, is
+  /// beyond a limit.
+  bool pay(const TokenUsage& lost);
 
-  TokenUsage spent() const;
+  TokenUsage spent() const;  ///< from here on
   double money() const;
+  Spent in_all() const;
+  const Spent& earlier() const { return earlier_; }
   const Price& price() const { return price_; }
   const Limits& limits() const { return limits_; }
 
  private:
+  bool fits(const TokenUsage& more) const;  // call under mutex
+
   const Limits limits_;
   const Price price_;
+  const Spent earlier_;
   mutable std::mutex mutex_;
   TokenUsage spent_, reserved_;  // protected by mutex_
 };

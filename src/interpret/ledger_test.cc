@@ -50,6 +50,22 @@ TEST(Budget, ReservesTheMostAndKeepsTheTruth) {
   EXPECT_FALSE(budget.reserve({.prompt = 1}));
 }
 
+TEST(Budget, CountsWhatWasSpentEarlier) {
+  const Price price{.prompt = 1e6, .cached = 1e6, .completion = 1e6};
+  Budget budget({.money = 10, .tokens = 100}, price, {.money = 4, .tokens = 30});
+  EXPECT_FALSE(budget.reserve({.prompt = 7})) << "4 are gone already";
+  ASSERT_TRUE(budget.reserve({.prompt = 5}));
+  EXPECT_TRUE(budget.pay({.prompt = 1})) << "4 earlier, 1 lost, 5 reserved";
+  EXPECT_FALSE(budget.pay({.prompt = 1}));
+  budget.settle({.prompt = 5}, {.prompt = 2});
+  EXPECT_EQ(budget.spent().total(), 4U) << "of this start";
+  EXPECT_EQ(budget.in_all().tokens, 34U);
+  EXPECT_DOUBLE_EQ(budget.in_all().money, 8);
+  Budget tokens({.tokens = 100}, {}, {.money = 0, .tokens = 99});
+  EXPECT_FALSE(tokens.reserve({.prompt = 2}));
+  EXPECT_TRUE(tokens.reserve({.prompt = 1}));
+}
+
 TEST(Budget, LimitsMoney) {
   const Price price{.prompt = 1e6, .cached = 5e5, .completion = 2e6};  // 1 a prompt token
   Budget budget({.money = 10}, price);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "formats/json.h"
 
 namespace safesail {
 namespace {
@@ -165,16 +166,6 @@ std::vector<Answer> read_values(const ChatAnswer& answer, std::span<const std::s
   for (std::size_t i = 0; i < n_units.size(); ++i)
     answers.push_back(read_answer(by_id[i], n_units[i], max_value, tokens));
   return answers;
-}
-
-std::optional<Json> json_object_in(std::string_view content) {
-  const auto first = content.find('{'), last = content.rfind('}');
-  if (first == content.npos || last == content.npos || last < first) return std::nullopt;
-  try {
-    return parse_json(content.substr(first, last - first + 1), "answer", kLimits);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
 }
 
 Answer unreadable(std::string_view content, std::string_view problem) {

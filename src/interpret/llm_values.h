@@ -6,13 +6,11 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "formats/json.h"
 #include "interpret/chat_answer.h"
 
 namespace safesail {
@@ -23,9 +21,6 @@ namespace safesail {
 /// binary one.
 std::vector<Answer> read_values(const ChatAnswer& answer, std::span<const std::size_t> n_units,
                                 int max_value);
-
-/// The JSON object in an answer, from its first brace to its last; nothing where that is no object.
-std::optional<Json> json_object_in(std::string_view content);
 
 /// Why an answer could not be read: refused where it opens as refusals do, else unparsable.
 Answer unreadable(std::string_view content, std::string_view problem);

@@ -104,12 +104,5 @@ TEST(LlmValues, ReadsExpectedLevels) {
   EXPECT_EQ(read.values[1], 10);
 }
 
-TEST(LlmValues, FindsTheObjectInProse) {
-  EXPECT_EQ(json_object_in("Here: {\"a\": {\"b\": 1}} done")->at("a").at("b"), 1);
-  EXPECT_FALSE(json_object_in("{\"a\": "));
-  EXPECT_FALSE(json_object_in("} {"));
-  EXPECT_FALSE(json_object_in(""));
-}
-
 }  // namespace
 }  // namespace safesail

@@ -25,7 +25,8 @@ void AtlasLedger::record(const LedgerEntry& entry, std::optional<std::string_vie
                           .requests = entry.n_requests,
                           .money = entry.money,
                           .currency = entry.currency,
-                          .status = entry.status});
+                          .status = entry.status,
+                          .reason = entry.reason});
   if (answer) atlas_.put_answer(entry.request_hash, *answer);
   transaction.commit();
 }
