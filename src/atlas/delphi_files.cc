@@ -9,6 +9,7 @@
 
 #include "atlas/judge.h"
 #include "atlas/natural_number.h"
+#include "atlas/small_float.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "formats/safetensors.h"

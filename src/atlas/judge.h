@@ -1,10 +1,8 @@
-// One set of readers for importing and for validating: an importer stops at the
-// first fault, a validator wants them all. Readers wrap what belongs together
-// in check(); what it throws is passed on, or kept.
+// One set of readers for importing and for validating: an importer stops at the first fault, a
+// validator wants them all. Readers wrap what belongs together in check(); what it throws is passed
+// on, or kept.
 #pragma once
 
-#include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -20,8 +18,7 @@ struct Violation {
 
 class Judge {
  public:
-  /// Faults go into `kept`, which must outlive the judge; null: they are
-  /// thrown.
+  /// Faults go into `kept`, which must outlive the judge; null: they are thrown.
   explicit Judge(std::vector<Violation>* kept = nullptr) : kept_(kept) {}
 
   /// Runs `body`; false when it threw an Error that was kept.
@@ -45,12 +42,5 @@ class Judge {
  private:
   std::vector<Violation>* kept_;
 };
-
-/// A number of a JSON file as we keep it; an input error where a float cannot hold it.
-inline float float_of(double value, const std::string& where) {
-  if (!(std::abs(value) <= std::numeric_limits<float>::max()))
-    bad_input(where, "a number is too large for a 32-bit float", "correct it");
-  return static_cast<float>(value);
-}
 
 }  // namespace safesail

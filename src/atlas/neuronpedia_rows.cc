@@ -9,6 +9,7 @@
 #include "atlas/atlas_json.h"
 #include "atlas/judge.h"
 #include "atlas/natural_number.h"
+#include "atlas/small_float.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "model/site_names.h"
@@ -312,6 +313,7 @@ ExplanationWithScores explanation_of(const JsonObject& row) {
   if (const auto own = row.find_object(kOwn)) {
     explanation.key.language = own->get<std::string>("language");
     explanation.key.prompt_hash = own->get<std::string>("prompt_hash");
+    explanation.reason = own->get_or<std::string>("reason", "");
     const std::string seed = own->get<std::string>("seed");
     std::from_chars(seed.data(), seed.data() + seed.size(), explanation.key.seed);
     explanation.status = parse_text_status(own->get<std::string>("status"));
@@ -349,6 +351,9 @@ ExplanationWithScores explanation_of(const JsonObject& row) {
       score.key.prompt_hash = own->get<std::string>("prompt_hash");
       const auto seed = own->get_or<std::string>("seed", "0");
       std::from_chars(seed.data(), seed.data() + seed.size(), score.key.seed);
+      score.key.windows = own->get_or<std::int64_t>("windows", 0);
+      score.key.batch = own->get_or<std::int64_t>("batch", 0);
+      score.key.questions = own->get_or<std::string>("questions", "");
       for (const Json& simulated : own->json().value("simulations", Json::array()))
         score.simulations.push_back(
             simulation_of(JsonObject(simulated, own->where() + ": simulations")));
@@ -380,6 +385,7 @@ Json row_of(const ExplanationWithScores& item, const FeatureEntry& entry, const 
                  {"prompt_hash", explanation.key.prompt_hash},
                  {"seed", std::to_string(explanation.key.seed)},
                  {"status", to_string(explanation.status)},
+                 {"reason", explanation.reason},
                  {"long_text", explanation.long_text},
                  {"lexicon", explanation.lexicon},
                  {"raw", explanation.raw}};
@@ -401,6 +407,9 @@ Json row_of(const ExplanationWithScores& item, const FeatureEntry& entry, const 
                                {"n_failed", score.n_failed},
                                {"prompt_hash", score.key.prompt_hash},
                                {"seed", std::to_string(score.key.seed)},
+                               {"windows", score.key.windows},
+                               {"batch", score.key.batch},
+                               {"questions", score.key.questions},
                                {"simulations", json_of(score.simulations)}}}});
   put_place(row, place);
   return row;
