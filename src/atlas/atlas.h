@@ -85,11 +85,10 @@ class Atlas {
   /// Features with enough examples that lack this explanation, or whose attempt failed; of one SAE
   /// (its name) unless that is empty.
   std::vector<std::int64_t> features_lacking(const ExplanationKey& key, std::string_view sae = {});
-  /// Explanations with text, of such features and as `which` wants them, that lack this score.
-  std::vector<std::int64_t> explanations_lacking(const ScoreKey& key,
-                                                 const ExplanationFilter& which = {});
-  /// All of them, scored or not.
+  /// Explanations with text, of such features and as `which` wants them.
   std::vector<std::int64_t> explanations(const ExplanationFilter& which);
+  /// Without its simulations.
+  std::optional<Score> find_score(std::int64_t explanation, const ScoreKey& key);
 
   // --- Reading.
 
@@ -105,6 +104,7 @@ class Atlas {
   std::vector<NamedFeature> features_named(std::string_view name, std::string_view sae = {});
   bool has_feature(std::int64_t id);
   bool has_explanations();
+  double density(std::int64_t feature);
   /// Statistics and exemplars, for explaining and scoring.
   FeatureRecord record(std::int64_t feature);
   FeatureEntry entry(std::int64_t feature);

@@ -21,6 +21,19 @@ Json json_text(const std::string& text) {
   return json.is_discarded() ? Json(text) : json;
 }
 
+Json member(const Json& object, const char* name) {
+  return object.is_object() && object.contains(name) ? object[name] : Json();
+}
+
+/// An estimate as the score stage wrote it among a score's details; null where others made them.
+Json interval_of(const Json& details, const char* name) {
+  const Json found = member(details, name), ends = member(found, "interval");
+  const auto is_number = [](const Json& json) { return json.is_number() || json.is_null(); };
+  const bool fits = found.is_object() && is_number(member(found, "value")) && ends.is_array() &&
+                    ends.size() == 2 && is_number(ends[0]) && is_number(ends[1]);
+  return fits ? Json{{"value", member(found, "value")}, {"interval", ends}} : Json();
+}
+
 Json json_of(const Count& count) {
   return {{"name", count.name}, {"features", count.n}, {"by_language", count.by_language}};
 }
@@ -66,13 +79,29 @@ Json units_of(std::string_view scorer, const Window& window, std::size_t n_value
 }
 
 Json json_of(const Score& score, const std::vector<Exemplar>* exemplars) {
-  Json json{{"scorer", score.key.scorer},           {"simulator", score.key.simulator},
-            {"prompt_hash", score.key.prompt_hash}, {"seed", score.key.seed},
-            {"value", json_number(score.value)},    {"low", json_number(score.low)},
-            {"high", json_number(score.high)},      {"floor", json_number(score.floor)},
-            {"n_windows", score.n_windows},         {"n_units", score.n_units},
-            {"n_unparsable", score.n_unparsable},   {"n_refused", score.n_refused},
-            {"n_failed", score.n_failed},           {"details", json_text(score.details)},
+  const Json details = json_text(score.details);
+  const Json reason = member(details, "reason");
+  Json json{{"scorer", score.key.scorer},
+            {"simulator", score.key.simulator},
+            {"prompt_hash", score.key.prompt_hash},
+            {"seed", score.key.seed},
+            {"windows", score.key.windows},
+            {"batch", score.key.batch},
+            {"questions", score.key.questions},
+            {"value", json_number(score.value)},
+            {"low", json_number(score.low)},
+            {"high", json_number(score.high)},
+            {"floor", json_number(score.floor)},
+            {"above_floor", interval_of(details, "above_floor")},
+            {"baseline", interval_of(details, "baseline")},
+            {"above_baseline", interval_of(details, "above_baseline")},
+            {"reason", reason.is_string() ? reason : Json()},
+            {"n_windows", score.n_windows},
+            {"n_units", score.n_units},
+            {"n_unparsable", score.n_unparsable},
+            {"n_refused", score.n_refused},
+            {"n_failed", score.n_failed},
+            {"details", details},
             {"simulations", Json::array()}};
   if (exemplars == nullptr) return json;
   for (const Simulation& simulation : score.simulations) {
@@ -111,6 +140,7 @@ Json json_of(const ExplanationWithScores& item, const std::vector<Exemplar>* exe
           {"prompt_hash", explanation.key.prompt_hash},
           {"seed", explanation.key.seed},
           {"status", to_string(explanation.status)},
+          {"reason", explanation.reason},
           {"text", explanation.short_text},
           {"long_text", explanation.long_text},
           {"raw", explanation.raw},

@@ -38,7 +38,8 @@ Landscape Atlas::landscape() {
   Query row = database_.query(
       "SELECT f.id, f.x, f.y, f.sae_id, f.feature, (SELECT c.value FROM scores c WHERE "
       "c.explanation_id = f.headline AND "
-      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.id DESC LIMIT 1) "
+      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.windows DESC, c.id "
+      "DESC LIMIT 1) "
       "FROM features f WHERE f.x IS NOT NULL AND f.y IS NOT NULL ORDER BY f.id",
       measure().scorer, measure().simulator);
   while (row.next()) {

@@ -100,7 +100,8 @@ FeatureLine Atlas::line_of(std::int64_t feature, std::string_view language) {
   Query row = database_.query(
       "SELECT s.name, s.site, s.layer, f.feature, f.status, (SELECT c.value FROM scores c WHERE "
       "c.explanation_id = f.headline AND "
-      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.id DESC LIMIT 1), "
+      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.windows DESC, c.id "
+      "DESC LIMIT 1), "
       "f.density, f.max_activation, f.effect, f.headline "
       "FROM features f JOIN saes s ON s.id = f.sae_id WHERE f.id = ?3",
       measure().scorer, measure().simulator, feature);
@@ -141,7 +142,8 @@ std::vector<KnownFeature> Atlas::known_features(std::int64_t sae) {
   Query row = database_.query(
       "SELECT f.id, f.feature, f.quantile, (SELECT c.value FROM scores c WHERE c.explanation_id = "
       "f.headline AND "
-      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.id DESC LIMIT 1), "
+      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.windows DESC, c.id "
+      "DESC LIMIT 1), "
       "e.language, e.short_text FROM features f LEFT JOIN explanations h ON h.id = f.headline "
       "LEFT JOIN explanations e ON e.feature_id = f.id AND e.explainer = h.explainer AND "
       "e.status = 'ok' WHERE f.sae_id = ?3 ORDER BY f.feature, e.id",

@@ -13,27 +13,34 @@ namespace {
 
 constexpr std::string_view kListThem = "see `safesail atlas list`";
 
+constexpr std::string_view kScores =
+    "SELECT id, scorer, simulator, prompt_hash, seed, windows, batch, questions, value, low, high, "
+    "floor, n_windows, n_units, n_unparsable, n_refused, n_failed, details, created FROM scores "
+    "WHERE explanation_id = ?1 ";
+
 Score score_of(const Query& row) {
   Score score;
   score.id = row.integer(0);
-  score.key = {std::string(row.text(1)), std::string(row.text(2)), std::string(row.text(3)),
-               static_cast<std::uint64_t>(row.integer(4))};
-  score.value = row.real(5);
-  score.low = row.real(6);
-  score.high = row.real(7);
-  score.floor = row.real(8);
-  score.n_windows = row.integer(9);
-  score.n_units = row.integer(10);
-  score.n_unparsable = row.integer(11);
-  score.n_refused = row.integer(12);
-  score.n_failed = row.integer(13);
-  score.details = row.text(14);
-  score.created = row.integer(15);
+  score.key = {std::string(row.text(1)), std::string(row.text(2)),
+               std::string(row.text(3)), static_cast<std::uint64_t>(row.integer(4)),
+               row.integer(5),           row.integer(6),
+               std::string(row.text(7))};
+  score.value = row.real(8);
+  score.low = row.real(9);
+  score.high = row.real(10);
+  score.floor = row.real(11);
+  score.n_windows = row.integer(12);
+  score.n_units = row.integer(13);
+  score.n_unparsable = row.integer(14);
+  score.n_refused = row.integer(15);
+  score.n_failed = row.integer(16);
+  score.details = row.text(17);
+  score.created = row.integer(18);
   return score;
 }
 
 /// From "id, explainer, model, language, prompt_hash, seed, status, short_text, long_text, lexicon,
-/// raw, request_hash, created".
+/// raw, request_hash, reason, created".
 Explanation explanation_of(const Query& row) {
   Explanation explanation;
   explanation.id = row.integer(0);
@@ -45,7 +52,8 @@ Explanation explanation_of(const Query& row) {
   explanation.lexicon = row.text(9);
   explanation.raw = row.text(10);
   explanation.request_hash = row.text(11);
-  explanation.created = row.integer(12);
+  explanation.reason = row.text(12);
+  explanation.created = row.integer(13);
   return explanation;
 }
 
@@ -90,11 +98,6 @@ fs::path atlas_path(const fs::path& run_or_file) {
   return fs::is_directory(run_or_file) ? run_or_file / "atlas.sqlite" : run_or_file;
 }
 
-std::vector<std::int64_t> Atlas::explanations(const ExplanationFilter& which) {
-  // No score has a scorer without a name, so every explanation lacks that one.
-  return explanations_lacking(ScoreKey{}, which);
-}
-
 const ScoreMeasure& Atlas::measure() {
   if (!measure_ || measure_->first != database_.version())
     measure_.emplace(database_.version(), read_measure(database_));
@@ -127,8 +130,7 @@ std::vector<std::int64_t> Atlas::features_lacking(const ExplanationKey& key, std
   return ids;
 }
 
-std::vector<std::int64_t> Atlas::explanations_lacking(const ScoreKey& key,
-                                                      const ExplanationFilter& which) {
+std::vector<std::int64_t> Atlas::explanations(const ExplanationFilter& which) {
   std::vector<std::int64_t> ids;
   Query row = database_.query(
       "SELECT e.id FROM explanations e JOIN features f ON f.id = e.feature_id "
@@ -136,11 +138,8 @@ std::vector<std::int64_t> Atlas::explanations_lacking(const ScoreKey& key,
       "WHERE e.status = 'ok' AND f.status = 'ok' AND (?1 = '' OR e.explainer = ?1) AND "
       "(?2 = '' OR e.model = ?2) AND (?3 = '' OR e.language = ?3) AND "
       "(?4 = '' OR e.prompt_hash = ?4) AND (?5 IS NULL OR e.seed = ?5) AND "
-      "(?6 = '' OR s.name = ?6) AND NOT EXISTS "
-      "(SELECT 1 FROM scores c WHERE c.explanation_id = e.id AND c.scorer = ?7 AND "
-      "c.simulator = ?8 AND c.prompt_hash = ?9 AND c.seed = ?10) ORDER BY e.id",
-      which.explainer, which.model, which.language, which.prompt_hash, which.seed, which.sae,
-      key.scorer, key.simulator, key.prompt_hash, key.seed);
+      "(?6 = '' OR s.name = ?6) ORDER BY e.id",
+      which.explainer, which.model, which.language, which.prompt_hash, which.seed, which.sae);
   while (row.next()) ids.push_back(row.integer(0));
   return ids;
 }
@@ -213,6 +212,11 @@ bool Atlas::has_feature(std::int64_t id) {
   return database_.find_integer("SELECT 1 FROM features WHERE id = ?", id).has_value();
 }
 
+double Atlas::density(std::int64_t feature) {
+  Query row = database_.query("SELECT density FROM features WHERE id = ?", feature);
+  return row.next() ? row.real(0) : kUnknown;
+}
+
 FeatureRecord Atlas::record(std::int64_t feature) {
   const Snapshot snapshot(database_);
   return read_record(database_, feature);
@@ -227,7 +231,7 @@ FeatureEntry Atlas::entry(std::int64_t feature) {
   Query row = database_.query(
       "SELECT m.name, s.layer, f.status, "
       "(SELECT c.value FROM scores c WHERE c.explanation_id = f.headline AND c.scorer = ?1 AND "
-      "c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.id DESC LIMIT 1), "
+      "c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.windows DESC, c.id DESC LIMIT 1), "
       "f.effect, f.x, f.y FROM features f "
       "JOIN saes s ON s.id = f.sae_id JOIN models m ON m.id = s.model_id WHERE f.id = ?3",
       measure().scorer, measure().simulator, feature);
@@ -242,7 +246,8 @@ FeatureEntry Atlas::entry(std::int64_t feature) {
 
   Query texts = database_.query(
       "SELECT id, explainer, model, language, prompt_hash, seed, status, short_text, long_text, "
-      "lexicon, raw, request_hash, created FROM explanations WHERE feature_id = ? ORDER BY id",
+      "lexicon, raw, request_hash, reason, created FROM explanations WHERE feature_id = ? ORDER BY "
+      "id",
       feature);
   while (texts.next()) {
     Explanation explanation = explanation_of(texts);
@@ -285,7 +290,7 @@ std::optional<Spending> Atlas::cost_of(std::string_view request_hash) {
 Explanation Atlas::explanation(std::int64_t id) {
   Query row = database_.query(
       "SELECT id, explainer, model, language, prompt_hash, seed, status, short_text, long_text, "
-      "lexicon, raw, request_hash, created FROM explanations WHERE id = ?",
+      "lexicon, raw, request_hash, reason, created FROM explanations WHERE id = ?",
       id);
   if (!row.next())
     bad_input(path().string(), fmt::format("there is no explanation {}", id), kListThem);
@@ -300,13 +305,20 @@ std::int64_t Atlas::feature_of_explanation(std::int64_t id) {
   return *feature;
 }
 
+std::optional<Score> Atlas::find_score(std::int64_t explanation, const ScoreKey& key) {
+  Query row = database_.query(
+      std::string(kScores) +
+          "AND scorer = ?2 AND simulator = ?3 AND prompt_hash = ?4 AND seed = ?5 AND windows = ?6 "
+          "AND batch = ?7 AND questions = ?8",
+      explanation, key.scorer, key.simulator, key.prompt_hash, key.seed, key.windows, key.batch,
+      key.questions);
+  if (!row.next()) return std::nullopt;
+  return score_of(row);
+}
+
 std::vector<Score> Atlas::scores(std::int64_t explanation) {
   std::vector<Score> result;
-  Query row = database_.query(
-      "SELECT id, scorer, simulator, prompt_hash, seed, value, low, high, floor, n_windows, "
-      "n_units, n_unparsable, n_refused, n_failed, details, created FROM scores "
-      "WHERE explanation_id = ? ORDER BY id",
-      explanation);
+  Query row = database_.query(std::string(kScores) + "ORDER BY id", explanation);
   while (row.next()) {
     Score& score = result.emplace_back(score_of(row));
     Query simulated = database_.query(

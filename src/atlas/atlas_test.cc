@@ -225,7 +225,7 @@ TEST_F(AtlasTest, NewWindowsTakeTheScoresOfTheOldOnesAway) {
   record.exemplars[1].window.activation[0] = 0.25F;
   atlas.put_feature(sae, record);
   EXPECT_THAT(atlas.entry(id).score, IsNan());
-  EXPECT_THAT(atlas.explanations_lacking(score.key), ElementsAre(text)) << "to be scored again";
+  EXPECT_FALSE(atlas.find_score(text, score.key)) << "to be scored again";
   EXPECT_EQ(atlas.entry(id).explanations.size(), 1u);
 }
 
@@ -258,15 +258,28 @@ TEST_F(AtlasTest, KnowsExactlyWhatIsLeftToDo) {
   EXPECT_THAT(atlas.features_lacking(key, "another/sae"), IsEmpty());
 
   Score score;
-  score.key = {"segment", "judge-1", "def", 1};
-  EXPECT_THAT(atlas.explanations_lacking(score.key), ElementsAre(done));
-  EXPECT_THAT(atlas.explanations_lacking(score.key, {.explainer = "lexical"}), IsEmpty());
-  EXPECT_THAT(atlas.explanations_lacking(score.key, {.explainer = "llm", .seed = 1}),
-              ElementsAre(done));
+  score.key = {"segment", "judge-1", "def", 1, 40, 6, "asked"};
+  EXPECT_THAT(atlas.explanations({}), ElementsAre(done));
+  EXPECT_THAT(atlas.explanations({.explainer = "lexical"}), IsEmpty());
+  EXPECT_THAT(atlas.explanations({.explainer = "llm", .seed = 1}), ElementsAre(done));
+  EXPECT_FALSE(atlas.find_score(done, score.key));
+  score.n_failed = 3;
   atlas.put_score(done, score);
-  EXPECT_THAT(atlas.explanations_lacking(score.key), IsEmpty());
-  score.key.simulator = "lexical";
-  EXPECT_THAT(atlas.explanations_lacking(score.key), ElementsAre(done));
+  ASSERT_TRUE(atlas.find_score(done, score.key));
+  EXPECT_EQ(atlas.find_score(done, score.key)->n_failed, 3);
+  EXPECT_EQ(atlas.find_score(done, score.key)->key, score.key);
+  for (auto change :
+       {+[](ScoreKey& k) { k.scorer = "token"; }, +[](ScoreKey& k) { k.simulator = "lexical"; },
+        +[](ScoreKey& k) { k.prompt_hash = "new"; }, +[](ScoreKey& k) { k.seed = 9; },
+        +[](ScoreKey& k) { k.windows = 5; }, +[](ScoreKey& k) { k.batch = 3; },
+        +[](ScoreKey& k) { k.questions = "others"; }}) {
+    Score other = score;
+    change(other.key);
+    EXPECT_FALSE(atlas.find_score(done, other.key));
+    atlas.put_score(done, other);
+    EXPECT_TRUE(atlas.find_score(done, other.key));
+  }
+  EXPECT_EQ(atlas.scores(done).size(), 8U) << "none has taken the place of another";
 }
 
 TEST_F(AtlasTest, AChangedExplanationLosesItsScores) {

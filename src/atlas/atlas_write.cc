@@ -115,11 +115,12 @@ std::int64_t Atlas::write_explanation(std::int64_t feature, const Explanation& e
       feature, key.explainer, key.model, key.language, key.prompt_hash, key.seed);
   return returned_id(database_.query(
       "INSERT INTO explanations (feature_id, explainer, model, language, prompt_hash, seed, "
-      "status, short_text, long_text, lexicon, raw, request_hash, created, run_id) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+      "status, short_text, long_text, lexicon, raw, request_hash, reason, created, run_id) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
       feature, key.explainer, key.model, key.language, key.prompt_hash, key.seed,
       to_string(explanation.status), explanation.short_text, explanation.long_text,
-      explanation.lexicon, explanation.raw, explanation.request_hash, now(), run_));
+      explanation.lexicon, explanation.raw, explanation.request_hash, explanation.reason, now(),
+      run_));
 }
 
 std::int64_t Atlas::put_score(std::int64_t explanation, const Score& score) {
@@ -128,15 +129,18 @@ std::int64_t Atlas::put_score(std::int64_t explanation, const Score& score) {
   feature_of_explanation(explanation);  // there is one
   database_.run(
       "DELETE FROM scores WHERE explanation_id = ? AND scorer = ? AND simulator = ? AND "
-      "prompt_hash = ? AND seed = ?",
-      explanation, key.scorer, key.simulator, key.prompt_hash, key.seed);
+      "prompt_hash = ? AND seed = ? AND windows = ? AND batch = ? AND questions = ?",
+      explanation, key.scorer, key.simulator, key.prompt_hash, key.seed, key.windows, key.batch,
+      key.questions);
   const std::int64_t id = returned_id(database_.query(
-      "INSERT INTO scores (explanation_id, scorer, simulator, prompt_hash, seed, value, low, high, "
-      "floor, n_windows, n_units, n_unparsable, n_refused, n_failed, details, created, run_id) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-      explanation, key.scorer, key.simulator, key.prompt_hash, key.seed, score.value, score.low,
-      score.high, score.floor, score.n_windows, score.n_units, score.n_unparsable, score.n_refused,
-      score.n_failed, score.details, now(), run_));
+      "INSERT INTO scores (explanation_id, scorer, simulator, prompt_hash, seed, windows, batch, "
+      "questions, value, low, high, floor, n_windows, n_units, n_unparsable, n_refused, n_failed, "
+      "details, created, run_id) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+      explanation, key.scorer, key.simulator, key.prompt_hash, key.seed, key.windows, key.batch,
+      key.questions, score.value, score.low, score.high, score.floor, score.n_windows,
+      score.n_units, score.n_unparsable, score.n_refused, score.n_failed, score.details, now(),
+      run_));
   for (const Simulation& simulation : score.simulations)
     database_.run("INSERT INTO simulations VALUES (?, ?, ?)", id, simulation.exemplar,
                   std::span<const std::byte>(pack_floats(simulation.values)));

@@ -57,7 +57,8 @@ void FeatureTable::read_features(Database& database) {
   Query row = database.query(
       "SELECT f.id, f.sae_id, f.feature, (SELECT c.value FROM scores c WHERE c.explanation_id = "
       "f.headline AND "
-      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.id DESC LIMIT 1), "
+      "c.scorer = ?1 AND c.simulator = ?2 AND c.value IS NOT NULL ORDER BY c.windows DESC, c.id "
+      "DESC LIMIT 1), "
       "f.density, f.max_activation, f.effect, f.status <> 'ok' FROM features f ORDER BY f.id",
       measure_.scorer, measure_.simulator);
   while (row.next()) {

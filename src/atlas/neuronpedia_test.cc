@@ -136,6 +136,9 @@ TEST_F(NeuronpediaTest, OurOwnFeaturesComeBackWhole) {
   const std::int64_t text = atlas.put_explanation(id, explanation);
   atlas.put_score(text, score);
   score.key.seed = 0xFFFFFFFFFFFFFFFEu;
+  score.key.windows = 20;
+  score.key.batch = 6;
+  score.key.questions = "asked";
   atlas.put_score(text, score);
   // A text without a score, as translations are, beside others that have some.
   atlas.put_explanation(id, make_explanation("炸弹", "llm", "zh"));
@@ -165,7 +168,7 @@ TEST_F(NeuronpediaTest, OurOwnFeaturesComeBackWhole) {
   EXPECT_EQ(entry.explanations[0].explanation.long_text, "long");
   ASSERT_EQ(entry.explanations[0].scores.size(), 2u) << "two seeds are two scores";
   EXPECT_EQ(entry.explanations[0].scores[0].n_refused, 3);
-  EXPECT_EQ(entry.explanations[0].scores[1].key.seed, 0xFFFFFFFFFFFFFFFEu);
+  EXPECT_EQ(entry.explanations[0].scores[1].key, score.key);
   ASSERT_EQ(entry.explanations[0].scores[1].simulations.size(), 1u);
   EXPECT_EQ(entry.explanations[0].scores[1].simulations[0].exemplar, 1u);
   EXPECT_THAT(entry.explanations[0].scores[1].simulations[0].values, ElementsAre(0.5F, 1.0F));

@@ -8,8 +8,8 @@
 namespace safesail {
 namespace {
 
-constexpr std::array<std::string_view, 6> kStatusNames = {"ok",     "unparsable", "refused",
-                                                          "failed", "masked",     "absent"};
+constexpr std::array<std::string_view, 7> kStatusNames = {
+    "ok", "unparsable", "refused", "copied", "failed", "masked", "absent"};
 constexpr std::array<std::string_view, 6> kOrderNames = {"score", "density", "max_activation",
                                                          "place", "effect",  "relevance"};
 

@@ -45,6 +45,7 @@ enum class TextStatus {
   ok,
   unparsable,  ///< the answer could not be read
   refused,     ///< the model would not
+  copied,      ///< the answer repeats an example of the prompt
   failed,      ///< no answer; tried again on resume
   masked,      ///< published as "***"
   absent       ///< published without text
@@ -59,6 +60,8 @@ struct ExplanationKey {
   std::string language = "en";
   std::string prompt_hash;
   std::uint64_t seed = 0;
+
+  bool operator==(const ExplanationKey&) const = default;
 };
 
 struct Explanation {
@@ -69,6 +72,7 @@ struct Explanation {
   std::string lexicon;       ///< JSON; see interpret/lexical_explainer.h
   std::string raw;           ///< the answer as it came
   std::string request_hash;  ///< of the request that was answered so, in the ledger; or empty
+  std::string reason;        ///< for people: why there is no text
   std::int64_t created = 0;
 };
 
@@ -79,12 +83,18 @@ struct ExplanationFilter {
   std::string sae;  ///< name
 };
 
-/// What makes a score another one: an explanation has at most one for each.
+/// What makes a score another one: an explanation has at most one for each. The last three are what
+/// was asked, unknown of scores that others made: numbers of unlike questions are not comparable.
 struct ScoreKey {
   std::string scorer;     ///< "segment", "token", "detection", "fuzzing", "published"...
   std::string simulator;  ///< "lexical", or the endpoint's model
   std::string prompt_hash;
   std::uint64_t seed = 0;
+  std::int64_t windows = 0;  ///< at most so many of a side, firing and silent
+  std::int64_t batch = 0;    ///< questions a request; 0: not asked by requests
+  std::string questions;     ///< their hash
+
+  bool operator==(const ScoreKey&) const = default;
 };
 
 /// What a simulator said of one exemplar, a value a unit.
@@ -124,7 +134,7 @@ struct PairMetrics {
 };
 
 struct LedgerLine {
-  std::string purpose;  ///< "explain", "score segment", "tag"
+  std::string purpose;  ///< "explain", "score.segment", "tag"
   std::optional<std::int64_t> feature;
   std::string endpoint, model, request_hash;
   std::int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;

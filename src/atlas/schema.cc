@@ -254,6 +254,51 @@ CREATE INDEX ledger_by_request ON ledger (request_hash);
 ALTER TABLE explanations ADD COLUMN request_hash TEXT NOT NULL DEFAULT '';
 ALTER TABLE features DROP COLUMN score;
 )sql",
+    // A score's key holds what was asked; what failed says why. Scores go into a table of their own
+    // before the old one is dropped, and so do simulations, which would be dropped with it.
+    R"sql(
+ALTER TABLE explanations ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE new_scores (
+  id INTEGER PRIMARY KEY,
+  explanation_id INTEGER NOT NULL REFERENCES explanations ON DELETE CASCADE,
+  scorer TEXT NOT NULL,
+  simulator TEXT NOT NULL,
+  prompt_hash TEXT NOT NULL,
+  seed INTEGER NOT NULL,
+  windows INTEGER NOT NULL DEFAULT 0,
+  batch INTEGER NOT NULL DEFAULT 0,
+  questions TEXT NOT NULL DEFAULT '',
+  value REAL,
+  low REAL,
+  high REAL,
+  floor REAL,
+  n_windows INTEGER NOT NULL,
+  n_units INTEGER NOT NULL,
+  n_unparsable INTEGER NOT NULL,
+  n_refused INTEGER NOT NULL,
+  n_failed INTEGER NOT NULL,
+  details TEXT NOT NULL,
+  created INTEGER NOT NULL,
+  run_id INTEGER REFERENCES runs,
+  UNIQUE (explanation_id, scorer, simulator, prompt_hash, seed, windows, batch, questions)
+) STRICT;
+INSERT INTO new_scores (id, explanation_id, scorer, simulator, prompt_hash, seed, value, low, high,
+  floor, n_windows, n_units, n_unparsable, n_refused, n_failed, details, created, run_id)
+  SELECT id, explanation_id, scorer, simulator, prompt_hash, seed, value, low, high, floor,
+  n_windows, n_units, n_unparsable, n_refused, n_failed, details, created, run_id FROM scores;
+CREATE TABLE new_simulations (
+  score_id INTEGER NOT NULL REFERENCES new_scores ON DELETE CASCADE,
+  place INTEGER NOT NULL,
+  simulated BLOB NOT NULL,
+  PRIMARY KEY (score_id, place)
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_simulations SELECT score_id, place, simulated FROM simulations;
+DROP TABLE simulations;
+DROP TABLE scores;
+ALTER TABLE new_scores RENAME TO scores;
+ALTER TABLE new_simulations RENAME TO simulations;
+)sql",
 };
 /// The version from which on texts are indexed as search_text() writes them today.
 constexpr std::int64_t kSearchTextVersion = 4;

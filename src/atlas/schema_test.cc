@@ -65,6 +65,13 @@ TEST_F(SchemaTest, AnOlderFileBecomesANewerOneWithoutLoss) {
     EXPECT_EQ(atlas.spending().at(0).currency, "");
     EXPECT_EQ(scores[0].simulations[0].exemplar, 3u);
     EXPECT_THAT(scores[0].simulations[0].values, testing::ElementsAre(1.0F, 0.25F));
+    EXPECT_EQ(scores[0].key, (ScoreKey{.scorer = "token"})) << "what was asked is not known";
+    if (mode == Atlas::Mode::write) {
+      atlas.put_explanation(2, make_explanation("another"));
+      atlas.database().run("DELETE FROM explanations WHERE id = 1");
+      EXPECT_EQ(atlas.database().find_integer("SELECT count(*) FROM scores"), 0);
+      EXPECT_EQ(atlas.database().find_integer("SELECT count(*) FROM simulations"), 0);
+    }
   }
 }
 

@@ -1,13 +1,18 @@
 // The paper's claim, measured: do scores by segment agree with scores by token over features, and
-// what does each scorer cost? Detection and fuzzing stand beside them.
+// what does each cost? Detection and fuzzing stand beside them.
 //
-// Correlations are over the features that have both scores; intervals hold 95 %, by resampling
-// features. Costs are of all features asked about, those without a score included. Plain data and
-// pure functions.
+// What is compared are arms: a scorer that asks so many questions a request. More questions a
+// request share the opening of the prompt, which saves for any scorer; so costs are per answered
+// question, and the effect of the scorer (at equal batches) stands apart from that of the batch
+// (of one scorer). Correlations and ratios are over the explanations that both arms have scored.
+// Intervals hold 95 %, by resampling features with all their explanations. Plain data and pure
+// functions.
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,45 +27,63 @@ namespace safesail {
 inline constexpr std::array kComparedScorers = {Scorer::token, Scorer::segment, Scorer::detection,
                                                 Scorer::fuzzing};
 
-struct ScoredFeature {
-  std::string feature;  ///< "mlp_out.17:16378"
-  /// By Scorer, as ScoreResult::counted() gives them.
-  std::array<std::optional<double>, 4> score;
+struct Arm {
+  Scorer scorer = Scorer::token;
+  std::int64_t batch = 0;  ///< questions a request; 0: not asked by requests
+
+  bool operator==(const Arm&) const = default;
+};
+/// "token x6"
+std::string to_string(const Arm& arm);
+
+/// What an arm came to on one explanation.
+struct ArmScore {
+  std::optional<double> score;   ///< as ScoreResult::counted() gives it
+  std::uint64_t n_answered = 0;  ///< questions
+  SimulationCost cost;           ///< of all that were asked
 };
 
-struct ScorerCost {
-  std::uint64_t n_requests = 0;
-  TokenUsage usage;
-  double money = 0;
+struct ScoredExplanation {
+  std::string feature;  ///< whose it is, unique over SAEs
+  std::vector<std::pair<Arm, ArmScore>> arms;
+
+  const ArmScore* find(const Arm& arm) const;
 };
 
-struct ScorerAgreement {
-  Scorer first = Scorer::token, second = Scorer::segment;
-  std::size_t n_features = 0;
+struct ArmSummary {
+  Arm arm;
+  std::size_t n_explanations = 0;  ///< that have a score
+  Estimate mean;                   ///< NaN where none has
+  std::uint64_t n_answered = 0;
+  SimulationCost cost;
+  double tokens_per_answer = 0, money_per_answer = 0;  ///< NaN where nothing was answered
+};
+
+struct ArmAgreement {
+  Arm first, second;
+  std::size_t n_explanations = 0;
   Estimate spearman, pearson;  ///< NaN below three features or where one is constant
 };
 
-struct ScorerSummary {
-  Scorer scorer = Scorer::token;
-  std::size_t n_features = 0;  ///< that have a score
-  Estimate mean;               ///< NaN where none has
-  ScorerCost cost;
-  // To those of token simulation; NaN where it cost nothing.
-  double relative_tokens = 0, relative_money = 0;
+/// The cost of an answered question by `second`, as a part of that by `first`.
+struct CostRatio {
+  Arm first, second;
+  std::size_t n_explanations = 0;
+  Estimate tokens, money;  ///< NaN where one cost nothing
 };
 
 struct ScorerComparison {
   std::string simulator, currency;
-  std::size_t n_features = 0;
-  std::vector<ScorerSummary> scorers;      ///< in the order of kComparedScorers
-  std::vector<ScorerAgreement> agreement;  ///< of each pair of them
+  std::size_t n_features = 0, n_explanations = 0;
+  std::vector<ArmSummary> arms;         ///< by scorer in the order of kComparedScorers, then batch
+  std::vector<ArmAgreement> agreement;  ///< of each pair of them
+  std::vector<CostRatio> scorers;       ///< token against another scorer, at equal batches
+  std::vector<CostRatio> batches;       ///< one scorer, the next smaller batch against the larger
 };
 
-/// `cost` by Scorer.
-ScorerComparison compare_scorers(std::span<const ScoredFeature> features,
-                                 const std::array<ScorerCost, 4>& cost, std::string simulator,
-                                 std::string currency, std::size_t n_resamples = 1000,
-                                 std::uint64_t seed = 0);
+ScorerComparison compare_scorers(std::span<const ScoredExplanation> explanations,
+                                 std::string simulator, std::string currency,
+                                 std::size_t n_resamples = 1000, std::uint64_t seed = 0);
 
 /// For people; ends with what became of the paper's claim.
 std::string comparison_table(const ScorerComparison& comparison);

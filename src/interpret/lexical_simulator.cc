@@ -67,14 +67,14 @@ Lexicon lexicon_of_prose(std::string_view text) {
   return lexicon;
 }
 
-std::vector<Answer> LexicalSimulator::answer(Scorer scorer, const ExplanationText& explanation,
-                                             std::span<const Question> questions) {
+Simulated LexicalSimulator::answer(Scorer scorer, const ExplanationText& explanation,
+                                   std::span<const Question> questions) {
   const Lexicon lexicon = explanation.lexicon.empty() ? lexicon_of_prose(explanation.text)
                                                       : parse_lexicon(explanation.lexicon);
-  std::vector<Answer> answers;
+  Simulated simulated;
   for (const Question& question : questions) {
     const Reading reading(lexicon, question.text);
-    Answer& answer = answers.emplace_back();
+    Answer& answer = simulated.answers.emplace_back();
     answer.status = AnswerStatus::ok;
     for (const TextRange unit : question.units)
       answer.values.push_back(
@@ -83,7 +83,7 @@ std::vector<Answer> LexicalSimulator::answer(Scorer scorer, const ExplanationTex
               : reading.highest(scorer == Scorer::token ? &Expected::level : &Expected::active,
                                 unit));
   }
-  return answers;
+  return simulated;
 }
 
 }  // namespace safesail

@@ -36,8 +36,8 @@ class LexicalSimulator final : public Simulator {
   std::string name() const override { return "lexical"; }
   std::string prompt_hash(Scorer) const override { return {}; }
   /// An input error where the lexicon cannot be read.
-  std::vector<Answer> answer(Scorer scorer, const ExplanationText& explanation,
-                             std::span<const Question> questions) override;
+  Simulated answer(Scorer scorer, const ExplanationText& explanation,
+                   std::span<const Question> questions) override;
 };
 
 }  // namespace safesail

@@ -22,8 +22,8 @@ ScoreResult lexical_score(const FeatureRecord& record, Scorer scorer,
                           const ExplanationText& explanation) {
   LexicalSimulator simulator;
   const ScoreResult result = score(simulator, build_questions(record, scorer, {.max_windows = 200}),
-                                   explanation, nullptr, {.n_resamples = 0});
-  EXPECT_THAT(result.n_answers, testing::ElementsAre(result.n_asked, 0, 0, 0));
+                                   explanation, {}, {.n_resamples = 0});
+  EXPECT_THAT(result.n_answers, testing::ElementsAre(result.n_asked, 0, 0, 0, 0));
   return result;
 }
 
@@ -196,7 +196,7 @@ TEST(LexicalSimulator, AnswersEveryKindOfUnit) {
   const Question question{
       .text = "the attack on", .units = {{0, 3}, {3, 10}, {10, 13}}, .marked = {}};
   const auto values = [&](Scorer scorer, const Question& asked) {
-    return simulator.answer(scorer, prose, std::span(&asked, 1)).front().values;
+    return simulator.answer(scorer, prose, std::span(&asked, 1)).answers.front().values;
   };
   EXPECT_THAT(values(Scorer::segment, question), testing::ElementsAre(0, 1, 0));
   EXPECT_THAT(values(Scorer::token, question), testing::ElementsAre(0, kNamedLevel, 0));

@@ -25,7 +25,7 @@ std::string_view unit_text(const Question& question, Question::Range unit) {
 }
 
 /// A question as the scorer's prompt describes it, the id being its place in the request.
-std::string shown(Scorer scorer, const Question& question, std::size_t id) {
+std::string shown(Scorer scorer, const Question& question, std::size_t id, const Marks& marks) {
   std::string text;
   const std::size_t n = question.units.size();
   switch (scorer) {
@@ -47,7 +47,7 @@ std::string shown(Scorer scorer, const Question& question, std::size_t id) {
       break;
     case Scorer::fuzzing:
       text = fmt::format("{{\"id\": {}, \"text\": {}}}\n", id,
-                         json_string(text_with_marks(question.text, question.marked)));
+                         json_string(text_with_marks(question.text, question.marked, marks)));
       break;
   }
   return text;
@@ -75,19 +75,31 @@ int max_value(Scorer scorer) {
 
 }  // namespace
 
-LlmSimulator::LlmSimulator(ChatClient& client, const LlmSimulatorSettings& settings)
+LlmSimulator::LlmSimulator(ChatClient& client, int questions_per_request)
     : client_(client),
-      settings_(settings),
+      questions_per_request_(questions_per_request),
       prompts_{Prompt("segment.v1"), Prompt("token.v2"), Prompt("detection.v1"),
-               Prompt("fuzzing.v1")} {
-  for (const int n : settings.questions_per_request)
-    if (n < 1)
-      bad_input("simulator", fmt::format("expected at least 1 question a request, got {}", n),
-                "correct the settings");
+               Prompt("fuzzing.v2")} {
+  if (questions_per_request < 1)
+    bad_input("simulator",
+              fmt::format("expected at least 1 question a request, got {}", questions_per_request),
+              "correct --batch");
 }
 
 std::string LlmSimulator::prompt_hash(Scorer scorer) const {
   return prompts_[index_of(scorer)].hash();
+}
+
+std::vector<ChatMessage> LlmSimulator::messages(Scorer scorer, const std::string& explanation,
+                                                const std::string& questions,
+                                                const Marks& marks) const {
+  const Prompt& prompt = prompts_[index_of(scorer)];
+  if (scorer != Scorer::fuzzing)
+    return prompt.fill({{"explanation", explanation}, {"questions", questions}});
+  return prompt.fill({{"open", marks.open},
+                      {"close", marks.close},
+                      {"explanation", explanation},
+                      {"questions", questions}});
 }
 
 std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
@@ -98,19 +110,21 @@ std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
   Rng rng(client_.settings().seed, fmt::format("{} {}", to_string(scorer), explanation.text));
   shuffle(order, rng);
 
-  const auto per_request =
-      static_cast<std::size_t>(settings_.questions_per_request[index_of(scorer)]);
+  const auto per_request = static_cast<std::size_t>(questions_per_request_);
   std::vector<Batch> all;
   for (std::size_t begin = 0; begin < order.size(); begin += per_request) {
     Batch& batch = all.emplace_back();
-    std::string text;
+    std::vector<std::string_view> texts;
     std::vector<std::size_t> n_units;
     for (std::size_t i = begin; i < std::min(order.size(), begin + per_request); ++i) {
-      const Question& question = questions[order[i]];
       batch.questions.push_back(order[i]);
-      text += shown(scorer, question, batch.questions.size());
-      n_units.push_back(question.units.size());
+      texts.push_back(questions[order[i]].text);
+      n_units.push_back(questions[order[i]].units.size());
     }
+    const Marks marks = marks_for(texts);
+    std::string text;
+    for (std::size_t i = 0; i < batch.questions.size(); ++i)
+      text += shown(scorer, questions[batch.questions[i]], i + 1, marks);
     text.pop_back();
     // A value and its comma are two tokens, the braces around them about ten.
     const std::size_t expected =
@@ -118,8 +132,7 @@ std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
         2 * std::accumulate(n_units.begin(), n_units.end(), std::size_t{0});
     batch.request = {.purpose = fmt::format("score.{}", to_string(scorer)),
                      .feature = explanation.feature,
-                     .messages = prompts_[index_of(scorer)].fill(
-                         {{"explanation", json_string(explanation.text)}, {"questions", text}}),
+                     .messages = messages(scorer, json_string(explanation.text), text, marks),
                      .schema = std::string(kSchema),
                      // Room for blanks and a sentence before it, not for a model that rambles.
                      .max_tokens = static_cast<int>(3 * expected + 64),
@@ -132,15 +145,21 @@ std::vector<LlmSimulator::Batch> LlmSimulator::batches(Scorer scorer,
   return all;
 }
 
-std::vector<Answer> LlmSimulator::answer(Scorer scorer, const ExplanationText& explanation,
-                                         std::span<const Question> questions) {
+Simulated LlmSimulator::answer(Scorer scorer, const ExplanationText& explanation,
+                               std::span<const Question> questions) {
   const std::vector<Batch> all = batches(scorer, explanation, questions);
   std::vector<ChatRequest> requests;
   for (const Batch& batch : all) requests.push_back(batch.request);
   const std::vector<ChatResult> results = client_.ask(requests);
 
-  std::vector<Answer> answers(questions.size());
+  Simulated simulated;
+  std::vector<Answer>& answers = simulated.answers;
+  answers.resize(questions.size());
   for (std::size_t b = 0; b < all.size(); ++b) {
+    ++simulated.cost.n_requests;
+    simulated.cost.usage += results[b].answer.usage;
+    simulated.cost.usage += results[b].lost;
+    simulated.cost.money += results[b].money;
     const std::vector<std::size_t>& asked = all[b].questions;
     std::vector<std::size_t> n_units;
     for (const std::size_t q : asked) n_units.push_back(questions[q].units.size());
@@ -153,7 +172,7 @@ std::vector<Answer> LlmSimulator::answer(Scorer scorer, const ExplanationText& e
           value *= static_cast<float>(kMaxLevel) / static_cast<float>(max_value(scorer));
     for (std::size_t i = 0; i < asked.size(); ++i) answers[asked[i]] = std::move(read[i]);
   }
-  return answers;
+  return simulated;
 }
 
 CostEstimate LlmSimulator::estimate(Scorer scorer, const ExplanationText& explanation,

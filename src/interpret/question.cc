@@ -200,6 +200,20 @@ std::size_t QuestionSet::n_firing() const {
   return static_cast<std::size_t>(std::ranges::count(fires, true));
 }
 
+std::string QuestionSet::hash() const {
+  std::string all = fmt::format("{}\n", to_string(scorer));
+  const auto add = [&](const std::vector<TextRange>& ranges) {
+    for (const TextRange range : ranges) all += fmt::format("{}-{} ", range.begin, range.end);
+    all += '\n';
+  };
+  for (const Question& question : questions) {
+    all += fmt::format("{} {}\n", question.text.size(), question.text);
+    add(question.units);
+    add(question.marked);
+  }
+  return hash_hex(all);
+}
+
 QuestionSet build_questions(const FeatureRecord& record, Scorer scorer,
                             const QuestionOptions& options) {
   SAFESAIL_CHECK(options.min_level >= 1 && options.min_windows >= 1);

@@ -41,6 +41,9 @@ struct QuestionSet {
   std::size_t n_repeated = 0;  ///< test windows dropped because the same tokens came before
   /// "insufficient: n = 3 firing, 20 silent; 10 of each are wanted"; empty when enough.
   std::string insufficient;
+
+  /// Of all that is asked: texts, units, marks. Two sets with one hash have the same answers.
+  std::string hash() const;
 };
 
 /// segment, token: firing and silent windows, cut into units. detection: the same, each one unit.

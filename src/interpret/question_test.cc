@@ -220,6 +220,20 @@ TEST(Questions, NeverAskAboutWhatAnotherUseHasRead) {
   }
 }
 
+TEST(Questions, TheirHashNamesWhatIsAsked) {
+  const FeatureRecord record = planted_feature({}, fires_on_words({3, 7}));
+  const std::string hash = build_questions(record, Scorer::segment).hash();
+  EXPECT_EQ(build_questions(record, Scorer::segment).hash(), hash);
+  EXPECT_NE(build_questions(record, Scorer::token).hash(), hash);
+  EXPECT_NE(build_questions(record, Scorer::segment, {.max_windows = 20}).hash(), hash);
+  EXPECT_NE(build_questions(record, Scorer::segment, {.segment_words = 2}).hash(), hash);
+  EXPECT_NE(build_questions(record, Scorer::fuzzing, {.seed = 1}).hash(),
+            build_questions(record, Scorer::fuzzing).hash());
+  // More windows wanted than there are ask the same.
+  EXPECT_EQ(build_questions(record, Scorer::segment, {.max_windows = 400}).hash(),
+            build_questions(record, Scorer::segment, {.max_windows = 500}).hash());
+}
+
 TEST(Questions, EqualSeedsGiveEqualQuestions) {
   const FeatureRecord record = fires_on_3_and_7();
   const QuestionOptions options{.max_windows = 20, .seed = 5};

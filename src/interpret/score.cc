@@ -21,31 +21,48 @@ bool is_correlation(Scorer scorer) {
   return scorer == Scorer::segment || scorer == Scorer::token;
 }
 
-std::vector<Answer> ask(Simulator& simulator, const QuestionSet& set,
-                        const ExplanationText& explanation) {
-  std::vector<Answer> answers = simulator.answer(set.scorer, explanation, set.questions);
+Simulated ask(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation) {
+  Simulated simulated = simulator.answer(set.scorer, explanation, set.questions);
+  const std::vector<Answer>& answers = simulated.answers;
   SAFESAIL_CHECK(answers.size() == set.questions.size());
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (answers[i].status != AnswerStatus::ok) continue;
     SAFESAIL_CHECK(answers[i].values.size() == set.questions[i].units.size());
     for (const float value : answers[i].values) SAFESAIL_CHECK(std::isfinite(value));
   }
-  return answers;
+  return simulated;
 }
 
-Judged pool(const QuestionSet& set, const std::vector<Answer>& answers) {
-  Judged judged;
-  for (std::size_t i = 0; i < answers.size(); ++i)
-    if (answers[i].status == AnswerStatus::ok)
+/// Of the questions that all simulations answered.
+std::vector<Judged> pool(const QuestionSet& set,
+                         std::span<const std::vector<Answer>* const> simulations) {
+  std::vector<Judged> pooled(simulations.size());
+  for (std::size_t i = 0; i < set.questions.size(); ++i) {
+    if (!std::ranges::all_of(simulations, [&](const std::vector<Answer>* answers) {
+          return (*answers)[i].status == AnswerStatus::ok;
+        }))
+      continue;
+    for (std::size_t s = 0; s < simulations.size(); ++s)
       for (std::size_t unit = 0; unit < set.truth[i].size(); ++unit)
-        judged.add(answers[i].values[unit], set.truth[i][unit], set.document[i]);
-  return judged;
+        pooled[s].add((*simulations[s])[i].values[unit], set.truth[i][unit], set.document[i]);
+  }
+  return pooled;
 }
 
-std::array<std::size_t, 4> count(const std::vector<Answer>& answers) {
-  std::array<std::size_t, 4> n_answers{};
+std::array<std::size_t, kAnswerStatuses> count(const std::vector<Answer>& answers) {
+  std::array<std::size_t, kAnswerStatuses> n_answers{};
   for (const Answer& answer : answers) ++n_answers[static_cast<std::size_t>(answer.status)];
   return n_answers;
+}
+
+/// "3 failed, the first with: HTTP 500: no"; empty where none did.
+std::string why_failed(const std::vector<Answer>& answers) {
+  const auto failed = [](const Answer& answer) { return answer.status == AnswerStatus::failed; };
+  const auto first = std::ranges::find_if(answers, failed);
+  return first == answers.end()
+             ? ""
+             : fmt::format("{} failed, the first with: {}", std::ranges::count_if(answers, failed),
+                           first->detail);
 }
 
 /// Refusals come in kinds: they may take one side whole.
@@ -54,6 +71,10 @@ bool enough(const QuestionSet& set, const std::vector<Answer>& answers) {
   for (std::size_t i = 0; i < answers.size(); ++i)
     if (answers[i].status == AnswerStatus::ok) ++(set.fires[i] ? n_firing : n_silent);
   return 2 * n_firing >= set.n_firing() && 2 * n_silent >= set.fires.size() - set.n_firing();
+}
+
+AgreementKind agreement_of(Scorer scorer) {
+  return is_correlation(scorer) ? AgreementKind::pearson : AgreementKind::balanced_accuracy;
 }
 
 Estimate value_of(Scorer scorer, const Judged& judged, const ScoreOptions& options) {
@@ -110,35 +131,73 @@ std::optional<double> ScoreResult::counted() const {
   return std::nullopt;
 }
 
+namespace {
+
+/// Floor, baseline, and the lead over each.
+void stand_beside(const QuestionSet& set, const std::vector<Answer>& own, const Beside& beside,
+                  Simulator& simulator, const ScoreOptions& options, ScoreResult& score) {
+  const auto compare = [&](const std::vector<std::vector<Answer>>& others, Estimate& value,
+                           Estimate& lead) {
+    if (others.empty()) return;
+    std::vector<const std::vector<Answer>*> all = {&own};
+    for (const std::vector<Answer>& other : others) all.push_back(&other);
+    const std::vector<Judged> judged = pool(set, all);
+    const auto estimate = [&](double of_own, double of_others) {
+      std::vector<double> weights(all.size(), of_others / static_cast<double>(others.size()));
+      weights[0] = of_own;
+      return estimate_weighted(judged, weights, agreement_of(set.scorer), options.n_resamples,
+                               options.seed);
+    };
+    value = estimate(0, 1);
+    lead = estimate(1, -1);
+  };
+  std::vector<std::vector<Answer>> floors;
+  for (const ExplanationText& other : beside.floors)
+    if (std::vector<Answer> answers = ask(simulator, set, other).answers; enough(set, answers))
+      floors.push_back(std::move(answers));
+  score.n_floors = floors.size();
+  compare(floors, score.floor, score.above_floor);
+  if (beside.baseline == nullptr) return;
+  std::vector<Answer> answers = ask(*beside.baseline, set, beside.baseline_explanation).answers;
+  if (enough(set, answers)) compare({std::move(answers)}, score.baseline, score.above_baseline);
+}
+
+}  // namespace
+
 ScoreResult score(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation,
-                  const ExplanationText* floor, const ScoreOptions& options) {
+                  const Beside& beside, const ScoreOptions& options) {
   ScoreResult score{.scorer = set.scorer,
                     .simulator = simulator.name(),
                     .prompt_hash = simulator.prompt_hash(set.scorer),
                     .value = kNone,
                     .auroc = kNone,
                     .floor = kNone,
+                    .above_floor = kNone,
+                    .baseline = kNone,
+                    .above_baseline = kNone,
                     .n_shared = set.n_shared};
   if (!set.insufficient.empty()) {
     score.status = ScoreStatus::insufficient;
     score.reason = set.insufficient;
     return score;
   }
-  const std::vector<Answer> answers = ask(simulator, set, explanation);
-  const Judged judged = pool(set, answers);
+  const Simulated simulated = ask(simulator, set, explanation);
+  const std::vector<Answer>& answers = simulated.answers;
+  const Judged judged = pool(set, std::array{&answers}).front();
+  score.cost = simulated.cost;
   score.n_asked = answers.size();
   score.n_answers = count(answers);
   score.n_units = judged.size();
   score.n_documents = judged.n_documents();
-  const bool is_enough = enough(set, answers);
+  score.reason = why_failed(answers);
   score.windows = for_display(set, answers);
-  if (!is_enough) {
+  if (!enough(set, answers)) {
     score.status = ScoreStatus::unanswered;
     score.reason = fmt::format(
         "no score: {} of {} questions answered ({} unparsable, {} refused, {} failed); half of the "
-        "firing and half of the silent ones are wanted",
+        "firing and half of the silent ones are wanted{}{}",
         score.n_answers[0], score.n_asked, score.n_answers[1], score.n_answers[2],
-        score.n_answers[3]);
+        score.n_answers[3], score.reason.empty() ? "" : "; ", score.reason);
     return score;
   }
   score.value = value_of(set.scorer, judged, options);
@@ -147,25 +206,25 @@ ScoreResult score(Simulator& simulator, const QuestionSet& set, const Explanatio
     score.status = ScoreStatus::constant;
     score.reason = "no correlation: the simulator says the same of everything";
   }
-  if (floor != nullptr) {
-    const std::vector<Answer> floor_answers = ask(simulator, set, *floor);
-    if (enough(set, floor_answers))
-      score.floor = value_of(set.scorer, pool(set, floor_answers), options);
-  }
+  stand_beside(set, answers, beside, simulator, options, score);
   return score;
 }
 
-std::vector<std::size_t> floor_partners(std::span<const double> densities) {
-  std::vector<std::size_t> order(densities.size()), partner(densities.size());
+std::vector<std::vector<std::size_t>> floor_partners(std::span<const double> densities,
+                                                     std::size_t n_partners) {
+  std::vector<std::size_t> order(densities.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto density = [&](std::size_t i) { return densities[i]; };
-  std::ranges::stable_sort(order, {}, density);
-  for (const std::size_t i : order) {
-    const auto above = std::ranges::upper_bound(order, densities[i], {}, density);
-    const auto from = std::ranges::lower_bound(order, densities[i], {}, density);
-    partner[i] = above != order.end() ? *above : from != order.begin() ? *(from - 1) : i;
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return densities[i]; });
+  std::vector<std::vector<std::size_t>> partners(densities.size());
+  for (std::size_t rank = 0; rank < order.size(); ++rank) {
+    std::vector<std::size_t>& own = partners[order[rank]];
+    const std::size_t n = std::min(n_partners, order.size() - 1);
+    for (std::size_t step = 1; own.size() < n; ++step) {
+      if (rank + step < order.size()) own.push_back(order[rank + step]);
+      if (step <= rank && own.size() < n) own.push_back(order[rank - step]);
+    }
   }
-  return partner;
+  return partners;
 }
 
 }  // namespace safesail

@@ -4,11 +4,12 @@
 //   segment, token       Pearson over the pooled units of all answered windows
 //   detection, fuzzing   balanced accuracy at 0.5, over windows
 //
-// Beside each the AUROC, a 95 % interval by resampling documents, and the floor: the same
-// questions answered from another feature's explanation. Questions that were not answered are
-// counted by what became of them; they are neither zeros nor forgotten, and where less than half of
-// either side (firing, silent) is answered there is no score. Nothing here is shared between
-// threads.
+// Beside each the AUROC, a 95 % interval by resampling documents, the floor (the same questions
+// answered from explanations of other features) and the baseline (another simulator's answers from
+// another explanation), and the score's lead over each, its interval paired: the same questions on
+// the same resampled documents. Questions that were not answered are counted by what became of
+// them; they are neither zeros nor forgotten, and where less than half of either side (firing,
+// silent) is answered there is no score. Nothing here is shared between threads.
 #pragma once
 
 #include <array>
@@ -45,13 +46,17 @@ struct ScoreResult {
   Scorer scorer = Scorer::segment;
   std::string simulator, prompt_hash;
   ScoreStatus status = ScoreStatus::ok;
-  std::string reason;  ///< for people, where status is not ok
+  std::string reason;  ///< for people: why there is no score, or why answers are missing
 
-  // NaN where there is none.
-  Estimate value, auroc, floor;
+  // NaN where there is none. Floor and leads are of the questions that all of them answered; what
+  // is constant counts in them as chance. The floor is the mean over its explanations.
+  Estimate value, auroc, floor, above_floor, baseline, above_baseline;
+  std::size_t n_floors = 0;  ///< explanations that the floor is made of
+  SimulationCost cost;       ///< of the questions about this explanation; those of the floor aside
 
-  std::size_t n_asked = 0;                   ///< questions
-  std::array<std::size_t, 4> n_answers{};    ///< by AnswerStatus; they add up to n_asked
+  std::size_t n_asked = 0;  ///< questions
+  std::array<std::size_t, kAnswerStatuses>
+      n_answers{};                           ///< by AnswerStatus; they add up to n_asked
   std::size_t n_units = 0, n_documents = 0;  ///< of the answered questions
   std::size_t n_shared = 0;                  ///< windows dropped as leaks; see question.h
   std::vector<SimulatedWindow> windows;
@@ -70,14 +75,20 @@ struct ScoreOptions {
   std::uint64_t seed = 0;
 };
 
-/// Asks the questions, and once more with `floor` unless it is null. Throws what the simulator
-/// throws.
-ScoreResult score(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation,
-                  const ExplanationText* floor = nullptr, const ScoreOptions& options = {});
+/// What stands beside a score.
+struct Beside {
+  std::vector<ExplanationText> floors;  ///< of other features, for the same simulator
+  Simulator* baseline = nullptr;        ///< another simulator, and what it reads
+  ExplanationText baseline_explanation = {};
+};
 
-/// Whose explanation serves as whose floor: for each the next one by density, for the last ones the
-/// one before. Never one of equal density: several explanations of a feature are no floor to each
-/// other. Where there is none other, its own index.
-std::vector<std::size_t> floor_partners(std::span<const double> densities);
+/// Asks the questions, and again with what stands beside. Throws what the simulators throw.
+ScoreResult score(Simulator& simulator, const QuestionSet& set, const ExplanationText& explanation,
+                  const Beside& beside = {}, const ScoreOptions& options = {});
+
+/// Whose explanations serve as whose floor, by their places: for each those next to it by density,
+/// above and below in turn, `n_partners` where there are so many.
+std::vector<std::vector<std::size_t>> floor_partners(std::span<const double> densities,
+                                                     std::size_t n_partners);
 
 }  // namespace safesail

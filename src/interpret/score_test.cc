@@ -28,13 +28,14 @@ class Scripted final : public Simulator {
   std::string prompt_hash(Scorer scorer) const override {
     return std::string(to_string(scorer)) + "#1";
   }
-  std::vector<Answer> answer(Scorer, const ExplanationText& explanation,
-                             std::span<const Question> questions) override {
-    std::vector<Answer> answers;
+  Simulated answer(Scorer, const ExplanationText& explanation,
+                   std::span<const Question> questions) override {
+    Simulated simulated;
     for (std::size_t i = 0; i < questions.size(); ++i)
-      answers.push_back(reply_(i, questions[i], explanation));
+      simulated.answers.push_back(reply_(i, questions[i], explanation));
     n_asked += questions.size();
-    return answers;
+    simulated.cost = {.n_requests = 1, .usage = {.prompt = questions.size()}, .money = 2};
+    return simulated;
   }
   std::size_t n_asked = 0;
 
@@ -65,7 +66,7 @@ TEST(Score, OfAnOracleIsOneAndOfNoiseIsAtChance) {
         [&](std::size_t i, const Question& question, const ExplanationText& explanation) {
           return explanation.text == "true" ? ok(set.truth[i]) : noise(question, rng);
         });
-    const ScoreResult result = score(simulator, set, kExplanation, &kOther);
+    const ScoreResult result = score(simulator, set, kExplanation, {.floors = {kOther}});
     EXPECT_EQ(result.status, ScoreStatus::ok) << result.reason;
     EXPECT_NEAR(result.value.value, 1, 1e-12);
     EXPECT_NEAR(result.value.low, 1, 1e-12);
@@ -75,7 +76,7 @@ TEST(Score, OfAnOracleIsOneAndOfNoiseIsAtChance) {
     EXPECT_NEAR(result.floor.value, chance(scorer), 4 / std::sqrt(n)) << to_string(scorer);
     EXPECT_LT(result.floor.low, result.floor.high);
     EXPECT_EQ(result.n_asked, 80u);
-    EXPECT_THAT(result.n_answers, ElementsAre(80, 0, 0, 0));
+    EXPECT_THAT(result.n_answers, ElementsAre(80, 0, 0, 0, 0));
     EXPECT_EQ(result.n_documents, scorer == Scorer::fuzzing ? 40u : 80u);
     EXPECT_EQ(result.windows.size(), scorer == Scorer::fuzzing ? 40u : 80u);
     for (const SimulatedWindow& window : result.windows) {
@@ -102,7 +103,7 @@ TEST(Score, CountsUnansweredQuestionsAndRestsOnTheOthers) {
   // Zeros in place of the missing ones would pull the value below 1.
   EXPECT_NEAR(result.value.value, 1, 1e-12);
   EXPECT_EQ(result.status, ScoreStatus::ok);
-  EXPECT_THAT(result.n_answers, ElementsAre(50, 10, 10, 10));
+  EXPECT_THAT(result.n_answers, ElementsAre(50, 10, 10, 10, 0));
   EXPECT_EQ(result.share_answered(), 50 / 80.0);
   EXPECT_EQ(result.n_documents, 50u);
   EXPECT_TRUE(result.windows[4].predicted.empty());
@@ -175,8 +176,8 @@ TEST(Score, OfAConstantSimulationIsNoneButCountsAsChance) {
 TEST(Score, AsksNothingWhereThereAreTooFewWindows) {
   Scripted simulator([](std::size_t, const Question&, const ExplanationText&) { return Answer{}; });
   const FeatureRecord record = planted_feature({.n_firing = 2}, fires_on_words({3}));
-  const ScoreResult result =
-      score(simulator, build_questions(record, Scorer::segment), kExplanation, &kOther);
+  const ScoreResult result = score(simulator, build_questions(record, Scorer::segment),
+                                   kExplanation, {.floors = {kOther}});
   EXPECT_EQ(simulator.n_asked, 0u);
   EXPECT_EQ(result.status, ScoreStatus::insufficient);
   EXPECT_THAT(result.reason, HasSubstr("n = 2 firing"));
@@ -200,14 +201,69 @@ TEST(Score, IsNearChanceForAFeatureThatFiresAtRandom) {
   EXPECT_NEAR(result.value.value, 0, 4 / std::sqrt(double(result.n_units)));
 }
 
+TEST(Score, LeadsOverFloorAndBaselineArePaired) {
+  const QuestionSet set = build_questions(feature(), Scorer::detection);
+  // Right for four questions of five; the floors for half of them; the baseline for three of five.
+  Scripted simulator([&](std::size_t i, const Question&, const ExplanationText& explanation) {
+    const std::size_t n_right = explanation.text == "true" ? 4 : 2;
+    return ok({set.fires[i] == (i % 5 < n_right) ? 1.0F : 0.0F});
+  });
+  Scripted baseline([&](std::size_t i, const Question&, const ExplanationText& explanation) {
+    EXPECT_EQ(explanation.text, "counted");
+    return ok({set.fires[i] == (i % 5 < 3) ? 1.0F : 0.0F});
+  });
+  const ScoreResult result = score(simulator, set, kExplanation,
+                                   {.floors = {kOther, kOther},
+                                    .baseline = &baseline,
+                                    .baseline_explanation = {.text = "counted"}});
+  EXPECT_EQ(result.n_floors, 2u);
+  EXPECT_NEAR(result.above_floor.value, result.value.value - result.floor.value, 1e-12);
+  EXPECT_NEAR(result.above_baseline.value, result.value.value - result.baseline.value, 1e-12);
+  EXPECT_GT(result.above_floor.low, 0);
+  EXPECT_GT(result.above_baseline.value, 0);
+  EXPECT_LT(result.above_baseline.value, result.above_floor.value);
+  EXPECT_EQ(result.cost.money, 2) << "that of the floor aside";
+  EXPECT_EQ(result.cost.usage.prompt, 80u);
+}
+
+TEST(Score, LeadsAreOfQuestionsThatBothAnswered) {
+  const QuestionSet set = build_questions(feature(), Scorer::detection);
+  // The own explanation refuses what the floor gets wrong: on what is left both are right.
+  Scripted simulator([&](std::size_t i, const Question&, const ExplanationText& explanation) {
+    const bool hard = i % 4 == 0;
+    if (explanation.text == "true")
+      return hard ? Answer{.status = AnswerStatus::refused, .values = {}, .detail = {}}
+                  : ok(set.truth[i]);
+    return ok({set.fires[i] == hard ? 0.0F : 1.0F});
+  });
+  const ScoreResult result = score(simulator, set, kExplanation, {.floors = {kOther}});
+  EXPECT_EQ(result.floor.value, 1);
+  EXPECT_EQ(result.above_floor.value, 0);
+}
+
+TEST(Score, SaysWhyAnswersFailed) {
+  const QuestionSet set = build_questions(feature(), Scorer::detection);
+  for (const std::size_t n_failing : {3u, 80u}) {
+    Scripted simulator([&](std::size_t i, const Question&, const ExplanationText&) {
+      return i < n_failing
+                 ? Answer{.status = AnswerStatus::failed, .values = {}, .detail = "HTTP 500: no"}
+                 : ok(set.truth[i]);
+    });
+    const ScoreResult result = score(simulator, set, kExplanation);
+    EXPECT_EQ(result.status, n_failing == 3 ? ScoreStatus::ok : ScoreStatus::unanswered);
+    EXPECT_THAT(result.reason, HasSubstr("failed, the first with: HTTP 500: no"));
+  }
+}
+
 TEST(FloorPartners, AreNextByDensity) {
-  EXPECT_THAT(floor_partners(std::vector{.3, .1, .2, .4}), ElementsAre(3, 2, 0, 0));
-  // Two explanations of a feature, and nothing but them.
-  EXPECT_THAT(floor_partners(std::vector{.3, .1, .3, .1}), ElementsAre(3, 0, 3, 0));
-  EXPECT_THAT(floor_partners(std::vector{.3, .3}), ElementsAre(0, 1));
-  EXPECT_THAT(floor_partners(std::vector{.3}), ElementsAre(0));
-  EXPECT_THAT(floor_partners(std::vector{.3, .2}), ElementsAre(1, 0));
-  EXPECT_THAT(floor_partners(std::vector<double>{}), IsEmpty());
+  EXPECT_THAT(floor_partners(std::vector{.3, .1, .2, .4}, 1),
+              ElementsAre(ElementsAre(3), ElementsAre(2), ElementsAre(0), ElementsAre(0)));
+  EXPECT_THAT(floor_partners(std::vector{.3, .1, .2, .4, .5}, 3),
+              ElementsAre(ElementsAre(3, 2, 4), ElementsAre(2, 0, 3), ElementsAre(0, 1, 3),
+                          ElementsAre(4, 0, 2), ElementsAre(3, 0, 2)));
+  EXPECT_THAT(floor_partners(std::vector{.3, .3}, 3), ElementsAre(ElementsAre(1), ElementsAre(0)));
+  EXPECT_THAT(floor_partners(std::vector{.3}, 1), ElementsAre(IsEmpty()));
+  EXPECT_THAT(floor_partners(std::vector<double>{}, 1), IsEmpty());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "harvest/exemplars.h"
+#include "interpret/price.h"
 
 namespace safesail {
 
@@ -32,6 +33,10 @@ struct ExplanationText {
   std::string feature;  ///< whose it is, for the ledger: SAE and index
 };
 
+/// "short. long", as simulators are given an explanation in two lengths; either may be empty.
+ExplanationText explanation_for_simulator(std::string_view short_text, std::string_view long_text,
+                                          std::string_view feature, std::string_view lexicon = {});
+
 /// Text whose units are to be judged: byte ranges of the segments or tokens, or one that is the
 /// whole text.
 struct Question {
@@ -45,7 +50,14 @@ struct Question {
 
 /// What became of a question. Only `ok` has values; the others are counted and shown, never taken
 /// for zeros.
-enum class AnswerStatus { ok, unparsable, refused, failed };
+enum class AnswerStatus {
+  ok,
+  unparsable,
+  refused,
+  failed,
+  copied  ///< it repeats an example of the prompt; only where prompts have such (explain, tag)
+};
+inline constexpr std::size_t kAnswerStatuses = 5;
 std::string_view to_string(AnswerStatus status);
 
 struct Answer {
@@ -55,6 +67,20 @@ struct Answer {
   std::string detail;  ///< for people: why not
 };
 
+/// What requests cost, whenever they were made.
+struct SimulationCost {
+  std::uint64_t n_requests = 0;
+  TokenUsage usage;
+  double money = 0;
+
+  SimulationCost& operator+=(const SimulationCost& other);
+};
+
+struct Simulated {
+  std::vector<Answer> answers;  ///< one a question
+  SimulationCost cost;          ///< of all of them
+};
+
 class Simulator {
  public:
   virtual ~Simulator() = default;
@@ -62,9 +88,11 @@ class Simulator {
   virtual std::string name() const = 0;
   /// What else decides the answers, for the records: hash of the prompt; empty where there is none.
   virtual std::string prompt_hash(Scorer scorer) const = 0;
-  /// One answer a question. Throws only when going on makes no sense (no credit, stopped).
-  virtual std::vector<Answer> answer(Scorer scorer, const ExplanationText& explanation,
-                                     std::span<const Question> questions) = 0;
+  /// Questions that are asked together; 0 where each is answered by itself.
+  virtual int questions_per_request() const { return 0; }
+  /// Throws only when going on makes no sense (no credit, stopped).
+  virtual Simulated answer(Scorer scorer, const ExplanationText& explanation,
+                           std::span<const Question> questions) = 0;
 };
 
 }  // namespace safesail

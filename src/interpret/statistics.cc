@@ -50,15 +50,25 @@ double area(std::span<const double> predicted, std::span<const double> truth,
   return n_positive > 0 && n_negative > 0 ? n_pairs_right / (n_positive * n_negative) : kUndefined;
 }
 
+constexpr std::size_t kPearsonColumns = 6, kAccuracyColumns = 4;
+
+/// Whether n values are not all equal, from their sum and that of their squares. Sums of n equal
+/// values cancel up to some n eps of what they are made of.
+bool varies(double n, double sum, double squares) {
+  constexpr double kRounding = 1e-12;
+  return n * squares - sum * sum > kRounding * n * squares;
+}
+
 // Sums of a document, for Pearson: n, x, y, xx, yy, xy.
+void add_for_pearson(double x, double y, std::span<double> row) {
+  const std::array<double, kPearsonColumns> terms = {1, x, y, x * x, y * y, x * y};
+  for (std::size_t c = 0; c < terms.size(); ++c) row[c] += terms[c];
+}
 double pearson_of_sums(std::span<const double> s) {
   const double n = s[0];
+  if (!varies(n, s[1], s[3]) || !varies(n, s[2], s[4])) return kUndefined;
   const double xx = n * s[3] - s[1] * s[1], yy = n * s[4] - s[2] * s[2];
-  const double xy = n * s[5] - s[1] * s[2];
-  // Sums of n equal values cancel up to some n eps of what they are made of.
-  constexpr double kRounding = 1e-12;
-  if (!(xx > kRounding * n * s[3]) || !(yy > kRounding * n * s[4])) return kUndefined;
-  return std::clamp(xy / std::sqrt(xx * yy), -1.0, 1.0);
+  return std::clamp((n * s[5] - s[1] * s[2]) / std::sqrt(xx * yy), -1.0, 1.0);
 }
 
 // And for the accuracy: positives, those told right, negatives, those told right.
@@ -71,6 +81,11 @@ std::size_t accuracy_column(double truth) {
 }
 bool is_right(double prediction, double truth) {
   return (prediction >= kYes) == (truth > 0);
+}
+void add_for_accuracy(double prediction, double truth, std::span<double> row) {
+  const std::size_t column = accuracy_column(truth);
+  row[column] += 1;
+  row[column + 1] += is_right(prediction, truth);
 }
 
 }  // namespace
@@ -89,12 +104,8 @@ std::vector<double> mid_ranks(std::span<const double> values) {
 double pearson(std::span<const double> x, std::span<const double> y) {
   SAFESAIL_CHECK(x.size() == y.size());
   // Moved to a value of their own, so that a small spread about a large mean is not lost.
-  std::array<double, 6> sums{};
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double a = x[i] - x[0], b = y[i] - y[0];
-    const std::array<double, 6> terms = {1, a, b, a * a, b * b, a * b};
-    for (std::size_t c = 0; c < sums.size(); ++c) sums[c] += terms[c];
-  }
+  std::array<double, kPearsonColumns> sums{};
+  for (std::size_t i = 0; i < x.size(); ++i) add_for_pearson(x[i] - x[0], y[i] - y[0], sums);
   return pearson_of_sums(sums);
 }
 
@@ -109,11 +120,8 @@ double auroc(std::span<const double> predicted, std::span<const double> truth) {
 
 double balanced_accuracy(std::span<const double> predicted, std::span<const double> truth) {
   SAFESAIL_CHECK(predicted.size() == truth.size());
-  std::array<double, 4> sums{};
-  for (std::size_t i = 0; i < truth.size(); ++i) {
-    sums[accuracy_column(truth[i])] += 1;
-    sums[accuracy_column(truth[i]) + 1] += is_right(predicted[i], truth[i]);
-  }
+  std::array<double, kAccuracyColumns> sums{};
+  for (std::size_t i = 0; i < truth.size(); ++i) add_for_accuracy(predicted[i], truth[i], sums);
   return balanced_accuracy_of_sums(sums);
 }
 
@@ -128,26 +136,45 @@ std::size_t Judged::n_documents() const {
 }
 
 Estimate estimate_pearson(const Judged& judged, std::size_t n_resamples, std::uint64_t seed) {
-  DocumentSums sums(6);
-  for (std::size_t i = 0; i < judged.size(); ++i) {
-    const double x = judged.predicted[i], y = judged.truth[i];
-    const std::array<double, 6> terms = {1, x, y, x * x, y * y, x * y};
-    const std::span<double> row = sums.of(judged.document[i]);
-    for (std::size_t c = 0; c < terms.size(); ++c) row[c] += terms[c];
-  }
+  DocumentSums sums(kPearsonColumns);
+  for (std::size_t i = 0; i < judged.size(); ++i)
+    add_for_pearson(judged.predicted[i], judged.truth[i], sums.of(judged.document[i]));
   return Bootstrap(sums, n_resamples, seed).estimate(pearson_of_sums);
 }
 
 Estimate estimate_balanced_accuracy(const Judged& judged, std::size_t n_resamples,
                                     std::uint64_t seed) {
-  DocumentSums sums(4);
-  for (std::size_t i = 0; i < judged.size(); ++i) {
-    const std::span<double> row = sums.of(judged.document[i]);
-    const std::size_t column = accuracy_column(judged.truth[i]);
-    row[column] += 1;
-    row[column + 1] += is_right(judged.predicted[i], judged.truth[i]);
-  }
+  DocumentSums sums(kAccuracyColumns);
+  for (std::size_t i = 0; i < judged.size(); ++i)
+    add_for_accuracy(judged.predicted[i], judged.truth[i], sums.of(judged.document[i]));
   return Bootstrap(sums, n_resamples, seed).estimate(balanced_accuracy_of_sums);
+}
+
+Estimate estimate_weighted(std::span<const Judged> simulations, std::span<const double> weights,
+                           AgreementKind agreement, std::size_t n_resamples, std::uint64_t seed) {
+  SAFESAIL_CHECK(!simulations.empty() && simulations.size() == weights.size());
+  const bool correlates = agreement == AgreementKind::pearson;
+  const std::size_t n_columns = correlates ? kPearsonColumns : kAccuracyColumns;
+  DocumentSums sums(n_columns * simulations.size());
+  for (std::size_t s = 0; s < simulations.size(); ++s) {
+    const Judged& judged = simulations[s];
+    SAFESAIL_CHECK(judged.document == simulations[0].document &&
+                   judged.truth == simulations[0].truth);
+    for (std::size_t i = 0; i < judged.size(); ++i)
+      (correlates ? add_for_pearson : add_for_accuracy)(
+          judged.predicted[i], judged.truth[i],
+          sums.of(judged.document[i]).subspan(s * n_columns, n_columns));
+  }
+  return Bootstrap(sums, n_resamples, seed).estimate([&](std::span<const double> totals) {
+    double sum = 0;
+    for (std::size_t s = 0; s < weights.size(); ++s) {
+      const auto own = totals.subspan(s * n_columns, n_columns);
+      double value = correlates ? pearson_of_sums(own) : balanced_accuracy_of_sums(own);
+      if (correlates && std::isnan(value) && varies(own[0], own[2], own[4])) value = 0;
+      sum += weights[s] * value;
+    }
+    return sum;
+  });
 }
 
 // Not a function of sums. Sorted once, one resample costs one sweep over the units.

@@ -45,4 +45,13 @@ Estimate estimate_auroc(const Judged& judged, std::size_t n_resamples, std::uint
 Estimate estimate_balanced_accuracy(const Judged& judged, std::size_t n_resamples,
                                     std::uint64_t seed);
 
+/// Which statistic; each has a value that knowing nothing gets.
+enum class AgreementKind { pearson, balanced_accuracy };
+
+/// The sum of the statistics of several simulations of the same units, weight times each: with
+/// weights 1 and -1 the difference of two, its interval paired, as both meet the same documents in
+/// each resample. A simulation that is constant counts as chance: it is no better and no worse.
+Estimate estimate_weighted(std::span<const Judged> simulations, std::span<const double> weights,
+                           AgreementKind agreement, std::size_t n_resamples, std::uint64_t seed);
+
 }  // namespace safesail

@@ -121,6 +121,39 @@ TEST(Estimates, CopiesInADocumentDoNotNarrowTheInterval) {
   EXPECT_LT(a.value, a.high);
 }
 
+TEST(Estimates, OfDifferencesArePaired) {
+  // Two simulations that share nearly all their noise: each is uncertain, their difference is not.
+  Rng rng(6, "paired");
+  Judged first, second;
+  for (std::size_t i = 0; i < 600; ++i) {
+    const double truth = rng.normal(), noise = rng.normal();
+    first.add(truth + 2 * noise, truth, i / 2);
+    second.add(truth + 2 * noise + 0.05 * rng.normal(), truth, i / 2);
+  }
+  const std::vector<Judged> both = {first, second};
+  const Estimate lead = estimate_weighted(both, Values{1, -1}, AgreementKind::pearson, 500, 1);
+  const Estimate alone = estimate_pearson(first, 500, 1);
+  EXPECT_NEAR(lead.value,
+              pearson(first.predicted, first.truth) - pearson(second.predicted, second.truth),
+              1e-12);
+  EXPECT_LT(lead.high - lead.low, 0.1 * (alone.high - alone.low));
+  EXPECT_EQ(estimate_weighted(both, Values{1, 0}, AgreementKind::pearson, 500, 1).low, alone.low)
+      << "the same documents are drawn";
+  EXPECT_EQ(estimate_weighted(both, Values{1, 0}, AgreementKind::balanced_accuracy, 500, 1).value,
+            estimate_balanced_accuracy(first, 10, 1).value);
+}
+
+TEST(Estimates, AConstantOneIsAtChanceInADifference) {
+  const Judged good = drawn(3, 300, 2);
+  Judged constant = good;
+  std::ranges::fill(constant.predicted, 0.25);
+  const std::vector<Judged> both = {good, constant};
+  EXPECT_NEAR(estimate_weighted(both, Values{1, -1}, AgreementKind::pearson, 10, 1).value,
+              pearson(good.predicted, good.truth), 1e-12);
+  EXPECT_NEAR(estimate_weighted(both, Values{0, 1}, AgreementKind::balanced_accuracy, 10, 1).value,
+              0.5, 1e-12);
+}
+
 TEST(Estimates, OneDocumentHasNoInterval) {
   Judged judged;
   for (int i = 0; i < 10; ++i) judged.add(i, i % 3, 77);

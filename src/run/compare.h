@@ -1,18 +1,19 @@
 // The paper's claim on an atlas: do the scorers agree over its features, and what does each cost?
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "atlas/atlas.h"
 #include "interpret/experiment.h"
+#include "run/score.h"
 
 namespace safesail {
 
-/// The scores that the explanations of `which` have by `simulator`, beside one another, with what
-/// the ledger says each scorer cost (the questions of the floor included). Explanations without
-/// any score are left out.
-ScorerComparison compare_scores(const std::string& simulator, const ExplanationFilter& which,
-                                const std::string& currency, Atlas& atlas, std::uint64_t seed);
+/// The scores that the explanations of `config.which` have by `simulator`, beside one another, with
+/// what the requests about them cost. Only scores whose prompts, seed and windows are those of the
+/// simulator and `config` are taken: of whatever batch, which makes an arm of its own. Explanations
+/// without any such score are left out.
+ScorerComparison compare_scores(const Simulator& simulator, const ScoreConfig& config,
+                                const std::string& currency, Atlas& atlas);
 
 }  // namespace safesail

@@ -96,10 +96,13 @@ StageRecord explain_stage(Phase2& run) {
 StageRecord score_stage(Phase2& run) {
   Atlas atlas(run.atlas(), Atlas::Mode::write);
   LexicalSimulator simulator;
-  const ScoreCounts counts =
-      score_explanations(simulator, run.config.score, atlas, run.reporter, run.stop);
-  run.reporter.note(
-      fmt::format("score: {} scores; {} without one", counts.n_scored, counts.n_without));
+  std::size_t n_scored = 0, n_without = 0;
+  for (const ScorerOutcome& outcome :
+       score_explanations(simulator, run.config.score, atlas, run.reporter, run.stop)) {
+    n_scored += outcome.n_scored;
+    n_without += outcome.n_without;
+  }
+  run.reporter.note(fmt::format("score: {} scores; {} without one", n_scored, n_without));
   return {.config = run.score(),
           .inputs = {"atlas.sqlite"},
           .outputs = {"atlas.sqlite"},

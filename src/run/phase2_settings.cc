@@ -43,6 +43,7 @@ json score_settings(const json& exemplars, const ScoreConfig& config) {
           {"min_level", questions.min_level},
           {"max_windows", questions.max_windows},
           {"min_windows", questions.min_windows},
+          {"floors", config.n_floors},
           {"seed", config.options.seed}};
 }
 

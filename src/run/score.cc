@@ -1,71 +1,143 @@
 #include "run/score.h"
 
+#include <cmath>
 #include <fmt/format.h>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "base/error.h"
+#include "interpret/lexical_explainer.h"
+#include "interpret/lexical_simulator.h"
 
 namespace safesail {
 namespace {
 
 using nlohmann::json;
 
-/// An explanation that may serve as another one's floor.
-struct Target {
-  std::int64_t feature = 0;
-  double density = 0;
-  ExplanationText text;
+/// Whose explanations are the floor of whose: of features next by density, by the same explainer in
+/// the same language, whatever else is scored now.
+class Floors {
+ public:
+  Floors(Atlas& atlas, std::size_t n_partners) : atlas_(atlas), n_partners_(n_partners) {}
+
+  const std::vector<std::int64_t>& of(std::int64_t explanation) {
+    if (!partners_.contains(explanation)) find_for_all_like(atlas_.explanation(explanation).key);
+    return partners_.at(explanation);
+  }
+
+ private:
+  void find_for_all_like(const ExplanationKey& key) {
+    std::vector<std::int64_t> ids;
+    std::vector<double> densities;
+    for (const std::int64_t id : atlas_.explanations({.explainer = key.explainer,
+                                 .model = key.model,
+                                 .language = key.language,
+                                 .prompt_hash = key.prompt_hash,
+                                 .seed = key.seed,
+                                 .sae = {}})) {
+      if (!(atlas_.explanation(id).key == key)) continue;  // an empty part of a filter admits all
+      ids.push_back(id);
+      const double density = atlas_.density(atlas_.feature_of_explanation(id));
+      densities.push_back(std::isnan(density) ? 0 : density);
+    }
+    const auto partners = floor_partners(densities, n_partners_);
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      for (std::vector<std::int64_t>& own = partners_[ids[i]];
+           const std::size_t other : partners[i])
+        own.push_back(ids[other]);
+  }
+
+  Atlas& atlas_;
+  const std::size_t n_partners_;
+  std::map<std::int64_t, std::vector<std::int64_t>> partners_;
 };
 
-ExplanationText text_of(const Explanation& explanation) {
-  const bool both = !explanation.short_text.empty() && !explanation.long_text.empty();
-  return {explanation.short_text + (both ? ". " : "") + explanation.long_text, explanation.lexicon};
+/// An explanation with its questions.
+struct Task {
+  std::int64_t explanation = 0;
+  ScoreKey key;
+  QuestionSet questions;
+  ExplanationText text;
+  Beside beside;
+};
+
+bool is_wanted_again(const Score& score) {
+  const json details = json::parse(score.details, nullptr, false);
+  const std::string status = details.is_object() ? details.value("status", "") : "";
+  return score.n_failed > 0 || status == to_string(ScoreStatus::insufficient) ||
+         status == to_string(ScoreStatus::unanswered);
 }
 
-std::map<std::int64_t, Target> targets_of(Atlas& atlas, const ExplanationFilter& which) {
-  std::map<std::int64_t, Target> targets;
-  for (const std::int64_t id : atlas.explanations(which)) {
-    const std::int64_t feature = atlas.feature_of_explanation(id);
-    const FeatureRecord record = atlas.record(feature);
-    Target& target = targets[id] = {feature, record.density(), text_of(atlas.explanation(id))};
-    target.text.feature = feature_name(record.sae, record.feature);
+ExplanationText text_of(const Explanation& explanation, const std::string& feature) {
+  return explanation_for_simulator(explanation.short_text, explanation.long_text, feature,
+                                   explanation.lexicon);
+}
+
+/// Calls `visit` with each explanation that is to be scored by `scorer` now, and how many of all
+/// have been looked at.
+void for_each_task(Simulator& simulator, Scorer scorer, const ScoreConfig& config, Floors& floors,
+                   LexicalSimulator& lexical, Atlas& atlas,
+                   const std::function<void(Task&, std::size_t, std::size_t)>& visit) {
+  const std::vector<std::int64_t> all = atlas.explanations(config.which);
+  std::size_t n_visited = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (config.n_most > 0 && n_visited == config.n_most) return;
+    const FeatureRecord record = atlas.record(atlas.feature_of_explanation(all[i]));
+    Task task{.explanation = all[i],
+              .key = score_key(simulator, scorer, config),
+              .questions = build_questions(record, scorer, config.questions),
+              .text = {},
+              .beside = {}};
+    task.key.questions = task.questions.hash();
+    const std::optional<Score> known = atlas.find_score(all[i], task.key);
+    if (known && !(config.again && is_wanted_again(*known))) continue;
+    const std::string feature = feature_name(record.sae, record.feature);
+    const Explanation explanation = atlas.explanation(all[i]);
+    task.text = text_of(explanation, feature);
+    if (task.questions.insufficient.empty()) {
+      // The ledger books the floor's questions on the feature that is scored.
+      for (const std::int64_t other : floors.of(all[i]))
+        task.beside.floors.push_back(text_of(atlas.explanation(other), feature));
+      if (explanation.key.explainer != "lexical" || simulator.name() != lexical.name()) {
+        task.beside.baseline = &lexical;
+        task.beside.baseline_explanation = explain_lexically(record).english;
+      }
+    }
+    ++n_visited;
+    visit(task, i + 1, all.size());
   }
-  return targets;
-}
-
-/// Whose explanation is the floor of whose.
-std::map<std::int64_t, std::int64_t> floors_of(const std::map<std::int64_t, Target>& targets) {
-  std::vector<std::int64_t> ids;
-  std::vector<double> densities;
-  for (const auto& [id, target] : targets) {
-    ids.push_back(id);
-    densities.push_back(target.density);
-  }
-  const std::vector<std::size_t> partners = floor_partners(densities);
-  std::map<std::int64_t, std::int64_t> floors;
-  for (std::size_t i = 0; i < ids.size(); ++i) floors[ids[i]] = ids[partners[i]];
-  return floors;
-}
-
-ScoreKey key_of(const Simulator& simulator, Scorer scorer, const ScoreConfig& config) {
-  return {.scorer = std::string(to_string(scorer)),
-          .simulator = simulator.name(),
-          .prompt_hash = simulator.prompt_hash(scorer),
-          .seed = config.options.seed};
 }
 
 json to_json(const Estimate& estimate) {
   return {{"value", estimate.value}, {"interval", {estimate.low, estimate.high}}};
 }
 
+json to_json(const SimulationCost& cost) {
+  return {{"requests", cost.n_requests},
+          {"prompt_tokens", cost.usage.prompt},
+          {"cached_tokens", cost.usage.cached},
+          {"completion_tokens", cost.usage.completion},
+          {"reasoning_tokens", cost.usage.reasoning},
+          {"money", cost.money}};
+}
+
 Score row_of(const ScoreResult& result, const ScoreKey& key) {
   const auto n = [&](AnswerStatus status) {
     return static_cast<std::int64_t>(result.n_answers[static_cast<std::size_t>(status)]);
   };
-  json details{{"status", to_string(result.status)}, {"auroc", to_json(result.auroc)},
-               {"floor", to_json(result.floor)},     {"n_documents", result.n_documents},
-               {"n_shared", result.n_shared},        {"share_answered", result.share_answered()}};
+  json details{{"status", to_string(result.status)},
+               {"auroc", to_json(result.auroc)},
+               {"floor", to_json(result.floor)},
+               {"n_floors", result.n_floors},
+               {"above_floor", to_json(result.above_floor)},
+               {"baseline", to_json(result.baseline)},
+               {"above_baseline", to_json(result.above_baseline)},
+               {"n_documents", result.n_documents},
+               {"n_shared", result.n_shared},
+               {"share_answered", result.share_answered()},
+               {"cost", to_json(result.cost)}};
   if (!result.reason.empty()) details["reason"] = result.reason;
   if (const std::optional<double> counted = result.counted()) details["counted"] = *counted;
   Score row{.key = key,
@@ -78,64 +150,81 @@ Score row_of(const ScoreResult& result, const ScoreKey& key) {
             .n_unparsable = n(AnswerStatus::unparsable),
             .n_refused = n(AnswerStatus::refused),
             .n_failed = n(AnswerStatus::failed),
-            .details = details.dump()};
+            .details = details.dump(-1, ' ', false, json::error_handler_t::replace)};
   for (const SimulatedWindow& window : result.windows)
     if (!window.predicted.empty())
       row.simulations.push_back({.exemplar = window.exemplar, .values = window.predicted});
   return row;
 }
 
-/// Explanations still to be scored.
-std::vector<std::int64_t> lacking_scores(const Simulator& simulator, Scorer scorer,
-                                         const ScoreConfig& config, Atlas& atlas) {
-  std::vector<std::int64_t> lacking =
-      atlas.explanations_lacking(key_of(simulator, scorer, config), config.which);
-  if (config.n_most > 0 && lacking.size() > config.n_most) lacking.resize(config.n_most);
-  return lacking;
+void count(const ScoreResult& result, ScorerOutcome& outcome, double& sum, std::size_t& n_counted) {
+  ++(result.status == ScoreStatus::ok ? outcome.n_scored : outcome.n_without);
+  const std::size_t n_failed = result.n_answers[static_cast<std::size_t>(AnswerStatus::failed)];
+  outcome.n_failed += result.n_asked > 0 && n_failed == result.n_asked;
+  if (n_failed > 0) outcome.reason = result.reason;
+  if (const std::optional<double> counted = result.counted()) {
+    sum += *counted;
+    outcome.mean = sum / static_cast<double>(++n_counted);
+  }
+  outcome.n_with_floor += result.above_floor.has_interval();
+  outcome.n_above_floor += result.above_floor.low > 0;
+  outcome.n_with_baseline += result.above_baseline.has_interval();
+  outcome.n_above_baseline += result.above_baseline.low > 0;
 }
 
 }  // namespace
 
+ScoreKey score_key(const Simulator& simulator, Scorer scorer, const ScoreConfig& config) {
+  return {.scorer = std::string(to_string(scorer)),
+          .simulator = simulator.name(),
+          .prompt_hash = simulator.prompt_hash(scorer),
+          .seed = config.options.seed,
+          .windows = static_cast<std::int64_t>(config.questions.max_windows),
+          .batch = simulator.questions_per_request(),
+          .questions = {}};
+}
+
 CostEstimate estimate_scoring(LlmSimulator& simulator, const ScoreConfig& config, Atlas& atlas) {
   CostEstimate estimate;
-  const std::map<std::int64_t, Target> targets = targets_of(atlas, config.which);
-  const std::map<std::int64_t, std::int64_t> floors = floors_of(targets);
+  Floors floors(atlas, config.n_floors);
+  LexicalSimulator lexical;
   for (const Scorer scorer : config.scorers)
-    for (const std::int64_t id : lacking_scores(simulator, scorer, config, atlas)) {
-      const QuestionSet set =
-          build_questions(atlas.record(targets.at(id).feature), scorer, config.questions);
-      if (!set.insufficient.empty()) continue;
-      estimate += simulator.estimate(scorer, targets.at(id).text, set.questions);
-      if (floors.at(id) != id)
-        estimate += simulator.estimate(scorer, targets.at(floors.at(id)).text, set.questions);
-    }
+    for_each_task(simulator, scorer, config, floors, lexical, atlas,
+                  [&](const Task& task, std::size_t, std::size_t) {
+                    if (!task.questions.insufficient.empty()) return;
+                    const auto add = [&](const ExplanationText& text) {
+                      estimate += simulator.estimate(scorer, text, task.questions.questions);
+                    };
+                    add(task.text);
+                    for (const ExplanationText& floor : task.beside.floors) add(floor);
+                  });
   return estimate;
 }
 
-ScoreCounts score_explanations(Simulator& simulator, const ScoreConfig& config, Atlas& atlas,
-                               Reporter& reporter, std::stop_token stop) {
-  const std::map<std::int64_t, Target> targets = targets_of(atlas, config.which);
-  const std::map<std::int64_t, std::int64_t> floors = floors_of(targets);
-  ScoreCounts counts;
+std::vector<ScorerOutcome> score_explanations(Simulator& simulator, const ScoreConfig& config,
+                                              Atlas& atlas, Reporter& reporter,
+                                              std::stop_token stop) {
+  Floors floors(atlas, config.n_floors);
+  LexicalSimulator lexical;
+  std::vector<ScorerOutcome> outcomes;
   for (const Scorer scorer : config.scorers) {
-    const ScoreKey key = key_of(simulator, scorer, config);
-    const std::vector<std::int64_t> lacking = lacking_scores(simulator, scorer, config, atlas);
+    ScorerOutcome& outcome = outcomes.emplace_back(ScorerOutcome{.scorer = scorer, .reason = {}});
+    double sum = 0;
+    std::size_t n_counted = 0;
     const std::string stage = fmt::format("score {}", to_string(scorer));
-    for (std::size_t i = 0; i < lacking.size(); ++i) {
-      if (stop.stop_requested())
-        failed("score", fmt::format("stopped after {} of {}", i, lacking.size()),
-               "run the same command again; what is there stays");
-      const Target& target = targets.at(lacking[i]);
-      const std::int64_t floor = floors.at(lacking[i]);
-      const ScoreResult result = score(
-          simulator, build_questions(atlas.record(target.feature), scorer, config.questions),
-          target.text, floor == lacking[i] ? nullptr : &targets.at(floor).text, config.options);
-      atlas.put_score(lacking[i], row_of(result, key));
-      ++(result.status == ScoreStatus::ok ? counts.n_scored : counts.n_without);
-      reporter.progress(stage, i + 1, lacking.size(), "explanations", "");
-    }
+    for_each_task(simulator, scorer, config, floors, lexical, atlas,
+                  [&](const Task& task, std::size_t n_done, std::size_t n_all) {
+                    if (stop.stop_requested())
+                      failed("score", fmt::format("stopped at {} of {}", n_done - 1, n_all),
+                             "run the same command again; what is there stays");
+                    const ScoreResult result =
+                        score(simulator, task.questions, task.text, task.beside, config.options);
+                    atlas.put_score(task.explanation, row_of(result, task.key));
+                    count(result, outcome, sum, n_counted);
+                    reporter.progress(stage, n_done, n_all, "explanations", "");
+                  });
   }
-  return counts;
+  return outcomes;
 }
 
 }  // namespace safesail

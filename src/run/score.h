@@ -1,8 +1,11 @@
-// The stage `score`: every explanation that lacks a score by this simulator gets one, on the test
-// windows of its feature, with the floor beside it. Each is written when it is there.
+// The stage `score`: every explanation that lacks a score by this simulator on these questions gets
+// one, on the test windows of its feature, with floor and lexical baseline beside it. Each is
+// written when it is there.
 #pragma once
 
+#include <array>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "atlas/atlas.h"
@@ -19,15 +22,29 @@ struct ScoreConfig {
   QuestionOptions questions;
   ScoreOptions options;
   ExplanationFilter which = {.language = "en"};
-  std::size_t n_most = 0;  ///< explanations a scorer; 0: all
+  std::size_t n_most = 0;    ///< explanations a scorer; 0: all
+  std::size_t n_floors = 3;  ///< explanations of the floor; each is asked about as the own one is
+  bool again = false;        ///< also those whose score has failed answers, or too few windows
 };
 
-struct ScoreCounts {
+/// What one scorer came to.
+struct ScorerOutcome {
+  Scorer scorer = Scorer::segment;
   std::size_t n_scored = 0, n_without = 0;  ///< without: too few windows or answers
+  std::size_t n_failed = 0;                 ///< of those without: nothing was answered, all failed
+  double mean = kUnknown;                   ///< of what the scores count in means
+  // Scores with such an interval, and of them those that it tells apart.
+  std::size_t n_with_floor = 0, n_above_floor = 0, n_with_baseline = 0, n_above_baseline = 0;
+  std::string reason;  ///< of the last that failed
 };
 
-ScoreCounts score_explanations(Simulator& simulator, const ScoreConfig& config, Atlas& atlas,
-                               Reporter& reporter, std::stop_token stop);
+/// One a scorer, of what was scored now.
+std::vector<ScorerOutcome> score_explanations(Simulator& simulator, const ScoreConfig& config,
+                                              Atlas& atlas, Reporter& reporter,
+                                              std::stop_token stop);
+
+/// The key of a score, questions aside.
+ScoreKey score_key(const Simulator& simulator, Scorer scorer, const ScoreConfig& config);
 
 /// What score_explanations() would probably cost. The floor's questions are the same with another
 /// explanation, so that they are counted too.
