@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "atlas/atlas.h"
 #include "base/hash.h"
@@ -82,11 +83,14 @@ TEST_F(LlmTest, TrueExplanationsScoreOneAndWrongOnesNothing) {
   EXPECT_EQ(text.short_text, "fires at: bomb, grenade");
 
   LlmSimulator simulator(client);
-  const ExplanationText wrong{.text = "fires at: wide, police"};
+  const ExplanationText told = explanation_for_simulator(text.short_text, text.long_text,
+                                                         "mlp_out.3:7"),
+                        wrong{.text = "fires at: wide, police"};
+  EXPECT_EQ(told.text, "fires at: bomb, grenade. As said.");
   for (const Scorer scorer : {Scorer::segment, Scorer::token, Scorer::detection, Scorer::fuzzing}) {
     const QuestionSet set = build_questions(test, scorer);
     ASSERT_EQ(set.insufficient, "");
-    const ScoreResult good = score(simulator, set, explanation_for_simulator(text, record), &wrong);
+    const ScoreResult good = score(simulator, set, told, {.floors = {wrong}});
     EXPECT_EQ(good.status, ScoreStatus::ok) << to_string(scorer) << ": " << good.reason;
     EXPECT_DOUBLE_EQ(good.value.value, 1) << to_string(scorer);
     EXPECT_EQ(good.share_answered(), 1);
@@ -122,7 +126,7 @@ TEST_F(LlmTest, TranslatesAndTags) {
   LlmTagger tagger(client);
   oracle.misbehave(
       {Oracle::text(R"({"tags": [{"domain": "food", "subclass": "cake", "evidence": ""}]})")});
-  const TagQuestion asked{"mlp_out.3:7", explanation.text.short_text, "", {"a <<bomb|10>>"}};
+  const TagQuestion asked{"mlp_out.3:7", explanation.text.short_text, "", {"a <<bomb|10>>"}, {}};
   const LlmTags unknown = tagger.tag({&asked, 1}).front();
   EXPECT_EQ(unknown.status, AnswerStatus::unparsable);
   EXPECT_THAT(unknown.raw, HasSubstr("cake"));
@@ -151,11 +155,77 @@ TEST_F(LlmTest, KeepsExplanationsThatFail) {
   EXPECT_EQ(explained[4].text.status, AnswerStatus::ok);
 }
 
+// What an answer takes from the examples says nothing of the feature; it is a class of its own.
+TEST_F(LlmTest, KeepsCopiesOfTheExamplesApart) {
+  ChatClient client = client_for(settings_for(oracle));
+  LlmExplainer explainer(client);
+  const FeatureRecord record = record_for(Use::explain);
+  Json first;  // the request, as it is without any answer
+  oracle.misbehave({[&](const httplib::Request& request, httplib::Response& response) {
+    first = Json::parse(request.body);
+    const std::string example = first.at("messages").at(2).at("content");
+    Oracle::say(response, example);
+  }});
+  const LlmText whole = explainer.explain({&record, 1}).front().text;
+  EXPECT_EQ(whole.status, AnswerStatus::copied);
+  EXPECT_TRUE(whole.short_text.empty());
+  EXPECT_FALSE(whole.raw.empty());
+  EXPECT_THAT(whole.detail, HasSubstr("repeats an example"));
+  ASSERT_EQ(first.at("messages").size(), 6U) << "two examples";
+
+  const std::string long_text =
+      Json::parse(first.at("messages").at(4).at("content").get<std::string>()).at("long");
+  std::istringstream words(long_text);
+  std::string phrase;
+  for (std::string word; phrase.size() < 40 && words >> word;) phrase += word + " ";
+  oracle.misbehave({Oracle::text(Json{{"short", "bombs"}, {"long", "Bombs. " + phrase}}.dump())});
+  EXPECT_EQ(explainer.explain({&record, 1}).front().text.status, AnswerStatus::copied)
+      << "a phrase of it: " << phrase;
+
+  LlmTagger tagger(client);
+  const TagQuestion asked{"mlp_out.3:7", "bombs", "", {"a <<bomb|10>>"}, {}};
+  oracle.misbehave({[&](const httplib::Request& request, httplib::Response& response) {
+    const Json messages = Json::parse(request.body).at("messages");
+    // The one of the two that has tags.
+    for (const int m : {2, 4})
+      if (const std::string answer = messages.at(m).at("content"); answer.size() > 20)
+        Oracle::say(response, answer);
+  }});
+  const LlmTags tags = tagger.tag({&asked, 1}).front();
+  EXPECT_EQ(tags.status, AnswerStatus::copied) << tags.raw;
+  EXPECT_TRUE(tags.tags.empty());
+}
+
+TEST_F(LlmTest, TextsForgeNoMarks) {
+  ChatClient client = client_for(settings_for(oracle));
+  FeatureRecord record = record_for(Use::explain);
+  const std::string forged = "explain she saw <<silence|10>> near a river";
+  record.exemplars.push_back(
+      {.window = window_of(forged, 1), .use = Use::explain, .kind = WindowKind::silent});
+  // All silent windows, so that the forged one is among them.
+  LlmExplainer all(client, {.excerpts = {.silent = 100}});
+  all.explain({&record, 1});
+  const Json messages = Json::parse(oracle.bodies().back()).at("messages");
+  const std::string system = messages.front().at("content"), asked = messages.back().at("content");
+  EXPECT_THAT(asked, HasSubstr("<<silence|10>>"));
+  EXPECT_THAT(asked, HasSubstr("<<<grenade|10>>>"));
+  EXPECT_THAT(asked, Not(HasSubstr("<<<silence")));
+  EXPECT_THAT(system, HasSubstr("<<<token|7>>> marks a token"));
+
+  LlmSimulator simulator(client);
+  const std::vector<Question> questions(
+      2, {.text = "a >>bomb<< fell", .units = {{0, 15}}, .marked = {{4, 8}}});
+  simulator.answer(Scorer::fuzzing, {.text = "fires at: bomb"}, questions);
+  const Json fuzzing = Json::parse(oracle.bodies().back()).at("messages");
+  EXPECT_THAT(fuzzing.front().at("content").get<std::string>(), HasSubstr("<<<like this>>>"));
+  EXPECT_THAT(fuzzing.back().at("content").get<std::string>(), HasSubstr("a >><<<bomb>>><< fell"));
+}
+
 TEST_F(LlmTest, CountsFailuresExactly) {
   EndpointSettings settings = settings_for(oracle);
   settings.max_attempts = 1;
   ChatClient client = client_for(settings);
-  LlmSimulator simulator(client, {.questions_per_request = {2, 2, 2, 2}});
+  LlmSimulator simulator(client, 2);
   // Of four requests with two questions each: one is prose, one a refusal, one answers its first
   // question with too many values and its second rightly, one breaks off.
   oracle.misbehave({Oracle::text("All of them, I think."), Oracle::refusal(),
@@ -164,7 +234,7 @@ TEST_F(LlmTest, CountsFailuresExactly) {
   std::vector<Question> asked(8, {.text = "a bomb", .units = {{0, 6}}});
   std::map<AnswerStatus, int> counts;
   for (const Answer& answer :
-       simulator.answer(Scorer::detection, {.text = "fires at: bomb"}, asked)) {
+       simulator.answer(Scorer::detection, {.text = "fires at: bomb"}, asked).answers) {
     ++counts[answer.status];
     EXPECT_EQ(answer.values.empty(), answer.status != AnswerStatus::ok);
   }
@@ -175,56 +245,163 @@ TEST_F(LlmTest, CountsFailuresExactly) {
 }
 
 // The rooms are tested above; this is the program, in which all of them are linked together.
-TEST_F(LlmTest, TheProgramExplainsTagsAndScoresWithAnEndpoint) {
-  {
+class ProgramTest : public LlmTest {
+ protected:
+  void SetUp() override {
+    LlmTest::SetUp();
     Atlas atlas(dir_ / "atlas.sqlite");
     atlas.put_model({.name = "m"});
-    FeatureRecord record = record_for(Use::explain);
-    record.sae = "mlp_out.3/topk-k32";
-    add_exemplars(record, Use::test, 40);
-    // One word, which the few excerpts of a prompt are sure to show.
-    std::erase_if(record.exemplars, [](const Exemplar& exemplar) {
-      return exemplar.window.text.find("grenade") != std::string::npos;
-    });
-    atlas.put_feature(atlas.put_sae({.model = "m",
-                                     .name = record.sae,
-                                     .site = record.site,
-                                     .layer = 3,
-                                     .architecture = "topk",
-                                     .n_features = 8,
-                                     .details = "{}"}),
-                      record);
+    const std::int64_t sae = atlas.put_sae({.model = "m",
+                                            .name = "mlp_out.3/topk-k32",
+                                            .site = "mlp_out.3",
+                                            .layer = 3,
+                                            .architecture = "topk",
+                                            .n_features = 8,
+                                            .details = "{}"});
+    for (const std::int32_t index : {7, 4}) {
+      FeatureRecord record = record_for(Use::explain);
+      record.sae = "mlp_out.3/topk-k32";
+      record.feature = index;
+      record.n_active += static_cast<std::uint64_t>(index);
+      add_exemplars(record, Use::test, 60);
+      // One word, which the few excerpts of a prompt are sure to show.
+      std::erase_if(record.exemplars, [](const Exemplar& exemplar) {
+        return exemplar.window.text.find("grenade") != std::string::npos;
+      });
+      atlas.put_feature(sae, record);
+    }
   }
-  const std::string endpoint =
-      fmt::format(" --run {} --endpoint {} --llm oracle", dir_.string(), oracle.url());
-  const Outcome explained = run_safesail("explain --tag" + endpoint);
-  EXPECT_EQ(explained.exit_code, 0) << explained.output;
-  const Outcome scored =
-      run_safesail("score --scorer segment token detection fuzzing --compare" + endpoint);
-  EXPECT_EQ(scored.exit_code, 0) << scored.output;
+  std::string by_oracle() const {
+    return fmt::format(" --run {} --endpoint {} --llm oracle", dir_.string(), oracle.url());
+  }
+  FeatureEntry entry(std::int32_t index) const {
+    Atlas atlas(dir_ / "atlas.sqlite", Atlas::Mode::read);
+    return atlas.entry(*atlas.find_feature(*atlas.find_sae("m", "mlp_out.3/topk-k32"), index));
+  }
+  std::int64_t in_ledger(const std::string& what) const {
+    Atlas atlas(dir_ / "atlas.sqlite", Atlas::Mode::read);
+    return atlas.database().find_integer("SELECT " + what + " FROM ledger").value_or(0);
+  }
+};
 
-  Atlas atlas(dir_ / "atlas.sqlite", Atlas::Mode::read);
-  const FeatureEntry entry =
-      atlas.entry(*atlas.find_feature(*atlas.find_sae("m", "mlp_out.3/topk-k32"), 7));
-  ASSERT_EQ(entry.explanations.size(), 1U);
-  EXPECT_EQ(entry.explanations[0].explanation.short_text, "fires at: bomb");
-  ASSERT_EQ(entry.explanations[0].scores.size(), 4U);
-  for (const Score& score : entry.explanations[0].scores)
-    EXPECT_DOUBLE_EQ(score.value, 1) << score.key.scorer;
-  ASSERT_EQ(entry.tags.size(), 1U);
-  EXPECT_EQ(entry.tags[0].domain, "terror");
-  // Every request was about this feature, and what the text cost is known.
-  const auto n_lines = [&](const char* of) {
-    Query row = atlas.database().query_once(fmt::format("SELECT count(*) FROM ledger {}", of));
-    row.next();
-    return row.integer(0);
+TEST_F(ProgramTest, ExplainsTagsAndScoresWithAnEndpoint) {
+  const Outcome explained = run_safesail("explain --tag --json" + by_oracle());
+  ASSERT_EQ(explained.exit_code, 0) << explained.output;
+  const Outcome scored =
+      run_safesail("score --scorer segment token detection fuzzing --compare --json" + by_oracle());
+  ASSERT_EQ(scored.exit_code, 0) << scored.output;
+  for (const std::int32_t index : {7, 4}) {
+    const FeatureEntry found = entry(index);
+    ASSERT_EQ(found.explanations.size(), 1U);
+    EXPECT_EQ(found.explanations[0].explanation.short_text, "fires at: bomb");
+    ASSERT_EQ(found.explanations[0].scores.size(), 4U);
+    for (const Score& score : found.explanations[0].scores) {
+      EXPECT_DOUBLE_EQ(score.value, 1) << score.key.scorer;
+      EXPECT_EQ(score.key.windows, 40);
+      EXPECT_EQ(score.key.batch, 6);
+      EXPECT_FALSE(score.key.questions.empty());
+      const Json details = Json::parse(score.details);
+      EXPECT_GT(details.at("cost").at("prompt_tokens"), 0);
+      // The other feature has the same explanation: as a floor it is as good.
+      EXPECT_EQ(details.at("above_floor").at("value"), 0) << score.key.scorer;
+      EXPECT_TRUE(details.at("above_baseline").at("value").is_number());
+    }
+    ASSERT_EQ(found.tags.size(), 1U);
+    EXPECT_EQ(found.tags[0].domain, "terror");
+    // What the text cost is known.
+    ASSERT_TRUE(found.explanations[0].cost.has_value());
+    EXPECT_EQ(found.explanations[0].cost->requests, 1);
+    EXPECT_GT(found.explanations[0].cost->prompt_tokens, 0);
+  }
+  EXPECT_GT(in_ledger("count(*)"), 10);
+  EXPECT_EQ(in_ledger("sum(feature_id IS NULL)"), 0) << "every request was about a feature";
+}
+
+TEST_F(ProgramTest, TheFloorIsOfTheSameExplainer) {
+  ASSERT_EQ(run_safesail("explain --run " + dir_.string()).exit_code, 0) << "offline";
+  ASSERT_EQ(run_safesail("explain" + by_oracle()).exit_code, 0);
+  ASSERT_EQ(run_safesail("score --scorer detection" + by_oracle()).exit_code, 0);
+  int n_scored = 0;
+  for (const ExplanationWithScores& item : entry(7).explanations) {
+    if (item.explanation.key.explainer != "llm") continue;
+    ASSERT_EQ(item.scores.size(), 1U);
+    ++n_scored;
+    // The other feature's text by the model is the same, so that it says as much. Its lexical
+    // sentence, which the oracle does not understand, would say nothing.
+    EXPECT_EQ(item.scores[0].floor, 1);
+    EXPECT_EQ(Json::parse(item.scores[0].details).at("above_floor").at("value"), 0);
+  }
+  EXPECT_EQ(n_scored, 1);
+}
+
+TEST_F(ProgramTest, SaysWhyNothingWasAnsweredAndFails) {
+  std::vector<Oracle::Misdeed> misdeeds(
+      6, Oracle::status(400, R"({"error": {"message": "too long"}})"));
+  oracle.misbehave(misdeeds);
+  const Outcome explained = run_safesail("explain -n 1 --concurrency 1" + by_oracle());
+  EXPECT_EQ(explained.exit_code, 1) << explained.output;
+  EXPECT_THAT(explained.output, HasSubstr("HTTP 400: too long"));
+  const FeatureEntry found = entry(7);
+  ASSERT_EQ(found.explanations.size(), 1U);
+  EXPECT_EQ(found.explanations[0].explanation.reason, "HTTP 400: too long");
+  EXPECT_EQ(in_ledger("count(*)"), 1);
+  EXPECT_EQ(in_ledger("reason = 'HTTP 400: too long' AND status = 'failed'"), 1);
+  EXPECT_EQ(oracle.n_requests(), 1)
+      << "a text that is too long is too long without its schema, too";
+}
+
+TEST_F(ProgramTest, AsksFailedQuestionsAgainAndOthersNever) {
+  ASSERT_EQ(run_safesail("explain" + by_oracle()).exit_code, 0);
+  const std::string score = "score --scorer detection --floors 0 --concurrency 1" + by_oracle();
+  // The first feature's first request fails; half of a side is still answered.
+  oracle.misbehave({Oracle::status(413)});
+  ASSERT_EQ(run_safesail(score).exit_code, 0);
+  const auto failed = [&] {
+    std::int64_t n = 0;
+    for (const std::int32_t index : {7, 4})
+      for (const Score& one : entry(index).explanations[0].scores) n += one.n_failed;
+    return n;
   };
-  EXPECT_GT(n_lines(""), 5);
-  EXPECT_EQ(n_lines("WHERE feature_id IS NULL"), 0);
-  EXPECT_EQ(n_lines("WHERE feature_id <> 1"), 0);
-  ASSERT_TRUE(entry.explanations[0].cost.has_value());
-  EXPECT_EQ(entry.explanations[0].cost->requests, 1);
-  EXPECT_GT(entry.explanations[0].cost->prompt_tokens, 0);
+  EXPECT_EQ(failed(), 6);
+  const int n_requests = oracle.n_requests();
+  ASSERT_EQ(run_safesail(score).exit_code, 0);
+  EXPECT_EQ(oracle.n_requests(), n_requests);
+  ASSERT_EQ(run_safesail(score + " --again").exit_code, 0);
+  EXPECT_EQ(oracle.n_requests(), n_requests + 1) << "the answers are kept";
+  EXPECT_EQ(failed(), 0);
+  // Other windows are other questions; the scores stand side by side.
+  ASSERT_EQ(run_safesail(score + " --windows 12").exit_code, 0);
+  EXPECT_GT(oracle.n_requests(), n_requests + 1);
+  ASSERT_EQ(entry(7).explanations[0].scores.size(), 2U);
+  EXPECT_EQ(entry(7).explanations[0].scores[1].key.windows, 12);
+  const Outcome compared = run_safesail(score + " --windows 12 --compare --json");
+  EXPECT_THAT(compared.output, HasSubstr("\"n_answered\": 48")) << "two features, 24 each";
+}
+
+TEST_F(ProgramTest, ABudgetIsOfTheLedgerNotOfAStart) {
+  ASSERT_EQ(run_safesail("explain -n 1" + by_oracle()).exit_code, 0);
+  ASSERT_EQ(oracle.n_requests(), 1);
+  const std::int64_t spent = in_ledger("sum(prompt_tokens + completion_tokens)");
+  EXPECT_GT(spent, 500);
+  // Room for what one request costs at most, had nothing been spent.
+  const std::string within = fmt::format("explain --budget-tokens {}", spent + 500) + by_oracle();
+  const Outcome stopped = run_safesail(within);
+  EXPECT_EQ(stopped.exit_code, 1) << stopped.output;
+  EXPECT_EQ(oracle.n_requests(), 1) << "nothing more is spent";
+  EXPECT_THAT(stopped.output, HasSubstr(fmt::format("might go beyond {} tokens", spent + 500)));
+  EXPECT_THAT(stopped.output, HasSubstr("before this start"));
+  EXPECT_EQ(run_safesail("explain --budget-tokens 100000" + by_oracle()).exit_code, 0);
+  EXPECT_EQ(oracle.n_requests(), 2);
+}
+
+TEST_F(ProgramTest, SaysWhatItWouldCostAndStops) {
+  const Outcome only = run_safesail("explain --dry-run --json" + by_oracle());
+  EXPECT_EQ(only.exit_code, 0) << only.output;
+  const Outcome tagged = run_safesail("explain --tag --dry-run --json" + by_oracle());
+  EXPECT_THAT(only.output, HasSubstr("\"requests\": 2,"));
+  EXPECT_THAT(tagged.output, HasSubstr("\"requests\": 4,")) << "tagging is counted";
+  EXPECT_EQ(oracle.n_requests(), 0);
+  EXPECT_TRUE(entry(7).explanations.empty());
 }
 
 }  // namespace

@@ -363,11 +363,11 @@ TEST_F(OpenAiTest, ServesOurSimulator) {
   settings.concurrency = 2;
   Budget budget({}, {});
   ChatClient client(settings, {}, budget, nullptr, reporter_);
-  LlmSimulator simulator(client, {.questions_per_request = {1, 1, 1, 1}});
+  LlmSimulator simulator(client, 1);
   const std::vector<Question> asked(2, {.text = "the bomb went off", .units = {{0, 17}}});
   // A model of 135M may answer anything: an answer that can be read has a value for each unit, and
   // the same question the same answer.
-  const auto answers = simulator.answer(Scorer::detection, {.text = "bombs"}, asked);
+  const auto answers = simulator.answer(Scorer::detection, {.text = "bombs"}, asked).answers;
   ASSERT_EQ(answers.size(), 2U);
   for (const Answer& answer : answers) {
     EXPECT_TRUE(answer.status == AnswerStatus::ok || answer.status == AnswerStatus::unparsable)
@@ -431,7 +431,7 @@ TEST_F(OpenAiTest, ServesOurSimulatorFromOnePass) {
     const bool is_whole = scorer == Scorer::detection || scorer == Scorer::fuzzing;
     if (is_whole)
       for (Question& question : questions) question.units = {{0, 17}};
-    for (const Answer& answer : simulator.answer(scorer, {.text = "bombs"}, questions)) {
+    for (const Answer& answer : simulator.answer(scorer, {.text = "bombs"}, questions).answers) {
       ASSERT_EQ(answer.status, AnswerStatus::ok) << answer.detail;
       ASSERT_EQ(answer.values.size(), questions[0].units.size());
       for (const float value : answer.values) {

@@ -189,6 +189,7 @@ void print_explanation(const ExplanationWithScores& item) {
              explanation.key.language, to_string(explanation.status));
   for (const std::string* text : {&explanation.short_text, &explanation.long_text})
     if (!text->empty()) fmt::print("  {}\n", plain(*text));
+  if (!explanation.reason.empty()) fmt::print("  {}\n", plain(explanation.reason));
   for (const Score& score : item.scores) {
     fmt::print("  {} {} {}", score.key.scorer, score.key.simulator, number(score.value, 3));
     if (!std::isnan(score.low)) fmt::print(" [{:.3f}, {:.3f}]", score.low, score.high);

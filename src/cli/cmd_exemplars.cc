@@ -10,6 +10,7 @@
 #include "cli/model_options.h"
 #include "cli/number_checks.h"
 #include "cli/session.h"
+#include "formats/json.h"
 #include "model/read_spec.h"
 #include "run/phase2_settings.h"
 #include "stages/stages.h"
@@ -22,6 +23,7 @@ struct ExemplarOptions {
   CorpusOptions corpus;
   CollectConfig collect;
   std::string run;
+  bool as_json = false;
 };
 
 void run_exemplars(const ExemplarOptions& options, Session& session) {
@@ -49,6 +51,14 @@ void run_exemplars(const ExemplarOptions& options, Session& session) {
                                  OldFeatures::keep, atlas, *session.reporter, session.stop);
     return exemplar_record(settings, config, collected);
   });
+  if (options.as_json) {
+    fmt::print("{}\n", Json{{"atlas", atlas_path(run).string()},
+                            {"n_features", collected.n_features},
+                            {"n_insufficient", collected.n_insufficient},
+                            {"n_tokens", collected.n_tokens}}
+                           .dump(2));
+    return;
+  }
   fmt::print(
       "{} features in {}, {} of them with too few examples; next: safesail explain --run {}\n",
       collected.n_features, (atlas_path(run)).string(), collected.n_insufficient, options.run);
@@ -81,6 +91,7 @@ void add_exemplars_command(CLI::App& app, Session& session) {
   command->add_option("--per-level", exemplars.n_per_level, "Windows drawn at each level")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  command->add_flag("--json", options->as_json, "Print JSON");
   command->add_option("--seed", exemplars.seed, "Of what is drawn")->capture_default_str();
   command->footer(
       "Example:\n"

@@ -7,6 +7,8 @@
 #include "base/version.h"
 #include "cli/endpoint_options.h"
 #include "cli/session.h"
+#include "formats/json.h"
+#include "interpret/language.h"
 #include "run/explain.h"
 #include "run/tag.h"
 
@@ -18,44 +20,104 @@ struct ExplainOptions {
   EndpointOptions endpoint;
   LlmExplainerSettings llm;
   std::size_t n_most = 0;
-  bool tag = false;
+  bool tag = false, as_json = false;
 };
+
+Json json_of(const ExplainCounts& counts) {
+  return {{"explained", counts.n_ok},    {"unparsable", counts.n_unparsable},
+          {"refused", counts.n_refused}, {"copied", counts.n_copied},
+          {"failed", counts.n_failed},   {"reason", counts.reason}};
+}
+
+Json json_of(const TagCounts& counts) {
+  return {{"tagged", counts.n_tagged},           {"without_risk", counts.n_without_risk},
+          {"not_answered", counts.n_unanswered}, {"copied", counts.n_copied},
+          {"failed", counts.n_failed},           {"reason", counts.reason}};
+}
+
+/// ", the last with: HTTP 500: no".
+std::string with_reason(const std::string& reason) {
+  return reason.empty() ? "" : ", the last with: " + reason;
+}
 
 void print_counts(const ExplainCounts& counts) {
   fmt::print("{} explained", counts.n_ok);
-  if (counts.n_refused + counts.n_unparsable + counts.n_failed > 0)
-    fmt::print("; {} refused, {} that could not be read, {} failed", counts.n_refused,
-               counts.n_unparsable, counts.n_failed);
+  if (counts.n_refused + counts.n_unparsable + counts.n_copied + counts.n_failed > 0)
+    fmt::print("; {} refused, {} that could not be read, {} copied from the prompt, {} failed{}",
+               counts.n_refused, counts.n_unparsable, counts.n_copied, counts.n_failed,
+               with_reason(counts.reason));
   fmt::print("\n");
+}
+
+void print_counts(const TagCounts& counts) {
+  fmt::print("{} tagged, {} without a safety risk, {} not answered ({} copied, {} failed{})\n",
+             counts.n_tagged, counts.n_without_risk, counts.n_unanswered, counts.n_copied,
+             counts.n_failed, with_reason(counts.reason));
+}
+
+void print_json(const Json& json) {
+  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+void explain_offline(const ExplainOptions& options, Atlas& atlas, Session& session) {
+  if (options.tag)
+    bad_input("--tag", "expected an endpoint that files the features",
+              "give --endpoint; without one, the pairs that selected a feature are its tags");
+  if (options.endpoint.dry_run)
+    bad_input("--dry-run", "expected an endpoint, without which nothing is paid",
+              "give --endpoint");
+  const ExplainCounts counts = explain_features(lexical_explainer(), options.sae, options.n_most,
+                                                atlas, *session.reporter, session.stop);
+  options.as_json ? print_json(json_of(counts)) : print_counts(counts);
+}
+
+void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& session) {
+  LlmExplainerSettings settings = options.llm;
+  if (!settings.second_language.empty())
+    settings.second_language = find_language(settings.second_language).name;
+  EndpointClient endpoint(options.endpoint, atlas, session);
+  LlmExplainer llm(endpoint.client(), settings);
+  LlmTagger tagger(endpoint.client());
+  const Explainer explainer = llm_explainer(llm, settings, endpoint.settings());
+  const std::vector<std::int64_t> lacking =
+      features_to_explain(explainer, options.sae, options.n_most, atlas);
+  CostEstimate estimate = estimate_explaining(llm, lacking, atlas);
+  if (options.tag) estimate += estimate_tagging(tagger, explainer.key, options.sae, lacking, atlas);
+  endpoint.announce(estimate);
+  if (options.endpoint.dry_run) {
+    if (options.as_json) print_json({{"estimate", endpoint.json_of(estimate)}});
+    return;
+  }
+  // The client reports its requests; a second line of progress would only flicker.
+  SilentReporter silent;
+  const ExplainCounts counts =
+      explain_features(explainer, options.sae, options.n_most, atlas, silent, session.stop);
+  Json json = json_of(counts);
+  if (!options.as_json) print_counts(counts);
+  if (options.tag) {
+    const TagCounts tagged =
+        tag_features(tagger, explainer.key, options.sae, atlas, silent, session.stop);
+    json["tags"] = json_of(tagged);
+    if (!options.as_json) print_counts(tagged);
+  }
+  json["spending"] = endpoint.spending_json();
+  if (options.as_json)
+    print_json(json);
+  else
+    fmt::print("{}", endpoint.spending());
+  if (counts.only_failed())
+    failed("explain",
+           fmt::format("none of {} was answered{}", counts.n_failed, with_reason(counts.reason)),
+           "see that the endpoint works, then run the same command again");
 }
 
 void run_explain(const ExplainOptions& options, Session& session) {
   Atlas atlas(atlas_path(options.run), Atlas::Mode::write);
   atlas.begin_run({.version = kVersion, .seed = options.endpoint.settings.seed, .config = {}});
-  if (!options.endpoint.given()) {
-    if (options.tag)
-      bad_input("--tag", "expected an endpoint that files the features",
-                "give --endpoint; without one, the pairs that selected a feature are its tags");
-    print_counts(explain_features(lexical_explainer(), options.sae, options.n_most, atlas,
-                                  *session.reporter, session.stop));
-    return;
-  }
-  EndpointClient endpoint(options.endpoint, atlas, session);
-  LlmExplainer llm(endpoint.client(), options.llm);
-  const Explainer explainer = llm_explainer(llm, options.llm, endpoint.settings());
-  endpoint.announce(estimate_explaining(llm, explainer, options.sae, options.n_most, atlas));
-  // The client reports its requests; a second line of progress would only flicker.
-  SilentReporter silent;
-  print_counts(
-      explain_features(explainer, options.sae, options.n_most, atlas, silent, session.stop));
-  if (options.tag) {
-    LlmTagger tagger(endpoint.client());
-    const TagCounts tagged =
-        tag_features(tagger, explainer.key, options.sae, atlas, silent, session.stop);
-    fmt::print("{} tagged, {} without a safety risk, {} not answered\n", tagged.n_tagged,
-               tagged.n_without_risk, tagged.n_unanswered);
-  }
-  fmt::print("{}", endpoint.spending());
+  if (options.endpoint.given())
+    explain_by_endpoint(options, atlas, session);
+  else
+    explain_offline(options, atlas, session);
 }
 
 }  // namespace
@@ -71,7 +133,8 @@ void add_explain_command(CLI::App& app, Session& session) {
   command->add_flag("--tag", options->tag,
                     "File the explained features under the 4 domains and 17 subclasses");
   command->add_option("--second-language", options->llm.second_language,
-                      "Ask for the text in this language too, as in Chinese");
+                      "Ask for the text in this language too: its English name or its code");
+  command->add_flag("--json", options->as_json, "Print JSON");
   command->add_option("--seed", options->endpoint.settings.seed, "Of the excerpts and the endpoint")
       ->capture_default_str();
   command->footer(

@@ -1,14 +1,17 @@
 // `safesail score`: how well the explanations of an atlas predict their features on text that no
 // explainer has seen.
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/endpoint_options.h"
 #include "cli/number_checks.h"
 #include "cli/session.h"
+#include "formats/json.h"
 #include "interpret/lexical_simulator.h"
 #include "interpret/llm_simulator.h"
 #include "run/compare.h"
@@ -21,42 +24,93 @@ struct ScoreOptionsOfCommand {
   std::string run;
   std::vector<std::string> scorers = {"segment"};
   ScoreConfig score;
+  std::optional<std::size_t> n_floors;
+  int batch = kQuestionsPerRequest;
   EndpointOptions endpoint;
   bool compare = false, as_json = false;
 };
+
+Json json_of(const ScorerOutcome& outcome) {
+  return {{"scorer", to_string(outcome.scorer)},
+          {"scored", outcome.n_scored},
+          {"without", outcome.n_without},
+          {"failed", outcome.n_failed},
+          {"mean", std::isfinite(outcome.mean) ? Json(outcome.mean) : Json()},
+          {"with_floor", outcome.n_with_floor},
+          {"above_floor", outcome.n_above_floor},
+          {"with_baseline", outcome.n_with_baseline},
+          {"above_baseline", outcome.n_above_baseline},
+          {"reason", outcome.reason}};
+}
+
+void print(const ScorerOutcome& outcome) {
+  fmt::print("{}: {} scores; {} explanations with too few windows or answers\n",
+             to_string(outcome.scorer), outcome.n_scored, outcome.n_without);
+  if (std::isfinite(outcome.mean)) fmt::print("  mean {:.3f}", outcome.mean);
+  if (outcome.n_with_floor > 0)
+    fmt::print("; {} of {} above their floor", outcome.n_above_floor, outcome.n_with_floor);
+  if (outcome.n_with_baseline > 0)
+    fmt::print("; {} of {} above the lexical baseline", outcome.n_above_baseline,
+               outcome.n_with_baseline);
+  if (std::isfinite(outcome.mean)) fmt::print("\n");
+  if (!outcome.reason.empty()) fmt::print("  {}\n", outcome.reason);
+}
+
+/// Scores what lacks a score, says what came of it, and compares where that is wanted.
+void score_by(Simulator& simulator, const ScoreConfig& config, const ScoreOptionsOfCommand& options,
+              EndpointClient* endpoint, Atlas& atlas, Session& session) {
+  // The client reports its requests; a second line of progress would only flicker.
+  SilentReporter silent;
+  Reporter& reporter = endpoint == nullptr ? *session.reporter : silent;
+  const std::vector<ScorerOutcome> outcomes =
+      score_explanations(simulator, config, atlas, reporter, session.stop);
+  Json json{{"scorers", Json::array()}};
+  for (const ScorerOutcome& outcome : outcomes) json["scorers"].push_back(json_of(outcome));
+  if (endpoint != nullptr) json["spending"] = endpoint->spending_json();
+  if (!options.as_json) {
+    if (endpoint != nullptr) fmt::print("{}", endpoint->spending());
+    for (const ScorerOutcome& outcome : outcomes) print(outcome);
+  }
+  if (options.compare) {
+    const ScorerComparison comparison =
+        compare_scores(simulator, config, endpoint == nullptr ? "" : endpoint->currency(), atlas);
+    json["comparison"] = Json::parse(to_json(comparison));
+    if (!options.as_json) fmt::print("{}\n", comparison_table(comparison));
+  }
+  if (options.as_json) fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  for (const ScorerOutcome& outcome : outcomes)
+    if (outcome.n_failed > 0 && outcome.n_failed == outcome.n_without && outcome.n_scored == 0)
+      failed("score", fmt::format("no question was answered: {}", outcome.reason),
+             "see that the endpoint works, then run the same command again with --again");
+}
 
 void run_score(const ScoreOptionsOfCommand& options, Session& session) {
   ScoreConfig config = options.score;
   config.scorers.clear();
   for (const std::string& scorer : options.scorers) config.scorers.push_back(parse_scorer(scorer));
   config.options.seed = config.questions.seed;
+  // What costs nothing may be asked more.
+  config.n_floors = options.n_floors.value_or(options.endpoint.given() ? 1 : config.n_floors);
   Atlas atlas(atlas_path(options.run), Atlas::Mode::write);
   atlas.begin_run({.version = kVersion, .seed = config.options.seed, .config = {}});
-  ScoreCounts counts;
-  std::string simulator_name = "lexical", currency;
   if (!options.endpoint.given()) {
+    if (options.endpoint.dry_run)
+      bad_input("--dry-run", "expected an endpoint, without which nothing is paid",
+                "give --endpoint");
     LexicalSimulator simulator;
-    counts = score_explanations(simulator, config, atlas, *session.reporter, session.stop);
-  } else {
-    EndpointOptions endpoint_options = options.endpoint;
-    endpoint_options.settings.seed = config.options.seed;
-    EndpointClient endpoint(endpoint_options, atlas, session);
-    LlmSimulator simulator(endpoint.client());
-    endpoint.announce(estimate_scoring(simulator, config, atlas));
-    // The client reports its requests; a second line of progress would only flicker.
-    SilentReporter silent;
-    counts = score_explanations(simulator, config, atlas, silent, session.stop);
-    simulator_name = simulator.name();
-    currency = endpoint.currency();
-    if (!options.as_json) fmt::print("{}", endpoint.spending());
+    score_by(simulator, config, options, nullptr, atlas, session);
+    return;
   }
-  if (!options.as_json)
-    fmt::print("{} scores; {} explanations with too few windows or answers\n", counts.n_scored,
-               counts.n_without);
-  if (!options.compare) return;
-  const ScorerComparison comparison =
-      compare_scores(simulator_name, config.which, currency, atlas, config.options.seed);
-  fmt::print("{}\n", options.as_json ? to_json(comparison) : comparison_table(comparison));
+  EndpointOptions endpoint_options = options.endpoint;
+  endpoint_options.settings.seed = config.options.seed;
+  EndpointClient endpoint(endpoint_options, atlas, session);
+  LlmSimulator simulator(endpoint.client(), options.batch);
+  const CostEstimate estimate = estimate_scoring(simulator, config, atlas);
+  endpoint.announce(estimate);
+  if (!endpoint_options.dry_run)
+    score_by(simulator, config, options, &endpoint, atlas, session);
+  else if (options.as_json)
+    fmt::print("{}\n", Json{{"estimate", endpoint.json_of(estimate)}}.dump(2));
 }
 
 }  // namespace
@@ -83,9 +137,20 @@ void add_score_command(CLI::App& app, Session& session) {
                    "Windows of each side, firing and silent")
       ->check(above_zero())
       ->capture_default_str();
+  command->add_option("--batch", options->batch, "Windows a request to the endpoint, of any scorer")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command
+      ->add_option("--floors", options->n_floors,
+                   "Other explanations that the floor is made of, each asked about as the own one "
+                   "is: 3 unless set, of an endpoint 1")
+      ->check(CLI::Range(0, 100));
+  command->add_flag(
+      "--again", options->score.again,
+      "Also what was scored before with failed answers, or too few windows or answers");
   command->add_flag("--compare", options->compare,
                     "End with how far the scorers agree over the features, and what each cost");
-  command->add_flag("--json", options->as_json, "Print the comparison as JSON");
+  command->add_flag("--json", options->as_json, "Print JSON");
   add_endpoint_options(*command, options->endpoint);
   command->add_option("--seed", options->score.questions.seed, "Of the windows and the intervals")
       ->capture_default_str();

@@ -27,6 +27,16 @@ Price price_of(const EndpointOptions& options) {
   return options.prices.empty() ? Price{} : read_price(options.prices, options.settings.model);
 }
 
+/// What the ledger holds, whoever was asked: a budget is of the atlas, not of one start.
+Budget::Spent spent_before(Atlas& atlas, const std::string& currency) {
+  Budget::Spent sum;
+  for (const Spending& spent : atlas.spending()) {
+    if (spent.currency == currency) sum.money += spent.money;
+    sum.tokens += static_cast<std::uint64_t>(spent.prompt_tokens + spent.completion_tokens);
+  }
+  return sum;
+}
+
 }  // namespace
 
 void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
@@ -38,9 +48,13 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
   command.add_option("--key-file", options.key_file, "File with the API key in its only line");
   command.add_option("--prices", options.prices,
                      "JSON file with money per million tokens; see docs/explaining.md");
-  command.add_option("--budget", options.budget.money, "Most money to spend; needs --prices")
+  command
+      .add_option(
+          "--budget", options.budget.money,
+          "Most money to spend, with all that the ledger of the atlas holds; needs --prices")
       ->check(zero_or_more());
-  command.add_option("--budget-tokens", options.budget.tokens, "Most tokens to spend");
+  command.add_option("--budget-tokens", options.budget.tokens,
+                     "Most tokens to spend, with all that the ledger of the atlas holds");
   command.add_option("--concurrency", settings.concurrency, "Requests in flight")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
@@ -49,6 +63,7 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
       ->capture_default_str();
   command.add_flag("--answer-forms", settings.answer_forms,
                    "The endpoint is 'safesail serve --openai': read simulations from one pass");
+  command.add_flag("--dry-run", options.dry_run, "Say what it would cost, and stop");
   command
       .add_option("--thinking-tokens", settings.thinking_tokens,
                   "Tokens that an answer may spend on thinking")
@@ -56,7 +71,9 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
 }
 
 EndpointClient::EndpointClient(const EndpointOptions& options, Atlas& atlas, Session& session)
-    : reporter_(*session.reporter), budget_(options.budget, price_of(options)), ledger_(atlas) {
+    : reporter_(*session.reporter),
+      budget_(options.budget, price_of(options), spent_before(atlas, price_of(options).currency)),
+      ledger_(atlas) {
   client_ = std::make_unique<ChatClient>(settings_of(options), key_of(options), budget_, &ledger_,
                                          reporter_, session.stop);
 }
@@ -64,8 +81,14 @@ EndpointClient::EndpointClient(const EndpointOptions& options, Atlas& atlas, Ses
 void EndpointClient::announce(const CostEstimate& estimate) {
   reporter_.note("estimate: " + to_string(estimate, budget_.price()));
   const Budget::Limits& limits = budget_.limits();
-  if ((limits.money > 0 && estimate.money > limits.money) ||
-      (limits.tokens > 0 && estimate.usage.total() > limits.tokens))
+  const Budget::Spent& earlier = budget_.earlier();
+  if (earlier.tokens > 0 && (limits.money > 0 || limits.tokens > 0))
+    reporter_.note(
+        fmt::format("the ledger holds {} tokens and {:.4g} {} of earlier requests, which count "
+                    "towards the budget",
+                    earlier.tokens, earlier.money, budget_.price().currency));
+  if ((limits.money > 0 && earlier.money + estimate.money > limits.money) ||
+      (limits.tokens > 0 && earlier.tokens + estimate.usage.total() > limits.tokens))
     reporter_.warn(
         "the estimate is beyond the budget: the work will stop there, and go on when "
         "the command is run again with a larger one");
@@ -83,6 +106,32 @@ std::string EndpointClient::spending() const {
         budget_.price().known() ? fmt::format(", {:.4f} {}", spent.money, budget_.price().currency)
                                 : "");
   return text;
+}
+
+Json EndpointClient::spending_json() const {
+  Json json = Json::object();
+  for (const auto& [purpose, spent] : client_->spending())
+    json[purpose] = {{"answers", spent.answers},
+                     {"from_ledger", spent.from_ledger},
+                     {"refused", spent.refused},
+                     {"failed", spent.failed},
+                     {"requests", spent.n_requests},
+                     {"prompt_tokens", spent.usage.prompt},
+                     {"cached_tokens", spent.usage.cached},
+                     {"completion_tokens", spent.usage.completion},
+                     {"money", spent.money}};
+  return json;
+}
+
+Json EndpointClient::json_of(const CostEstimate& estimate) const {
+  return {
+      {"requests", estimate.requests},
+      {"answered_before", estimate.answered},
+      {"prompt_tokens", estimate.usage.prompt},
+      {"completion_tokens", estimate.usage.completion},
+      {"money", budget_.price().known() ? Json(estimate.money) : Json()},
+      {"currency", currency()},
+      {"spent_before", {{"tokens", budget_.earlier().tokens}, {"money", budget_.earlier().money}}}};
 }
 
 }  // namespace safesail

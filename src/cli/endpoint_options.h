@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/session.h"
+#include "formats/json.h"
 #include "interpret/chat_client.h"
 #include "interpret/endpoint.h"
 #include "run/atlas_ledger.h"
@@ -16,6 +17,7 @@ struct EndpointOptions {
   std::string key_variable, key_file, prices;
   Budget::Limits budget;
   double timeout_seconds = 120;
+  bool dry_run = false;  ///< say what it would cost, and stop
 
   bool given() const { return !settings.base_url.empty(); }
 };
@@ -29,11 +31,13 @@ class EndpointClient {
   ChatClient& client() { return *client_; }
   const EndpointSettings& settings() const { return client_->settings(); }
 
-  /// States what is about to be spent; an environment error where that is beyond the budget.
+  /// States what is about to be spent, and warns where that is beyond the budget.
   void announce(const CostEstimate& estimate);
   const std::string& currency() const { return budget_.price().currency; }
   /// What was spent, a line a purpose.
   std::string spending() const;
+  Json spending_json() const;
+  Json json_of(const CostEstimate& estimate) const;
 
  private:
   Reporter& reporter_;

@@ -7,19 +7,10 @@ test.skip(!url || !Number.isFinite(pid), 'needs a server that it may end');
 test.describe.configure({ retries: 0 });
 
 test('the atlas says so, keeps its rows and goes on when asked again', async ({ page, faults }) => {
-  // However few features the run has, there are more than the first page.
-  await page.route(/\/api\/v1\/features\?/, async (route) => {
-    try {
-      const answer = await route.fetch();
-      const json = (await answer.json()) as object;
-      await route.fulfill({ json: { ...json, total: 5000 } });
-    } catch {
-      await route.abort('connectionrefused');
-    }
-  });
   await page.goto(`${url}/#/atlas`);
   const grid = page.getByRole('grid');
-  await expect(grid).toHaveAttribute('aria-rowcount', '5000');
+  const total = Number(await grid.getAttribute('aria-rowcount'));
+  expect(total, 'more than the first page').toBeGreaterThan(130);
   await expect(grid.getByRole('link').first()).toBeVisible();
   const first = await grid.getByRole('link').first().textContent();
 
