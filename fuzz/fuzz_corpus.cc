@@ -1,9 +1,9 @@
 // A corpus file of each format. The first byte picks the format, the rest is the file.
 
+#include "base/utf8.h"
 #include "fuzz_target.h"
 #include "memory_file.h"
 #include "text/corpus_files.h"
-#include "text/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace safesail;

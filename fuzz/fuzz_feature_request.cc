@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/utf8.h"
 #include "fuzz_target.h"
 #include "serve/feature_request.h"
 #include "serve/refusal.h"
-#include "text/utf8.h"
 
 namespace {
 

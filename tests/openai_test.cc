@@ -11,11 +11,11 @@
 #include <sstream>
 #include <thread>
 
+#include "base/utf8.h"
 #include "endpoint_testing.h"
 #include "interpret/llm_simulator.h"
 #include "serve/completion.h"
 #include "serve/serve_testing.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {

@@ -10,6 +10,7 @@
 #include "atlas/output.h"
 #include "atlas/record_rows.h"
 #include "base/error.h"
+#include "formats/json.h"
 
 namespace safesail {
 namespace {
@@ -85,7 +86,7 @@ class Importer {
         ++report.n_exemplars;
       }
       details["delphi"] = std::move(rows);
-      read.score.details = details.dump();
+      read.score.details = dump_json(details);
     }
     atlas_.put_score(feature.explanation, read.score);
     ++report.n_scores;
@@ -100,9 +101,9 @@ class Importer {
   std::int64_t sae(const std::string& hookpoint) {
     const auto [found, is_new] = saes_.try_emplace(hookpoint, 0);
     if (is_new) {
-      found->second =
-          atlas_.put_sae({model_, hookpoint, site_of_hookpoint(hookpoint),
-                          layer_of_hookpoint(hookpoint), "", 0, Json{{"delphi", config_}}.dump()});
+      found->second = atlas_.put_sae({model_, hookpoint, site_of_hookpoint(hookpoint),
+                                      layer_of_hookpoint(hookpoint), "", 0,
+                                      dump_json(Json{{"delphi", config_}})});
       ++report.n_saes;
     }
     return found->second;
@@ -171,7 +172,7 @@ Json simulation_of(const Score& score, const Json& kept) {
 }
 
 std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+  return dump_json(json, {.ascii = true});
 }
 
 void export_feature(const FeatureEntry& entry, const ExplanationWithScores& item,

@@ -12,6 +12,7 @@
 #include "atlas/small_float.h"
 #include "base/error.h"
 #include "base/half.h"
+#include "formats/json.h"
 #include "formats/safetensors.h"
 #include "interpret/statistics.h"
 #include "model/site_names.h"
@@ -97,7 +98,7 @@ Score classification(const std::vector<Asked>& asked, const std::string& where) 
   Json details = {{"balanced_accuracy", nullptr}, {"auroc", nullptr}};
   if (std::isfinite(score.value)) details["balanced_accuracy"] = score.value;
   if (std::isfinite(area)) details["auroc"] = area;
-  score.details = details.dump();
+  score.details = dump_json(details);
   score.n_windows = score.n_units = static_cast<std::int64_t>(asked.size());
   return score;
 }
@@ -165,7 +166,7 @@ ScoreFile read_score(const fs::path& path, const std::string& scorer) {
           is_text ? kUnknown : row.find<double>("ev_correlation_score").value_or(kUnknown);
       if (row.get<std::int64_t>("distance") == 0) file.score.value = value;  // over all quantiles
     }
-    file.score.details = Json{{"delphi", json}}.dump();
+    file.score.details = dump_json(Json{{"delphi", json}});
   } else {
     for (std::size_t i = 0; i < json.size(); ++i)
       file.asked.push_back(asked_of(JsonObject(json[i], fmt::format("{}: item {}", where, i))));

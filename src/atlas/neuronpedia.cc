@@ -9,6 +9,7 @@
 #include "atlas/neuronpedia_rows.h"
 #include "atlas/record_rows.h"
 #include "base/error.h"
+#include "formats/json.h"
 #include "formats/line_reader.h"
 
 namespace safesail {
@@ -173,13 +174,13 @@ void import_source(Atlas& atlas, const fs::path& folder, ImportReport& report) {
              layer,
              "",
              0,
-             Json{{"neuronpedia", files}}.dump()};
+             dump_json(Json{{"neuronpedia", files}})};
       sae = atlas.put_sae(row);
       ++report.n_saes;
     }
     Json extra = Json::object();
     if (!original.contains("safesail")) extra["neuronpedia"] = original.json();
-    const std::int64_t id = atlas.put_feature(sae, feature.record, "ok", extra.dump());
+    const std::int64_t id = atlas.put_feature(sae, feature.record, "ok", dump_json(extra));
     if (feature.record.n_tokens == 0)
       atlas.database().run("UPDATE features SET density = ? WHERE id = ?", feature.density, id);
     if (std::isfinite(feature.x) && std::isfinite(feature.y)) {

@@ -7,6 +7,7 @@
 #include "atlas/output.h"
 #include "atlas/record_rows.h"
 #include "base/error.h"
+#include "formats/json.h"
 
 namespace safesail {
 namespace {
@@ -27,7 +28,7 @@ class Batch {
     for (Json& row : rows_) {
       for (const std::string& key : keys)
         if (!row.contains(key)) row[key] = nullptr;
-      file.write_line(row.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
+      file.write_line(dump_json(row));
     }
     file.commit();
     rows_.clear();
@@ -56,7 +57,7 @@ void write_single_rows(const fs::path& folder, const SaeRow& sae, const Json& ke
   }
   for (const auto& [name, rows] : files.items()) {
     std::string text;
-    for (const Json& row : rows) text += row.dump() + "\n";
+    for (const Json& row : rows) text += dump_json(row) + "\n";
     write_file(folder / safe_file_name(name), text);
   }
 }

@@ -12,6 +12,7 @@
 #include "atlas/small_float.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "formats/json.h"
 #include "model/site_names.h"
 
 namespace safesail::neuronpedia {
@@ -69,10 +70,6 @@ std::vector<WeightedToken> tokens_of(const JsonObject& row, const char* names, c
   for (std::size_t i = 0; i < texts.size(); ++i)
     tokens.push_back({-1, texts[i], float_of(weights[i], row.where())});
   return tokens;
-}
-
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 std::string id_of(const Place& place, std::string_view what, std::size_t number) {
@@ -257,7 +254,7 @@ ActivationRow exemplar_of(const JsonObject& row, float max_activation) {
   exemplar.level = activation_level(window.max_activation(), max_activation);
   // Explanations elsewhere may have been written from any of them, so none may be scored on.
   exemplar.use = Use::explain;
-  result.extra = text_of({{"neuronpedia", rest}});
+  result.extra = dump_json(Json{{"neuronpedia", rest}});
   return result;
 }
 
@@ -323,7 +320,7 @@ ExplanationWithScores explanation_of(const JsonObject& row) {
   } else {
     Json rest = row.json();
     rest.erase("scores");
-    explanation.raw = text_of(rest);
+    explanation.raw = dump_json(rest);
   }
   // null in the rows without a score among others that have some: all of a batch have the same
   // keys.

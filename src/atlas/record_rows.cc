@@ -15,29 +15,24 @@ namespace {
   bad_input(where, problem, "the database is damaged: import it or run it again");
 }
 
-std::string dump(const Json& json) {
-  // A token may cut a character in two.
-  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-}
-
 std::string json_of(const std::vector<WeightedToken>& tokens) {
   Json list = Json::array();
   for (const WeightedToken& token : tokens)
     list.push_back(Json::array({token.id, token.text, token.weight}));
-  return dump(list);
+  return dump_json(list);
 }
 
 std::string json_of(const std::vector<NearFeature>& near) {
   Json list = Json::array();
   for (const NearFeature& other : near) list.push_back(Json::array({other.feature, other.cosine}));
-  return dump(list);
+  return dump_json(list);
 }
 
 std::string json_of(const std::vector<PartDensity>& parts) {
   Json list = Json::array();
   for (const PartDensity& part : parts)
     list.push_back(Json::array({part.n_tokens, part.part, part.n_active}));
-  return dump(list);
+  return dump_json(list);
 }
 
 /// The items of a list of lists, each checked to start with an integer and end with a number.

@@ -170,8 +170,9 @@ void check_tags_agree(const fs::path& folder, const Release& release, Judge& jud
 SaeRow sae_of_layer(std::int32_t layer, const std::vector<std::int64_t>& selected) {
   const std::string site = fmt::format("mlp_out.{}", layer);
   const Json details = {{"source", "Safe-SAIL release"}, {"k", kK}, {"selected", selected}};
-  return {kReleaseModel, fmt::format("{}/topk-k{}", site, kK), site, layer, "topk", kFeaturesOfASae,
-          details.dump()};
+  return {
+      kReleaseModel,     fmt::format("{}/topk-k{}", site, kK), site, layer, "topk", kFeaturesOfASae,
+      dump_json(details)};
 }
 
 Explanation explanation_of(const ReleaseEntry& entry, const std::string& language) {
@@ -187,7 +188,7 @@ Explanation explanation_of(const ReleaseEntry& entry, const std::string& languag
 /// As Python's json.dump writes it, so that the two can be compared byte by
 /// byte.
 std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+  return dump_json(json, {.ascii = true});
 }
 
 }  // namespace

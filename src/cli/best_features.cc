@@ -7,26 +7,18 @@
 #include <set>
 #include <vector>
 
+#include "base/utf8.h"
+
 namespace safesail {
 namespace {
 
 constexpr std::size_t kTextCharacters = 52;
 
-/// The beginning of a text, cut between characters; nothing that a terminal would obey. What most
-/// explanations begin with is left out.
+/// The beginning of a text. What most explanations begin with is left out.
 std::string shortened(std::string_view text) {
   constexpr std::string_view kUsual = "Fires on ";
   if (text.starts_with(kUsual)) text.remove_prefix(kUsual.size());
-  std::string line;
-  std::size_t n_characters = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool begins = (byte & 0xC0) != 0x80;
-    if (begins && n_characters == kTextCharacters) return line + "...";
-    n_characters += begins;
-    line += byte < 0x20 || byte == 0x7F ? ' ' : c;
-  }
-  return line;
+  return terminal_line(text, kTextCharacters);
 }
 
 std::string number(double value) {

@@ -10,6 +10,7 @@
 #include "atlas/interchange.h"
 #include "atlas/landscape.h"
 #include "base/error.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "sae/checkpoint.h"
 
@@ -27,31 +28,11 @@ std::string number(double value, int digits) {
   return std::isnan(value) ? "" : fmt::format("{:.{}f}", value, digits);
 }
 
-/// Without what a terminal would obey.
-std::string plain(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  return result;
-}
-
-void print_json(const nlohmann::json& json) {
-  // Texts from outside may hold anything.
-  fmt::print("{}\n",
-             json.dump(2, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace));
-}
-
 std::string shortened(const FeatureLine& line) {
   if (line.status != "ok" && line.text.empty()) return line.status;
   if (line.text_status == TextStatus::absent) return line.explainer.empty() ? "" : "(no text)";
   constexpr std::size_t kMaxShown = 90;
-  std::string text = line.text;
-  for (char& c : text)
-    if (c == '\n' || c == '\t') c = ' ';
-  if (text.size() <= kMaxShown) return text;
-  std::size_t end = kMaxShown;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end) + "...";
+  return terminal_line(line.text, kMaxShown);
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -76,10 +57,11 @@ void import_command(const Options& options) {
                               {"n_features", report.n_features},
                               {"n_explanations", report.n_explanations},
                               {"n_scores", report.n_scores},
-                              {"n_exemplars", report.n_exemplars}});
+                              {"n_exemplars", report.n_exemplars}},
+               2);
     return;
   }
-  fmt::print(
+  print(
       "{}: {} features of {} SAEs, {} explanations, {} scores, {} "
       "exemplars from {}\n",
       path.string(), report.n_features, report.n_saes, report.n_explanations, report.n_scores,
@@ -94,10 +76,10 @@ void export_command(const Options& options) {
   if (options.as_json) {
     auto list = nlohmann::json::array();
     for (const fs::path& path : written) list.push_back(path.string());
-    print_json(nlohmann::json{{"written", list}});
+    print_json(nlohmann::json{{"written", list}}, 2);
     return;
   }
-  for (const fs::path& path : written) fmt::print("{}\n", path.string());
+  for (const fs::path& path : written) print("{}\n", path.string());
 }
 
 void validate_command(const Options& options) {
@@ -109,10 +91,10 @@ void validate_command(const Options& options) {
       list.push_back({{"where", violation.where},
                       {"problem", violation.problem},
                       {"remedy", violation.remedy}});
-    print_json({{"format", format.name}, {"violations", list}});
+    print_json({{"format", format.name}, {"violations", list}}, 2);
   } else {
     for (const Violation& violation : violations)
-      fmt::print("{}: {}\n", violation.where, violation.problem);
+      print("{}: {}\n", violation.where, violation.problem);
   }
   if (!violations.empty())
     bad_input(options.folder,
@@ -120,7 +102,7 @@ void validate_command(const Options& options) {
                           violations.size() >= Judge::kMaxViolations ? "at least " : "",
                           violations.size(), format.name),
               "correct what is named above");
-  if (!options.as_json) fmt::print("{}: valid {}\n", options.folder, format.name);
+  if (!options.as_json) print("{}: valid {}\n", options.folder, format.name);
 }
 
 void list_command(const Options& options) {
@@ -131,7 +113,7 @@ void list_command(const Options& options) {
   query.order = parse_feature_order(options.order);
   const FeaturePage page = atlas.list(query);
   if (options.as_json) {
-    print_json(json_of(page, query));
+    print_json(json_of(page, query), 2);
     return;
   }
   std::vector<std::vector<std::string>> rows = {
@@ -139,9 +121,9 @@ void list_command(const Options& options) {
   for (const FeatureLine& line : page.lines)
     rows.push_back({feature_name(line.site, line.feature), number(line.score, 3),
                     number(line.density, 5), joined(line.domains), shortened(line)});
-  fmt::print("{}{} to {} of {} features\n", format_table(rows),
-             page.lines.empty() ? 0 : query.offset + 1,
-             query.offset + static_cast<std::int64_t>(page.lines.size()), page.n_total);
+  print("{}{} to {} of {} features\n", format_table(rows),
+        page.lines.empty() ? 0 : query.offset + 1,
+        query.offset + static_cast<std::int64_t>(page.lines.size()), page.n_total);
 }
 
 void stats_command(const Options& options) {
@@ -149,7 +131,7 @@ void stats_command(const Options& options) {
   const FeatureCounts counts = atlas.counts(options.query);
   const std::vector<Spending> spending = atlas.spending();
   if (options.as_json) {
-    print_json(json_of(counts, spending));
+    print_json(json_of(counts, spending), 2);
     return;
   }
   std::vector<std::string> head = {"", "features"};
@@ -176,28 +158,28 @@ void stats_command(const Options& options) {
     for (const Count& count : *list) add(count.name, count.n, count.by_language);
   for (const Count& count : counts.layers) add("layer " + count.name, count.n, {});
   for (const Count& count : counts.sites) add(count.name, count.n, {});
-  fmt::print("{}", format_table(rows));
+  print("{}", format_table(rows));
   for (const Spending& spent : spending)
-    fmt::print("{} by {}: {} requests, {} + {} tokens ({} cached), {:.4f}{}{}\n", spent.purpose,
-               spent.model, spent.requests, spent.prompt_tokens, spent.completion_tokens,
-               spent.cached_tokens, spent.money, spent.currency.empty() ? "" : " ", spent.currency);
+    print("{} by {}: {} requests, {} + {} tokens ({} cached), {:.4f}{}{}\n", spent.purpose,
+          spent.model, spent.requests, spent.prompt_tokens, spent.completion_tokens,
+          spent.cached_tokens, spent.money, spent.currency.empty() ? "" : " ", spent.currency);
 }
 
 void print_explanation(const ExplanationWithScores& item) {
   const Explanation& explanation = item.explanation;
-  fmt::print("\n{} {} ({}, {})\n", explanation.key.explainer, explanation.key.model,
-             explanation.key.language, to_string(explanation.status));
+  print("\n{} {} ({}, {})\n", explanation.key.explainer, explanation.key.model,
+        explanation.key.language, to_string(explanation.status));
   for (const std::string* text : {&explanation.short_text, &explanation.long_text})
-    if (!text->empty()) fmt::print("  {}\n", plain(*text));
-  if (!explanation.reason.empty()) fmt::print("  {}\n", plain(explanation.reason));
+    if (!text->empty()) print("  {}\n", terminal_line(*text));
+  if (!explanation.reason.empty()) print("  {}\n", terminal_line(explanation.reason));
   for (const Score& score : item.scores) {
-    fmt::print("  {} {} {}", score.key.scorer, score.key.simulator, number(score.value, 3));
-    if (!std::isnan(score.low)) fmt::print(" [{:.3f}, {:.3f}]", score.low, score.high);
-    if (!std::isnan(score.floor)) fmt::print(", floor {:.3f}", score.floor);
+    print("  {} {} {}", score.key.scorer, score.key.simulator, number(score.value, 3));
+    if (!std::isnan(score.low)) print(" [{:.3f}, {:.3f}]", score.low, score.high);
+    if (!std::isnan(score.floor)) print(", floor {:.3f}", score.floor);
     if (score.n_windows > 0)
-      fmt::print(", {} windows ({} unparsable, {} refused, {} failed)", score.n_windows,
-                 score.n_unparsable, score.n_refused, score.n_failed);
-    fmt::print("\n");
+      print(", {} windows ({} unparsable, {} refused, {} failed)", score.n_windows,
+            score.n_unparsable, score.n_refused, score.n_failed);
+    print("\n");
   }
 }
 
@@ -207,36 +189,35 @@ void show_command(const Options& options) {
   const FeatureEntry entry = atlas.entry(id);
   const std::vector<Neighbour> neighbours = atlas.neighbours(id);
   if (options.as_json) {
-    print_json(json_of(entry, neighbours));
+    print_json(json_of(entry, neighbours), 2);
     return;
   }
   const FeatureRecord& record = entry.record;
-  fmt::print("{} of {} ({}), {}\n", feature_name(record.site, record.feature), record.sae,
-             entry.model, entry.status);
+  print("{} of {} ({}), {}\n", feature_name(record.site, record.feature), record.sae, entry.model,
+        entry.status);
   if (record.n_tokens > 0)
-    fmt::print(
+    print(
         "fires on {} of {} tokens ({:.4f} %), at most {:.3f}, 0.999 "
         "quantile {:.3f}\n",
         record.n_active, record.n_tokens, 100 * record.density(), record.max_activation,
         record.quantile);
   for (const Tag& tag : entry.tags)
-    fmt::print("{}{}{} ({})\n", tag.domain, tag.subclass.empty() ? "" : "/", tag.subclass,
-               tag.source);
+    print("{}{}{} ({})\n", tag.domain, tag.subclass.empty() ? "" : "/", tag.subclass, tag.source);
   for (const ExplanationWithScores& item : entry.explanations) print_explanation(item);
   if (!record.promoted.empty()) {
-    fmt::print("\npromotes");
-    for (const WeightedToken& token : record.promoted) fmt::print(" [{}]", plain(token.text));
-    fmt::print("\n");
+    print("\npromotes");
+    for (const WeightedToken& token : record.promoted) print(" [{}]", terminal_line(token.text));
+    print("\n");
   }
   for (const Neighbour& near : neighbours)
-    fmt::print("near {:.2f}: {} {}\n", near.cosine, feature_name(near.line.site, near.line.feature),
-               shortened(near.line));
+    print("near {:.2f}: {} {}\n", near.cosine, feature_name(near.line.site, near.line.feature),
+          shortened(near.line));
   constexpr std::size_t kMaxExemplars = 10;
   for (std::size_t i = 0; i < std::min(kMaxExemplars, record.exemplars.size()); ++i) {
     const Exemplar& exemplar = record.exemplars[i];
-    fmt::print("{}{} {} {:.3f}: {}\n", i == 0 ? "\n" : "", to_string(exemplar.kind),
-               to_string(exemplar.use), exemplar.window.max_activation(),
-               plain(exemplar.window.text));
+    print("{}{} {} {:.3f}: {}\n", i == 0 ? "\n" : "", to_string(exemplar.kind),
+          to_string(exemplar.use), exemplar.window.max_activation(),
+          terminal_line(exemplar.window.text));
   }
 }
 
@@ -245,9 +226,9 @@ void landscape_command(const Options& options) {
   if (options.weights.empty()) {
     const std::size_t n = lay_out_texts(atlas, options.seed);
     if (options.as_json)
-      print_json({{"n_features", n}, {"sae", nullptr}});
+      print_json({{"n_features", n}, {"sae", nullptr}}, 2);
     else
-      fmt::print("{} features laid out by their explanations\n", n);
+      print("{} features laid out by their explanations\n", n);
     return;
   }
   std::vector<SaeRow> saes = atlas.saes();
@@ -264,9 +245,9 @@ void landscape_command(const Options& options) {
       lay_out_features(atlas, *atlas.find_sae(saes[0].model, saes[0].name), loaded.sae.w_dec(),
                        static_cast<std::size_t>(loaded.sae.spec().d_out), options.seed);
   if (options.as_json)
-    print_json({{"n_features", n}, {"sae", saes[0].name}});
+    print_json({{"n_features", n}, {"sae", saes[0].name}}, 2);
   else
-    fmt::print("{} features of {} laid out\n", n, saes[0].name);
+    print("{} features of {} laid out\n", n, saes[0].name);
 }
 
 void add_filters(CLI::App* command, Options& options) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/number_checks.h"
 #include "cli/phase2_summary.h"
+#include "cli/print.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
 #include "run/run_plan.h"
@@ -62,8 +63,8 @@ void run_demo(const DemoOptions& options, Session& session) {
       run_plan(plan, options.force ? std::optional<std::string>("train") : std::nullopt,
                *session.reporter, session.stop);
   if (!result.phase1.cells.empty())
-    fmt::print("\n{}\n{}\n", results_table(result.phase1.cells), speed_line(result.phase1));
-  fmt::print("\n{}", phase2_summary(*result.phase2, options.out));
+    print("\n{}\n{}\n", results_table(result.phase1.cells), speed_line(result.phase1));
+  print("\n{}", phase2_summary(*result.phase2, options.out));
   result.phase1.training.require_all_finished();
 }
 

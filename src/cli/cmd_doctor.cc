@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "base/version.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "model/compute.h"
 
@@ -39,12 +40,12 @@ void run_doctor(bool as_json) {
   if (as_json) {
     nlohmann::json object;
     for (const auto& [key, value] : facts) object[key] = value;
-    fmt::print("{}\n", object.dump(2));
+    print_json(object, 2);
     return;
   }
   std::vector<std::vector<std::string>> rows = {{"what", "here"}};
   for (const auto& [key, value] : facts) rows.push_back({key, value});
-  fmt::print("{}", format_table(rows));
+  print("{}", format_table(rows));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
+#include "cli/print.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
 #include "model/read_spec.h"
@@ -136,9 +137,9 @@ void run_evaluate(const EvaluateOptions& options, Session& session) {
   const std::vector<CellResult> results = evaluate(
       model, std::move(batches), cells, options.evaluation, *session.reporter, session.stop);
   if (options.as_json)
-    for (const CellResult& result : results) fmt::print("{}\n", to_json(result));
+    for (const CellResult& result : results) print("{}\n", to_json(result));
   else
-    fmt::print("\n{}", results_table(results));
+    print("\n{}", results_table(results));
   write_evaluation_report(options, documents, results, *session.reporter);
 }
 

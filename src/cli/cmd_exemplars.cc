@@ -9,6 +9,7 @@
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
 #include "cli/number_checks.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "formats/json.h"
 #include "model/read_spec.h"
@@ -43,7 +44,8 @@ void run_exemplars(const ExemplarOptions& options, Session& session) {
   RunManifest manifest(run);
   const nlohmann::json settings = exemplar_settings(manifest.config("select"), config);
   Atlas atlas(atlas_path(run));
-  atlas.begin_run({.version = kVersion, .seed = config.exemplars.seed, .config = settings.dump()});
+  atlas.begin_run(
+      {.version = kVersion, .seed = config.exemplars.seed, .config = dump_json(settings)});
   Collected collected;
   record_stage(manifest, "exemplars", [&] {
     collected = collect_features(model, fs::path(options.model.path).filename().string(),
@@ -52,16 +54,15 @@ void run_exemplars(const ExemplarOptions& options, Session& session) {
     return exemplar_record(settings, config, collected);
   });
   if (options.as_json) {
-    fmt::print("{}\n", Json{{"atlas", atlas_path(run).string()},
-                            {"n_features", collected.n_features},
-                            {"n_insufficient", collected.n_insufficient},
-                            {"n_tokens", collected.n_tokens}}
-                           .dump(2));
+    print_json(Json{{"atlas", atlas_path(run).string()},
+                    {"n_features", collected.n_features},
+                    {"n_insufficient", collected.n_insufficient},
+                    {"n_tokens", collected.n_tokens}},
+               2);
     return;
   }
-  fmt::print(
-      "{} features in {}, {} of them with too few examples; next: safesail explain --run {}\n",
-      collected.n_features, (atlas_path(run)).string(), collected.n_insufficient, options.run);
+  print("{} features in {}, {} of them with too few examples; next: safesail explain --run {}\n",
+        collected.n_features, (atlas_path(run)).string(), collected.n_insufficient, options.run);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/endpoint_options.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "formats/json.h"
 #include "interpret/language.h"
@@ -41,22 +42,22 @@ std::string with_reason(const std::string& reason) {
 }
 
 void print_counts(const ExplainCounts& counts) {
-  fmt::print("{} explained", counts.n_ok);
+  print("{} explained", counts.n_ok);
   if (counts.n_refused + counts.n_unparsable + counts.n_copied + counts.n_failed > 0)
-    fmt::print("; {} refused, {} that could not be read, {} copied from the prompt, {} failed{}",
-               counts.n_refused, counts.n_unparsable, counts.n_copied, counts.n_failed,
-               with_reason(counts.reason));
-  fmt::print("\n");
+    print("; {} refused, {} that could not be read, {} copied from the prompt, {} failed{}",
+          counts.n_refused, counts.n_unparsable, counts.n_copied, counts.n_failed,
+          with_reason(counts.reason));
+  print("\n");
 }
 
 void print_counts(const TagCounts& counts) {
-  fmt::print("{} tagged, {} without a safety risk, {} not answered ({} copied, {} failed{})\n",
-             counts.n_tagged, counts.n_without_risk, counts.n_unanswered, counts.n_copied,
-             counts.n_failed, with_reason(counts.reason));
+  print("{} tagged, {} without a safety risk, {} not answered ({} copied, {} failed{})\n",
+        counts.n_tagged, counts.n_without_risk, counts.n_unanswered, counts.n_copied,
+        counts.n_failed, with_reason(counts.reason));
 }
 
 void print_json(const Json& json) {
-  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  print_json(json, 2);
 }
 
 void explain_offline(const ExplainOptions& options, Atlas& atlas, Session& session) {
@@ -104,7 +105,7 @@ void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& s
   if (options.as_json)
     print_json(json);
   else
-    fmt::print("{}", endpoint.spending());
+    print("{}", endpoint.spending());
   if (counts.only_failed())
     failed("explain",
            fmt::format("none of {} was answered{}", counts.n_failed, with_reason(counts.reason)),

@@ -11,6 +11,7 @@
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
 #include "cli/number_checks.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "harvest/activation_files.h"
 #include "harvest/harvester.h"
@@ -87,12 +88,12 @@ void run_harvest(const HarvestOptions& options, Session& session) {
       harvest_to_files(harvester, writer, config.max_rows, reporter, session.stop);
   warn_of_bad_lines(harvester.corpus_report(), reporter);
   if (options.as_json)
-    fmt::print("{{\"tokens\": {}, \"model_seconds\": {:.3f}}}\n", writer.rows_written(),
-               harvester.model_seconds());
+    print("{{\"tokens\": {}, \"model_seconds\": {:.3f}}}\n", writer.rows_written(),
+          harvester.model_seconds());
   else
-    fmt::print("{} tokens in {}, {} tokens/s\n", n, options.out,
-               human_count(static_cast<double>(harvester.model_tokens()) /
-                           std::max(harvester.model_seconds(), 1e-9)));
+    print("{} tokens in {}, {} tokens/s\n", n, options.out,
+          human_count(static_cast<double>(harvester.model_tokens()) /
+                      std::max(harvester.model_seconds(), 1e-9)));
 }
 
 }  // namespace

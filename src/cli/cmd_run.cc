@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cli/phase2_summary.h"
+#include "cli/print.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
 #include "run/run_toml.h"
@@ -19,7 +20,7 @@ struct RunOptions {
 
 void run_run(const RunOptions& options, Session& session) {
   if (options.example) {
-    fmt::print("{}", example_run_toml());
+    print("{}", example_run_toml());
     return;
   }
   if (options.file.empty())
@@ -30,10 +31,10 @@ void run_run(const RunOptions& options, Session& session) {
       run_plan(plan, options.force.empty() ? std::nullopt : std::optional(options.force),
                *session.reporter, session.stop);
   if (result.phase1.cells.empty())
-    fmt::print("{}: phase 1 is done; see {}/report.html\n", options.file, out);
+    print("{}: phase 1 is done; see {}/report.html\n", options.file, out);
   else
-    fmt::print("\n{}\n{}\n", results_table(result.phase1.cells), speed_line(result.phase1));
-  if (result.phase2) fmt::print("\n{}", phase2_summary(*result.phase2, plan.phase1.out));
+    print("\n{}\n{}\n", results_table(result.phase1.cells), speed_line(result.phase1));
+  if (result.phase2) print("\n{}", phase2_summary(*result.phase2, plan.phase1.out));
   result.phase1.training.require_all_finished();
 }
 

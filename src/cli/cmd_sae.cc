@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "sae/checkpoint.h"
 #include "sae/encode_file.h"
@@ -20,12 +21,12 @@ struct SaeOptions {
 void info(const SaeOptions& options) {
   const LoadedSae loaded = load_sae(options.sae);
   if (options.as_json) {
-    fmt::print("{}\n", nlohmann::json(loaded.metadata).dump(2));
+    print_json(nlohmann::json(loaded.metadata), 2);
     return;
   }
   std::vector<std::vector<std::string>> rows = {{"key", "value"}};
   for (const auto& [key, value] : loaded.metadata) rows.push_back({key, value});
-  fmt::print("{}", format_table(rows));
+  print("{}", format_table(rows));
 }
 
 void encode(const SaeOptions& options) {
@@ -36,22 +37,19 @@ void encode(const SaeOptions& options) {
   const std::int64_t n =
       encode_file(loaded.sae, options.in, options.key, options.out, options.reconstruct);
   if (options.as_json)
-    fmt::print(
-        "{}\n",
-        nlohmann::json{{"n_tokens", n}, {"k", loaded.sae.spec().k}, {"out", options.out}}.dump());
+    print_json(nlohmann::json{{"n_tokens", n}, {"k", loaded.sae.spec().k}, {"out", options.out}});
   else
-    fmt::print("{} tokens encoded into {}\n", n, options.out);
+    print("{} tokens encoded into {}\n", n, options.out);
 }
 
 void verify(const SaeOptions& options) {
   const GoldenCheck check = verify_sae(options.sae);
   if (options.as_json)
-    fmt::print("{}\n", nlohmann::json{{"n_tokens", check.n_tokens},
-                                      {"n_different", check.n_different},
-                                      {"max_relative_difference", check.max_relative_difference}}
-                           .dump());
+    print_json(nlohmann::json{{"n_tokens", check.n_tokens},
+                              {"n_different", check.n_different},
+                              {"max_relative_difference", check.max_relative_difference}});
   else
-    fmt::print(
+    print(
         "{}: the {} golden activations come out as stored (largest relative difference {:.2g}, {} "
         "features differ)\n",
         options.sae, check.n_tokens, check.max_relative_difference, check.n_different);

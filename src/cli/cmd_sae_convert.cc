@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/print.h"
 #include "cli/session.h"
 #include "model/mlp_norm.h"
 #include "model/read_spec.h"
@@ -48,11 +49,11 @@ void convert(const Options& options, Reporter& reporter) {
   }
   const Conversion done = convert_sae(with_model);
   if (options.as_json) {
-    fmt::print("{}\n", json_of(done, options.convert).dump(2));
+    print_json(json_of(done, options.convert), 2);
     return;
   }
   for (const std::string& note : done.notes) reporter.note(note);
-  fmt::print(
+  print(
       "{}: {} -> {}, {} of {} features\n"
       "on {} ({} tokens, {} features active) the same features fire with the same values\n"
       "(largest difference {:.2g} of a value{})\n",

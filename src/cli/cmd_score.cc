@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "cli/endpoint_options.h"
 #include "cli/number_checks.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "formats/json.h"
 #include "interpret/lexical_simulator.h"
@@ -44,16 +45,16 @@ Json json_of(const ScorerOutcome& outcome) {
 }
 
 void print(const ScorerOutcome& outcome) {
-  fmt::print("{}: {} scores; {} explanations with too few windows or answers\n",
-             to_string(outcome.scorer), outcome.n_scored, outcome.n_without);
-  if (std::isfinite(outcome.mean)) fmt::print("  mean {:.3f}", outcome.mean);
+  print("{}: {} scores; {} explanations with too few windows or answers\n",
+        to_string(outcome.scorer), outcome.n_scored, outcome.n_without);
+  if (std::isfinite(outcome.mean)) print("  mean {:.3f}", outcome.mean);
   if (outcome.n_with_floor > 0)
-    fmt::print("; {} of {} above their floor", outcome.n_above_floor, outcome.n_with_floor);
+    print("; {} of {} above their floor", outcome.n_above_floor, outcome.n_with_floor);
   if (outcome.n_with_baseline > 0)
-    fmt::print("; {} of {} above the lexical baseline", outcome.n_above_baseline,
-               outcome.n_with_baseline);
-  if (std::isfinite(outcome.mean)) fmt::print("\n");
-  if (!outcome.reason.empty()) fmt::print("  {}\n", outcome.reason);
+    print("; {} of {} above the lexical baseline", outcome.n_above_baseline,
+          outcome.n_with_baseline);
+  if (std::isfinite(outcome.mean)) print("\n");
+  if (!outcome.reason.empty()) print("  {}\n", outcome.reason);
 }
 
 /// Scores what lacks a score, says what came of it, and compares where that is wanted.
@@ -68,16 +69,16 @@ void score_by(Simulator& simulator, const ScoreConfig& config, const ScoreOption
   for (const ScorerOutcome& outcome : outcomes) json["scorers"].push_back(json_of(outcome));
   if (endpoint != nullptr) json["spending"] = endpoint->spending_json();
   if (!options.as_json) {
-    if (endpoint != nullptr) fmt::print("{}", endpoint->spending());
+    if (endpoint != nullptr) print("{}", endpoint->spending());
     for (const ScorerOutcome& outcome : outcomes) print(outcome);
   }
   if (options.compare) {
     const ScorerComparison comparison =
         compare_scores(simulator, config, endpoint == nullptr ? "" : endpoint->currency(), atlas);
     json["comparison"] = Json::parse(to_json(comparison));
-    if (!options.as_json) fmt::print("{}\n", comparison_table(comparison));
+    if (!options.as_json) print("{}\n", comparison_table(comparison));
   }
-  if (options.as_json) fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  if (options.as_json) print_json(json, 2);
   for (const ScorerOutcome& outcome : outcomes)
     if (outcome.n_failed > 0 && outcome.n_failed == outcome.n_without && outcome.n_scored == 0)
       failed("score", fmt::format("no question was answered: {}", outcome.reason),
@@ -110,7 +111,7 @@ void run_score(const ScoreOptionsOfCommand& options, Session& session) {
   if (!endpoint_options.dry_run)
     score_by(simulator, config, options, &endpoint, atlas, session);
   else if (options.as_json)
-    fmt::print("{}\n", Json{{"estimate", endpoint.json_of(estimate)}}.dump(2));
+    print_json(Json{{"estimate", endpoint.json_of(estimate)}}, 2);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "cli/model_options.h"
 #include "cli/number_checks.h"
+#include "cli/print.h"
 #include "cli/selection_table.h"
 #include "cli/session.h"
 #include "harvest/pooled.h"
@@ -140,11 +141,11 @@ void run_select(const SelectOptions& options, Session& session) {
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     RunManifest(options.run).record("select", record);
   }
-  fmt::print("\n{}\n{}\n\nin {}/: report.html, candidates.jsonl, metrics.jsonl, lists.json\n",
-             selection_table(selection), selection.recommendation.reason, folder.string());
+  print("\n{}\n{}\n\nin {}/: report.html, candidates.jsonl, metrics.jsonl, lists.json\n",
+        selection_table(selection), selection.recommendation.reason, folder.string());
   if (options.held_out_share > 0)
-    fmt::print("\nAUROC on held-out pairs, features chosen on the others\n{}",
-               probe_table(options, text_model, cells, pairs, selection, session));
+    print("\nAUROC on held-out pairs, features chosen on the others\n{}",
+          probe_table(options, text_model, cells, pairs, selection, session));
 }
 
 }  // namespace

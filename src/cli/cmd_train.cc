@@ -7,6 +7,7 @@
 #include "cli/corpus_options.h"
 #include "cli/model_options.h"
 #include "cli/number_checks.h"
+#include "cli/print.h"
 #include "cli/results_table.h"
 #include "cli/session.h"
 #include "sae/architecture.h"
@@ -27,9 +28,9 @@ struct TrainOptions {
 
 void print_results(const RunResult& result, const TrainOptions& options) {
   if (options.as_json)
-    for (const CellResult& cell : result.cells) fmt::print("{}\n", to_json(cell));
+    for (const CellResult& cell : result.cells) print("{}\n", to_json(cell));
   else
-    fmt::print("\n{}\n{}\n", results_table(result.cells), speed_line(result));
+    print("\n{}\n{}\n", results_table(result.cells), speed_line(result));
   result.training.require_all_finished();
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/print.h"
 #include "formats/nearest.h"
 
 namespace safesail {
@@ -62,9 +63,9 @@ std::string option_meant(const CLI::App& command, std::string_view typed) {
   return meant.words;
 }
 
-void print(const std::string& problem, const std::string& meant, const std::string& words) {
-  fmt::print(stderr, "error: {}\n  -> {}'{} --help' lists what there is\n", problem,
-             meant.empty() ? "" : fmt::format("did you mean '{}'? ", meant), words);
+void complain(const std::string& problem, const std::string& meant, const std::string& words) {
+  print_error("error: {}\n  -> {}'{} --help' lists what there is\n", problem,
+              meant.empty() ? "" : fmt::format("did you mean '{}'? ", meant), words);
 }
 
 }  // namespace
@@ -74,21 +75,21 @@ void print_parse_error(const CLI::App& app, const CLI::ParseError& error) {
   const bool wants_command = !commands_of(*reached.command).empty();
   const std::vector<std::string> unknown = app.remaining(true);
   if (!unknown.empty() && unknown.front().starts_with("-")) {
-    print(fmt::format("{}: expected an option of this command, got '{}'", reached.words,
-                      unknown.front()),
-          option_meant(*reached.command, unknown.front()), reached.words);
+    complain(fmt::format("{}: expected an option of this command, got '{}'", reached.words,
+                         unknown.front()),
+             option_meant(*reached.command, unknown.front()), reached.words);
   } else if (!unknown.empty() && wants_command) {
     Meant meant;
     consider_commands(app, "safesail", unknown.front(), meant);
-    print(fmt::format("{}: expected a command, got '{}'", reached.words, unknown.front()),
-          meant.words, reached.words);
+    complain(fmt::format("{}: expected a command, got '{}'", reached.words, unknown.front()),
+             meant.words, reached.words);
   } else if (!unknown.empty()) {
-    print(fmt::format("{}: expected options, got '{}'", reached.words, unknown.front()), "",
-          reached.words);
+    complain(fmt::format("{}: expected options, got '{}'", reached.words, unknown.front()), "",
+             reached.words);
   } else if (wants_command) {
-    fmt::print(stderr, "{}", reached.command->help());
+    print_error("{}", reached.command->help());
   } else {
-    print(fmt::format("{}: {}", reached.words, error.what()), "", reached.words);
+    complain(fmt::format("{}: {}", reached.words, error.what()), "", reached.words);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/parse_error.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "model/compute.h"
 
@@ -34,7 +35,7 @@ void watch_signals(std::stop_source stop) {
     int signal = 0;
     sigwait(&signals, &signal);
     stop.request_stop();
-    fmt::print(stderr, "\nstopping at the next safe point; press Ctrl-C again to end at once\n");
+    print_error("\nstopping at the next safe point; press Ctrl-C again to end at once\n");
     sigwait(&signals, &signal);
     ::_exit(128 + signal);
   }).detach();
@@ -49,16 +50,15 @@ int run_action(Session& session) {
     return kDone;
   } catch (const Error& error) {
     session.reporter.reset();  // closes an open progress line
-    fmt::print(stderr, "error: {}\n", error.what());
+    print_error("error: {}\n", error.what());
     return error.fault() == Fault::input ? kBadInput : kFailed;
   } catch (const std::bad_alloc&) {
     session.reporter.reset();
-    fmt::print(
-        stderr,
+    print_error(
         "error: memory: the machine has no more\n  -> use a smaller model, batch or block\n");
   } catch (const std::exception& error) {
     session.reporter.reset();
-    fmt::print(stderr, "error: {}\n", error.what());
+    print_error("error: {}\n", error.what());
   }
   return kFailed;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/units.h"
+#include "cli/print.h"
 
 namespace safesail {
 namespace {
@@ -118,7 +119,7 @@ void TerminalReporter::progress(std::string_view stage, std::uint64_t done, std:
     line += fmt::format("  in {}", human_duration(seconds));
   else if (rate > 0 && total > 0)
     line += fmt::format("  {} left", human_duration(static_cast<double>(total - done) / rate));
-  if (!detail.empty()) line += fmt::format("  {}", detail);
+  if (!detail.empty()) line += fmt::format("  {}", terminal_line(detail));
 
   erase();
   if (is_terminal_ && !finished)
@@ -136,13 +137,13 @@ void TerminalReporter::note(std::string_view text) {
   if (quiet_) return;
   const std::scoped_lock lock(mutex_);
   erase();
-  fmt::print(stderr, "{}\n", text);
+  print_error("{}\n", text);
 }
 
 void TerminalReporter::warn(std::string_view text) {
   const std::scoped_lock lock(mutex_);
   erase();
-  fmt::print(stderr, "warning: {}\n", text);
+  print_error("warning: {}\n", text);
 }
 
 std::string sparkline(const std::vector<double>& values, std::size_t width) {

@@ -1,8 +1,10 @@
 #include "formats/json.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.h"
@@ -16,19 +18,24 @@ constexpr std::string_view kRemedy = "correct the JSON, or fetch the file again"
 /// Printable ASCII, long texts cut.
 std::string escaped(std::string_view text) {
   constexpr std::size_t kMaxShown = 80;
-  const Json value(std::string(text.substr(0, kMaxShown)));
   const std::string in_quotes =
-      value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+      dump_json(Json(std::string(text.substr(0, kMaxShown))), {.ascii = true});
   return in_quotes.substr(1, in_quotes.size() - 2) + (text.size() > kMaxShown ? "..." : "");
 }
 
 /// Builds the value event by event. nlohmann's own builder has no depth limit and lets duplicate
 /// keys pass; this one throws Error at the first of either.
-class Builder final : public nlohmann::json_sax<Json> {
+template <class AnyJson>
+class Builder final : public nlohmann::json_sax<AnyJson> {
+  using Sax = nlohmann::json_sax<AnyJson>;
+
  public:
+  using typename Sax::binary_t, typename Sax::number_float_t, typename Sax::number_integer_t,
+      typename Sax::number_unsigned_t, typename Sax::string_t;
+
   Builder(std::string_view where, const JsonLimits& limits) : where_(where), limits_(limits) {}
 
-  Json take() { return std::move(root_); }
+  AnyJson take() { return std::move(root_); }
 
   bool null() override { return put(nullptr); }
   bool boolean(bool value) override { return put(value); }
@@ -38,10 +45,14 @@ class Builder final : public nlohmann::json_sax<Json> {
   bool string(string_t& value) override { return put(std::move(value)); }
   bool binary(binary_t&) override { return false; }
 
-  bool start_object(std::size_t) override { return open(Json::object()); }
+  bool start_object(std::size_t) override { return open(AnyJson::object()); }
   bool key(string_t& name) override {
-    auto& object = open_.back()->get_ref<Json::object_t&>();
-    const auto [entry, is_new] = object.try_emplace(std::move(name));
+    auto& object = open_.back()->template get_ref<typename AnyJson::object_t&>();
+    if constexpr (std::is_same_v<AnyJson, OrderedJson>)
+      if (object.size() >= kMaxOrderedKeys)
+        bad_input(where_, fmt::format("expected at most {} keys in an object", kMaxOrderedKeys),
+                  kRemedy);
+    const auto [entry, is_new] = object.emplace(std::move(name), nullptr);
     if (!is_new && limits_.unique_keys)
       bad_input(where_,
                 fmt::format("expected every key once, got {} twice in one object",
@@ -51,7 +62,7 @@ class Builder final : public nlohmann::json_sax<Json> {
     return true;
   }
   bool end_object() override { return close(); }
-  bool start_array(std::size_t) override { return open(Json::array()); }
+  bool start_array(std::size_t) override { return open(AnyJson::array()); }
   bool end_array() override { return close(); }
 
   bool parse_error(std::size_t position, const std::string&,
@@ -66,15 +77,15 @@ class Builder final : public nlohmann::json_sax<Json> {
   }
 
  private:
-  Json* place(Json value) {
+  AnyJson* place(AnyJson value) {
     if (open_.empty()) {
       root_ = std::move(value);
       return &root_;
     }
     if (open_.back()->is_array()) {
       // A pointer into this array is only kept while its last element is open, so that growth
-      // cannot leave one dangling.
-      auto& array = open_.back()->get_ref<Json::array_t&>();
+      // cannot leave one dangling; the same goes for ordered objects.
+      auto& array = open_.back()->template get_ref<typename AnyJson::array_t&>();
       array.push_back(std::move(value));
       return &array.back();
     }
@@ -82,12 +93,12 @@ class Builder final : public nlohmann::json_sax<Json> {
     return slot_;
   }
 
-  bool put(Json value) {
+  bool put(AnyJson value) {
     place(std::move(value));
     return true;
   }
 
-  bool open(Json container) {
+  bool open(AnyJson container) {
     if (open_.size() >= static_cast<std::size_t>(limits_.max_depth))
       bad_input(where_,
                 fmt::format("expected at most {} nested levels, got more", limits_.max_depth),
@@ -103,9 +114,9 @@ class Builder final : public nlohmann::json_sax<Json> {
 
   std::string_view where_;
   const JsonLimits& limits_;
-  Json root_;
-  std::vector<Json*> open_;
-  Json* slot_ = nullptr;  // the value of the key read last
+  AnyJson root_;
+  std::vector<AnyJson*> open_;
+  AnyJson* slot_ = nullptr;  // the value of the key read last
 };
 
 /// What each T is called in errors, and whether a value may be read as it.
@@ -160,20 +171,67 @@ std::string shown(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list";
   if (value.is_string()) return printable(value.get_ref<const std::string&>());
-  return value.dump();
+  return dump_json(value);
 }
 
-}  // namespace
+/// NaN, Infinity and -Infinity outside of strings as null.
+std::string without_non_finite(std::string_view text) {
+  constexpr std::array<std::string_view, 3> kNames = {"NaN", "-Infinity", "Infinity"};
+  std::string changed;
+  changed.reserve(text.size());
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto name = std::ranges::find_if(
+        kNames, [&](std::string_view one) { return text.substr(at).starts_with(one); });
+    if (!in_string && name != kNames.end()) {
+      changed += "null";
+      at += name->size();
+      continue;
+    }
+    if (text[at] == '"') in_string = !in_string;
+    if (in_string && text[at] == '\\' && at + 1 < text.size()) changed += text[at++];
+    changed += text[at++];
+  }
+  return changed;
+}
 
-Json parse_json(std::string_view text, std::string_view where, const JsonLimits& limits) {
+template <class AnyJson>
+AnyJson parse(std::string_view text, std::string_view where, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes)
     bad_input(where,
               fmt::format("expected at most {} of JSON, got {}", human_bytes(limits.max_bytes),
                           human_bytes(text.size())),
               "check that this is the right file");
-  Builder builder(where, limits);
-  Json::sax_parse(text, &builder);
+  Builder<AnyJson> builder(where, limits);
+  if (limits.non_finite && (text.find("NaN") != text.npos || text.find("Infinity") != text.npos))
+    AnyJson::sax_parse(without_non_finite(text), &builder);
+  else
+    AnyJson::sax_parse(text, &builder);
   return builder.take();
+}
+
+template <class AnyJson>
+std::string dump(const AnyJson& value, const JsonStyle& style) {
+  return value.dump(style.indent, ' ', style.ascii, AnyJson::error_handler_t::replace);
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, std::string_view where, const JsonLimits& limits) {
+  return parse<Json>(text, where, limits);
+}
+
+OrderedJson parse_ordered_json(std::string_view text, std::string_view where,
+                               const JsonLimits& limits) {
+  return parse<OrderedJson>(text, where, limits);
+}
+
+std::string dump_json(const Json& value, JsonStyle style) {
+  return dump(value, style);
+}
+
+std::string dump_json(const OrderedJson& value, JsonStyle style) {
+  return dump(value, style);
 }
 
 Json read_json(const fs::path& path, const JsonLimits& limits) {

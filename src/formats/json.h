@@ -1,8 +1,9 @@
 // JSON from outside: bounded parsing and typed getters whose errors say what was expected.
 //
 // The text may be hostile: its size and depth are limited (so that no later walk over the value can
-// exhaust the stack), and every error names the source and the byte. Free functions, and a view
-// that does not own the JSON it reads; safe to use from several threads.
+// exhaust the stack), and every error names the source and the byte. Writing never fails: strings
+// from outside may hold any bytes. Free functions, and a view that does not own the JSON it reads;
+// safe to use from several threads.
 #pragma once
 
 #include <cstdint>
@@ -17,19 +18,38 @@
 namespace safesail {
 
 using Json = nlohmann::json;
+/// Its objects keep the order of their keys, and look them up one by one.
+using OrderedJson = nlohmann::ordered_json;
 
 struct JsonLimits {
   std::uint64_t max_bytes = std::uint64_t{64} << 20;
   int max_depth = 64;
   /// Refuse an object that names a key twice; otherwise the last one wins, as in Python.
   bool unique_keys = false;
+  /// Take NaN, Infinity and -Infinity, which Python writes, as null.
+  bool non_finite = false;
 };
 
 /// Parses all of `text`; `where` names it in errors ("config.json", "pairs.jsonl:17").
 Json parse_json(std::string_view text, std::string_view where, const JsonLimits& limits = {});
 
+/// The same with the order of keys kept; an object of more than `kMaxOrderedKeys` is an input
+/// error.
+OrderedJson parse_ordered_json(std::string_view text, std::string_view where,
+                               const JsonLimits& limits = {});
+inline constexpr std::size_t kMaxOrderedKeys = 1024;
+
 /// Parses a whole file.
 Json read_json(const fs::path& path, const JsonLimits& limits = {});
+
+struct JsonStyle {
+  int indent = -1;     ///< -1: all on one line
+  bool ascii = false;  ///< other characters as \uXXXX
+};
+
+/// The value as text. What is not UTF-8 in its strings becomes U+FFFD.
+std::string dump_json(const Json& value, JsonStyle style = {});
+std::string dump_json(const OrderedJson& value, JsonStyle style = {});
 
 /// `text` quoted and escaped to printable ASCII, long texts cut: how outside strings enter errors.
 std::string printable(std::string_view text);

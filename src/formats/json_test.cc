@@ -101,6 +101,32 @@ class JsonObjectTest : public testing::Test {
   const JsonObject config_{json_, "config.json"};
 };
 
+TEST(DumpJson, WritesWhateverBytesTheStringsHold) {
+  EXPECT_EQ(dump_json(Json{{"a\xff", "b\xc3"}, {"ok", "é\n"}}),
+            "{\"a\uFFFD\":\"b\uFFFD\",\"ok\":\"é\\n\"}");
+  EXPECT_EQ(dump_json(Json{{"a", {1}}}, {.indent = 1}), "{\n \"a\": [\n  1\n ]\n}");
+  EXPECT_EQ(dump_json(Json("é"), {.ascii = true}), "\"\\u00e9\"");
+}
+
+TEST(OrderedJson, KeepsTheOrderOfKeys) {
+  const std::string text = R"({"b":1,"a":{"z":[{"y":1,"x":2}],"c":null},"aa":true})";
+  EXPECT_EQ(dump_json(parse_ordered_json(text, "t")), text);
+  EXPECT_THROW(parse_ordered_json(R"({"a":1,"a":2})", "t", {.unique_keys = true}), Error);
+  EXPECT_EQ(dump_json(parse_ordered_json(R"({"a":1,"b":0,"a":2})", "t")), R"({"a":2,"b":0})");
+}
+
+TEST(OrderedJson, BoundsTheKeysThatItSearchesOneByOne) {
+  const auto with_keys = [](std::size_t n) {
+    std::string text = "{";
+    for (std::size_t i = 0; i < n; ++i)
+      text += (i == 0 ? "\"k" : ",\"k") + std::to_string(i) + "\":0";
+    return text + "}";
+  };
+  EXPECT_EQ(parse_ordered_json(with_keys(kMaxOrderedKeys), "t").size(), kMaxOrderedKeys);
+  EXPECT_THAT(error_of([&] { parse_ordered_json(with_keys(kMaxOrderedKeys + 1), "t"); }),
+              HasSubstr("at most 1024 keys"));
+}
+
 TEST_F(JsonObjectTest, GivesValuesOfEveryType) {
   EXPECT_EQ(config_.get<std::int64_t>("hidden_size"), 576);
   EXPECT_EQ(config_.get_positive("hidden_size"), 576);

@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "formats/json.h"
 #include "interpret/json_in_text.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {
@@ -230,7 +230,7 @@ std::string error_text(std::string_view body) {
   } catch (const Error&) {  // no JSON: the text as it is
   }
   text.resize(std::min(text.size(), kMaxShown));
-  const std::string quoted = Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+  const std::string quoted = dump_json(Json(text), {.ascii = true});
   return quoted.substr(1, quoted.size() - 2);
 }
 

@@ -10,11 +10,6 @@
 namespace safesail {
 namespace {
 
-/// Texts may come from anywhere: what is no UTF-8 becomes U+FFFD.
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 Json message(std::string_view role, std::string_view content) {
   return {{"role", role}, {"content", content}};
 }
@@ -69,7 +64,7 @@ std::string chat_body(const ChatRequest& request, const EndpointSettings& settin
     body["logprobs"] = true;
     body["top_logprobs"] = request.top_logprobs;
   }
-  return dump(body);
+  return dump_json(body);
 }
 
 std::string request_hash(const ChatRequest& request, const EndpointSettings& settings) {

@@ -330,7 +330,7 @@ std::string to_json(const ScorerComparison& comparison) {
                                  {"n_explanations", row.n_explanations},
                                  {"spearman", interval(row.spearman)},
                                  {"pearson", interval(row.pearson)}});
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return dump_json(json);
 }
 
 }  // namespace safesail

@@ -98,7 +98,8 @@ Expected parse_numbers(const Json& value, std::string_view where) {
     if (std::abs(level) <= kMostLevel && std::abs(active) <= kMostActive)
       return {static_cast<float>(level), static_cast<float>(active)};
   }
-  bad_input(where, fmt::format("expected [level, probability], got {}", printable(value.dump())),
+  bad_input(where,
+            fmt::format("expected [level, probability], got {}", printable(dump_json(value))),
             "explain the feature again");
 }
 
@@ -135,7 +136,7 @@ std::string to_json(const Lexicon& lexicon) {
   Json json = {{"bias", numbers(lexicon.bias)}};
   for (const auto& [cue, effect] : lexicon.effects)
     json[std::string(to_string(cue.kind))][cue.text] = numbers(effect);
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return dump_json(json);
 }
 
 Lexicon parse_lexicon(std::string_view text) {

@@ -29,7 +29,7 @@ std::size_t character_begin(std::string_view text, std::size_t at) {
 }  // namespace
 
 std::string json_string(std::string_view text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return dump_json(Json(text));
 }
 
 Marks marks_for(std::span<const std::string_view> texts) {

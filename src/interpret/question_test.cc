@@ -7,8 +7,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "interpret/score_testing.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {

@@ -93,16 +93,15 @@ void put_selection(std::int64_t id, const std::string& sae, std::int32_t feature
       atlas.put_tag(id, {.domain = candidate.domain,
                          .subclass = candidate.subclass,
                          .source = "pairs",
-                         .evidence = json{{"language", candidate.language},
-                                          {"n_pairs", candidate.n_pairs},
-                                          {"n_forward", contrast.n_forward},
-                                          {"n_reverse", contrast.n_reverse},
-                                          {"n_firing", contrast.n_firing},
-                                          {"rival", candidate.rival},
-                                          {"rival_forward", contrast.rival_forward},
-                                          {"rival_firing", contrast.rival_firing},
-                                          {"q", contrast.q}}
-                                         .dump()});
+                         .evidence = dump_json(json{{"language", candidate.language},
+                                                    {"n_pairs", candidate.n_pairs},
+                                                    {"n_forward", contrast.n_forward},
+                                                    {"n_reverse", contrast.n_reverse},
+                                                    {"n_firing", contrast.n_firing},
+                                                    {"rival", candidate.rival},
+                                                    {"rival_forward", contrast.rival_forward},
+                                                    {"rival_firing", contrast.rival_firing},
+                                                    {"q", contrast.q}})});
   }
 }
 
@@ -166,7 +165,7 @@ Collected collect_features(const TextModel& model, const std::string& model_name
          .architecture = cell.id.architecture,
          .n_features = cell.id.n_features,
          .details =
-             json{{"path", cell.id.path}, {"k", cell.id.k}, {"seed", cell.id.seed}}.dump()}));
+             dump_json(json{{"path", cell.id.path}, {"k", cell.id.k}, {"seed", cell.id.seed}})}));
     for (const FeatureRecord& record : own) {
       const std::string status = status_of(record, config);
       const std::int64_t id = features.emplace_back(atlas.put_feature(sae, record, status));

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/version.h"
+#include "formats/json.h"
 #include "interpret/lexical_simulator.h"
 #include "model/read_spec.h"
 #include "run/explain.h"
@@ -75,7 +76,7 @@ StageRecord exemplar_stage(Phase2& run) {
               "was paid for, answers and ledger, stays in either case");
   atlas.begin_run({.version = kVersion,
                    .seed = run.config.collect.exemplars.seed,
-                   .config = run.exemplars().dump()});
+                   .config = dump_json(run.exemplars())});
   const Collected collected =
       collect_features(run.model(), run.config.model.filename().string(),
                        chosen_cells(run.cells(), selection.chosen), selection, run.config.collect,

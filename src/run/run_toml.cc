@@ -194,14 +194,14 @@ std::string expected(const std::vector<T>&) {
 }
 
 std::string shown(const std::string& value) {
-  return Json(value).dump();
+  return dump_json(Json(value));
 }
 std::string shown(bool value) {
   return value ? "true" : "false";
 }
 std::string shown(double value) {
   // A number with a point stays a floating-point number when it is read again.
-  return Json(value).dump();
+  return dump_json(Json(value));
 }
 template <std::integral T>
 std::string shown(T value) {

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "formats/json.h"
 #include "interpret/lexical_explainer.h"
 #include "interpret/lexical_simulator.h"
 
@@ -150,7 +151,7 @@ Score row_of(const ScoreResult& result, const ScoreKey& key) {
             .n_unparsable = n(AnswerStatus::unparsable),
             .n_refused = n(AnswerStatus::refused),
             .n_failed = n(AnswerStatus::failed),
-            .details = details.dump(-1, ' ', false, json::error_handler_t::replace)};
+            .details = dump_json(details)};
   for (const SimulatedWindow& window : result.windows)
     if (!window.predicted.empty())
       row.simulations.push_back({.exemplar = window.exemplar, .values = window.predicted});

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "formats/json.h"
 #include "interpret/llm_excerpts.h"
 
 namespace safesail {
@@ -35,13 +36,11 @@ void write_tags(std::int64_t feature, const std::string& source, const LlmTags& 
                 Atlas& atlas) {
   atlas.delete_tags(feature, source);
   for (const SafetyTag& tag : answer.tags)
-    atlas.put_tag(
-        feature,
-        {.domain = tag.domain,
-         .subclass = tag.subclass,
-         .source = source,
-         .evidence = nlohmann::json{{"words", tag.evidence}, {"prompt", answer.prompt_hash}}.dump(
-             -1, ' ', false, nlohmann::json::error_handler_t::replace)});
+    atlas.put_tag(feature, {.domain = tag.domain,
+                            .subclass = tag.subclass,
+                            .source = source,
+                            .evidence = dump_json(nlohmann::json{{"words", tag.evidence},
+                                                                 {"prompt", answer.prompt_hash}})});
 }
 
 std::vector<std::int64_t> explanations_of(const ExplanationKey& key, const std::string& sae,

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "formats/byte_stream.h"
 #include "formats/json.h"
 #include "formats/line_reader.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {

@@ -55,7 +55,7 @@ std::string metrics_line(const SaeSelection& sae, const Concept& concept_,
     entry["t"] = kThresholds[t];
     line["l0_t"].push_back(std::move(entry));
   }
-  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  return dump_json(line) + "\n";
 }
 
 /// Of a domain so many tested features are listed that false discovery control did not accept.
@@ -112,7 +112,7 @@ std::string candidate_line(const SaeSelection& sae, const std::vector<Concept>& 
     line["n_rival_pairs"] = rival.pairs.size();
     line["p_specific"] = contrast.p_specific;
   }
-  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  return dump_json(line) + "\n";
 }
 
 json to_json(const Ranked& ranked, const std::vector<SaeSelection>& saes) {
@@ -201,10 +201,10 @@ void write_selection(const fs::path& folder, const FeatureSelection& selection,
     }
   write_file(folder / "metrics.jsonl", metrics);
   write_file(folder / "candidates.jsonl", candidates);
-  write_file(folder / "lists.json", lists.dump(1) + "\n");
+  write_file(folder / "lists.json", dump_json(lists, {.indent = 1}) + "\n");
   write_file(folder / "report.html", selection_html(selection, facts));
   write_file(folder / "recommendation.json",
-             to_json(selection.recommendation, selection.saes).dump(1) + "\n");
+             dump_json(to_json(selection.recommendation, selection.saes), {.indent = 1}) + "\n");
 }
 
 SelectionResult read_selection(const fs::path& folder) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "diagnose/trace_json.h"
+#include "formats/json.h"
 #include "serve/http_answer.h"
 
 namespace safesail {
@@ -68,8 +69,7 @@ class ChatWriter {
 
  private:
   bool send(const char* event, const Json& data) {
-    const std::string text =
-        std::string("event: ") + event + "\ndata: " + json_text_of(data) + "\n\n";
+    const std::string text = std::string("event: ") + event + "\ndata: " + dump_json(data) + "\n\n";
     return sink_.write(text.data(), text.size());
   }
 

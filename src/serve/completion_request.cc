@@ -72,7 +72,7 @@ void check_fields(const Json& object, Names known, const std::string& before) {
     const auto known_as = std::ranges::find(neutral_fields(), name, &NeutralField::name);
     if (known_as == neutral_fields().end()) not_supported(field, "this");
     if (value != known_as->neutral)
-      not_supported(field, "anything but " + known_as->neutral.dump());
+      not_supported(field, "anything but " + dump_json(known_as->neutral));
   }
 }
 

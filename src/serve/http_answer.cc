@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "base/error.h"
+#include "formats/json.h"
 
 namespace safesail {
 namespace {
@@ -29,12 +30,8 @@ std::string gzip(std::string_view bytes) {
 
 }  // namespace
 
-std::string json_text_of(const nlohmann::json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 void send_json(httplib::Response& response, const nlohmann::json& json) {
-  response.set_content(json_text_of(json), "application/json");
+  response.set_content(dump_json(json), "application/json");
 }
 
 bool has_it(const httplib::Request& request, httplib::Response& response, const std::string& tag) {
@@ -88,7 +85,7 @@ void KeptJson::answer(const httplib::Request& request, httplib::Response& respon
   {
     const std::scoped_lock lock(mutex_);
     if (version_ != version) {
-      content_ = KeptContent(json_text_of(make()), "application/json");
+      content_ = KeptContent(dump_json(make()), "application/json");
       version_ = version;
     }
     content = content_;

@@ -11,8 +11,6 @@
 
 namespace safesail {
 
-/// JSON text, with characters that are no UTF-8 replaced.
-std::string json_text_of(const nlohmann::json& json);
 void send_json(httplib::Response& response, const nlohmann::json& json);
 
 /// Marks the answer with `tag`, which names its content. True when the client has that content

@@ -6,13 +6,13 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "formats/json.h"
 #include "serve/answer_form.h"
 #include "serve/completion.h"
 #include "serve/completion_request.h"
 #include "serve/http_answer.h"
 #include "serve/http_server.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {
@@ -25,13 +25,13 @@ std::string error_body(const Refusal& refusal) {
   Json code;
   if (no_key) code = "invalid_api_key";
   if (refusal.code == kModelNotFound) code = kModelNotFound;
-  return json_text_of({{"error",
-                        {{"message", refusal.message + "; " + refusal.remedy},
-                         {"type", no_key                  ? "authentication_error"
-                                  : refusal.status >= 500 ? "server_error"
-                                                          : "invalid_request_error"},
-                         {"param", nullptr},
-                         {"code", code}}}});
+  return dump_json(Json{{"error",
+                         {{"message", refusal.message + "; " + refusal.remedy},
+                          {"type", no_key                  ? "authentication_error"
+                                   : refusal.status >= 500 ? "server_error"
+                                                           : "invalid_request_error"},
+                          {"param", nullptr},
+                          {"code", code}}}});
 }
 
 Json bytes_of(std::string_view text) {
@@ -191,7 +191,7 @@ void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Res
     const auto send_choice = [&](const Json& delta, const Json& logprobs, const Json& finish) {
       chunk["choices"] = Json::array(
           {{{"index", 0}, {"delta", delta}, {"logprobs", logprobs}, {"finish_reason", finish}}});
-      return send(json_text_of(chunk));
+      return send(dump_json(chunk));
     };
     try {
       send_choice({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
@@ -208,7 +208,7 @@ void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Res
       if (request.stream_usage) {
         chunk["choices"] = Json::array();
         chunk["usage"] = usage_of(end);
-        send(json_text_of(chunk));
+        send(dump_json(chunk));
       }
       send("[DONE]");
     } catch (const std::exception& fault) {

@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/utf8.h"
 #include "formats/json.h"
 #include "serve/refusal.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {

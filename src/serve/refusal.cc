@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "formats/json.h"
+
 namespace safesail {
 
 std::string code_of_status(int status) {
@@ -24,9 +26,9 @@ std::string code_of_status(int status) {
 }
 
 std::string error_json(const Refusal& refusal) {
-  return nlohmann::json{
-      {"error", {{"code", refusal.code}, {"message", refusal.message}, {"remedy", refusal.remedy}}}}
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return dump_json(nlohmann::json{
+      {"error",
+       {{"code", refusal.code}, {"message", refusal.message}, {"remedy", refusal.remedy}}}});
 }
 
 }  // namespace safesail

@@ -18,8 +18,8 @@ std::string differences(const json& before, const json& now) {
   std::string text;
   for (const auto& [key, value] : now.items())
     if (!before.contains(key) || before.at(key) != value)
-      text += fmt::format("{}{} {} instead of {}", text.empty() ? "" : ", ", key, value.dump(),
-                          before.contains(key) ? before.at(key).dump() : "nothing");
+      text += fmt::format("{}{} {} instead of {}", text.empty() ? "" : ", ", key, dump_json(value),
+                          before.contains(key) ? dump_json(before.at(key)) : "nothing");
   return text.empty() ? "other settings" : text;
 }
 
@@ -82,7 +82,7 @@ void RunManifest::forget(const std::string& stage) {
 }
 
 void RunManifest::write() const {
-  write_file(run_ / "manifest.json", json{{"stages", stages_}}.dump(2) + "\n");
+  write_file(run_ / "manifest.json", dump_json(json{{"stages", stages_}}, {.indent = 2}) + "\n");
 }
 
 std::optional<fs::path> model_of_run(const fs::path& run) {
@@ -104,7 +104,7 @@ std::optional<fs::path> model_of_run(const fs::path& run) {
 }
 
 std::string hash_of(const json& config) {
-  return hash_hex(config.dump());
+  return hash_hex(dump_json(config));
 }
 
 }  // namespace safesail

@@ -1,7 +1,7 @@
 #include "text/token_bytes.h"
 
+#include "base/utf8.h"
 #include "text/test_tokenizers.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {

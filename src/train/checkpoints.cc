@@ -206,8 +206,8 @@ void save_checkpoint(const fs::path& run, const std::string& config_hash,
     scores.push_back({{"off_target", score.off_target}, {"fvu", score.fvu}});
     state.trainer->save(partial / cell_name(cell));
   }
-  write_file(partial / kScores, scores.dump());
-  write_file(partial / kState, state_of(progress, config_hash).dump());
+  write_file(partial / kScores, dump_json(scores));
+  write_file(partial / kState, dump_json(state_of(progress, config_hash)));
   remove_whole(final_path);
   std::error_code error;
   fs::rename(partial, final_path, error);

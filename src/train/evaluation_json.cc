@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "formats/json.h"
 #include "train/evaluate.h"
 
 namespace safesail {
@@ -66,7 +67,7 @@ std::string to_json(const CellResult& result) {
                                    {"matched_share", other.features.matched_share},
                                    {"mean_max_cosine", other.features.mean_max_cosine},
                                    {"mean_max_cosine_back", other.features.mean_max_cosine_back}});
-  return object.dump(-1, ' ', false, json::error_handler_t::replace);
+  return dump_json(object);
 }
 
 }  // namespace safesail

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "formats/json.h"
 #include "harvest/peek.h"
 
 namespace safesail {
@@ -109,7 +110,7 @@ void GridTraining::start(Peek& source, const TokenText& token_text) {
                       "--drop-sinks {} leaves them out of training",
                       site.site, kSinkRatio));
   }
-  write_file(run_ / "sites.json", all.dump(2) + "\n");
+  write_file(run_ / "sites.json", dump_json(all, {.indent = 2}) + "\n");
   for (const GridCell& cell : config_.cells)
     progress_.cells.emplace_back().trainer.emplace(
         Sae::random(cell.spec, sites[site_index(cell.site)].transform,
@@ -225,7 +226,7 @@ void GridTraining::record_and_judge() {
     if (what.output_site != what.site) line["output_site"] = what.output_site;
     // A line that JSON cannot hold could not be read back by a resume.
     if (std::isfinite(record.loss) && std::isfinite(record.fvu)) {
-      progress_.metrics += line.dump() + "\n";
+      progress_.metrics += dump_json(line) + "\n";
       progress_.cells[cell].fvu = record.fvu;
       progress_.cells[cell].l0 = record.l0;
     }
@@ -253,7 +254,7 @@ void GridTraining::stop_cell(std::size_t cell, const std::string& cause) {
     kept = fmt::format("its state at {} tokens is kept",
                        human_count(static_cast<double>(best->tokens)));
   }
-  write_file(what.file(run_, "stopped.json"), record.dump(2) + "\n");
+  write_file(what.file(run_, "stopped.json"), dump_json(record, {.indent = 2}) + "\n");
   reporter_.warn(fmt::format("{} is stopped: {}; {}", what.folder, cause, kept));
 }
 

@@ -62,7 +62,8 @@ std::optional<TrainingData> training_data(const fs::path& run) {
 }
 
 std::map<std::string, std::string> to_metadata(const TrainingData& data) {
-  return {{kCorpus, Json(data.corpus).dump()}, {kHeldOut, fmt::format("{}", data.held_out_share)}};
+  return {{kCorpus, dump_json(Json(data.corpus))},
+          {kHeldOut, fmt::format("{}", data.held_out_share)}};
 }
 
 std::optional<TrainingData> from_metadata(const std::map<std::string, std::string>& metadata) {

@@ -81,7 +81,7 @@ void refuse_in(const JsonObject& config, std::string_view family) {
     if (!is_neutral)
       bad_input(config.where(),
                 fmt::format("expected no {}, got {}", setting.key,
-                            printable(value.dump(-1, ' ', true, Json::error_handler_t::replace))),
+                            printable(dump_json(value, {.ascii = true}))),
                 kRemedy);
   }
 }

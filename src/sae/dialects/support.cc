@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "formats/json.h"
 #include "model/site_names.h"
 #include "sae/dialects/fold.h"
 
@@ -160,7 +161,7 @@ std::optional<float> common_threshold(const Sae& sae) {
 }
 
 void write_json(const fs::path& path, const Json& json) {
-  write_file(path, json.dump(2) + "\n");
+  write_file(path, dump_json(json, {.indent = 2}) + "\n");
 }
 
 }  // namespace safesail
