@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/installed_testing.h"
 #include "base/utf8.h"
 #include "endpoint_testing.h"
 #include "interpret/llm_simulator.h"
@@ -32,7 +33,7 @@ class OpenAiTest : public testing::Test {
   static void TearDownTestSuite() { model_.reset(); }
 
   void SetUp() override {
-    if (!model_) GTEST_SKIP() << "needs the packaged model; make setup fetches it";
+    SAFESAIL_NEED_INSTALLED(packaged_model());
     start({.port = 0, .model_name = "smol"});
   }
   void TearDown() override { end(); }

@@ -66,7 +66,7 @@ TEST(EndOfTurnOf, PublishedTokenizers) {
       {"qwen3", "<|im_end|>"}, {"llama3", "<|eot_id|>"}, {"gemma3", "<end_of_turn>"}};
   for (const auto& [name, token] : tokens) {
     const fs::path folder = tokenizer_folder(name);
-    SKIP_UNLESS_PRESENT(folder);
+    SAFESAIL_NEED_INSTALLED(folder);
     const Tokenizer tokenizer = Tokenizer::load(folder);
     ASSERT_TRUE(end_of_turn(tokenizer).has_value()) << name;
     EXPECT_EQ(tokenizer.token(*end_of_turn(tokenizer)), token);

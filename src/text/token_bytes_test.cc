@@ -24,24 +24,24 @@ const char* const kText =
     "Naïve café: 数学 и नमस्ते 👩‍🚀 𓂀 𐎠 ꧁ 𒐫!\n  two  spaces\x01";
 
 TEST(TokenBytes, OfAByteLevelVocabularyAreTheText) {
-  SKIP_UNLESS_PRESENT(smollm2_gguf());
+  SAFESAIL_NEED_INSTALLED(smollm2_gguf());
   expect_the_text(Tokenizer::load(smollm2_gguf()), kText);
 }
 
 TEST(TokenBytes, OfByteFallbackAreTheText) {
-  SKIP_UNLESS_PRESENT(tokenizer_folder("gemma3"));
+  SAFESAIL_NEED_INSTALLED(tokenizer_folder("gemma3"));
   expect_the_text(Tokenizer::load(tokenizer_folder("gemma3")), kText);
 }
 
 TEST(TokenBytes, OfSpecialTokensAreTheirNames) {
-  SKIP_UNLESS_PRESENT(smollm2_gguf());
+  SAFESAIL_NEED_INSTALLED(smollm2_gguf());
   const Tokenizer tokenizer = Tokenizer::load(smollm2_gguf());
   EXPECT_EQ(token_bytes(tokenizer, *tokenizer.id_of("<|im_end|>")), "<|im_end|>");
 }
 
 TEST(TokenBytes, AreOfEachTokenThatDecodesToThem) {
   // An independent truth for the whole vocabulary: what decodes without a broken character.
-  SKIP_UNLESS_PRESENT(smollm2_gguf());
+  SAFESAIL_NEED_INSTALLED(smollm2_gguf());
   const Tokenizer tokenizer = Tokenizer::load(smollm2_gguf());
   for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
     const std::int32_t one[] = {id};
