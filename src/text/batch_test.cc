@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "formats/test_files.h"
 #include "text/test_tokenizers.h"
+#include "text/tokenizer_source.h"
 
 namespace safesail {
 namespace {
@@ -25,10 +26,14 @@ class BatchTest : public testing::Test {
                        {"added_tokens", Json::array()},
                        {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
                        {"model", {{"type", "WordLevel"}, {"unk_token", "?"}, {"vocab", vocab}}}};
-    write_file(folder_ / "m/tokenizer.json", json.dump());
-    write_file(folder_ / "m/tokenizer_config.json", R"({"bos_token": "<s>", "add_bos_token": true,
-        "chat_template": "{% for m in messages %}{{ bos_token }} {{ m.content }} {% endfor %}"})");
-    return Tokenizer::load(folder_ / "m");
+    return Tokenizer::from_source(
+        {.where = "test",
+         .json = json.dump(),
+         .config = {{"bos_token", "<s>"}},
+         .ends = AddedEnds{.bos = true},
+         .chat_template = "{% for m in messages %}{{ bos_token }} {{ m.content }} {% endfor %}",
+         .bos = {},
+         .eos = {}});
   }
 
   BatchStream stream(std::string_view lines, BatchConfig config, Split split = Split::all,

@@ -1,18 +1,21 @@
 // GGUF metadata -> tokenizer.json. llama.cpp's converter drops the pipeline and keeps the
 // vocabulary with the name of the pipeline; this puts the pipeline back.
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "formats/gguf.h"
+#include "text/gguf_pipelines.h"
 #include "text/tokenizer_source.h"
 
 namespace safesail {
 namespace {
 
 constexpr std::string_view kPrefix = "tokenizer.ggml.";
+// Every way to split every piece is looked up: a file may not ask for more than its size pays for.
+// Published vocabularies have pieces of up to 100 bytes, and two merges a piece.
+constexpr std::size_t kMaxPieceBytes = 1024, kMaxMergesAPiece = 32;
 
 std::string key_of(std::string_view name) {
   return fmt::format("{}{}", kPrefix, name);
@@ -20,41 +23,6 @@ std::string key_of(std::string_view name) {
 
 /// llama.cpp's llama_token_type.
 enum TokenType : std::int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4 };
-
-/// What tokenizer.ggml.pre stands for: the parts of tokenizer.json that the family's own file has.
-struct ByteLevelFamily {
-  std::string_view pre;
-  std::string_view normalizer;
-  std::string_view pre_tokenizer;
-  bool ignore_merges;  ///< a word that is a token is that token, whatever the merges say
-  bool add_bos;        ///< where tokenizer.ggml.add_bos_token is missing
-};
-
-constexpr std::string_view kGpt2Pre =
-    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})";
-constexpr std::string_view kSmolLmPre =
-    R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},)"
-    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}]})";
-constexpr std::string_view kLlama3Pre =
-    R"RE({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":)RE"
-    R"RE("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|)RE"
-    R"RE( ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},)RE"
-    R"RE("behavior":"Isolated","invert":false},)RE"
-    R"RE({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]})RE";
-constexpr std::string_view kQwen2Pre =
-    R"RE({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":)RE"
-    R"RE("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|)RE"
-    R"RE( ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},)RE"
-    R"RE("behavior":"Isolated","invert":false},)RE"
-    R"RE({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":false,"use_regex":false}]})RE";
-
-constexpr std::array<ByteLevelFamily, 5> kByteLevelFamilies{{
-    {"default", "null", kGpt2Pre, false, false},
-    {"gpt-2", "null", kGpt2Pre, false, false},
-    {"llama-bpe", "null", kLlama3Pre, true, true},
-    {"qwen2", R"({"type":"NFC"})", kQwen2Pre, false, false},
-    {"smollm", "null", kSmolLmPre, false, false},
-}};
 
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';
@@ -118,14 +86,14 @@ void append_added_tokens(std::string& out, const Vocabulary& vocabulary) {
 }
 
 std::string byte_level_json(const GgufFile& file, const Vocabulary& vocabulary,
-                            const ByteLevelFamily& family) {
+                            const ByteLevelPipeline& pipeline) {
   std::string json = R"({"version":"1.0",)";
   append_added_tokens(json, vocabulary);
   json += fmt::format(
       R"(,"normalizer":{},"pre_tokenizer":{},)"
       R"("decoder":{{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}},)"
       R"("model":{{"type":"BPE","ignore_merges":{},)",
-      family.normalizer, family.pre_tokenizer, family.ignore_merges);
+      pipeline.normalizer, pipeline.pre_tokenizer, pipeline.ignore_merges);
   append_vocab(json, vocabulary);
   json += R"(,"merges":[)";
   bool first = true;
@@ -151,7 +119,8 @@ std::size_t n_characters(std::string_view text) {
 /// SentencePiece keeps no merges: any two neighbours whose union is a piece may merge, best score
 /// first. Written out as the list that transformers' converter makes: best score first, then the
 /// longest left and right part, then the order of ids.
-std::vector<Merge> merges_of(const Vocabulary& vocabulary, const std::vector<double>& scores) {
+std::vector<Merge> merges_of(const Vocabulary& vocabulary, const std::vector<double>& scores,
+                             const std::string& where) {
   std::unordered_map<std::string_view, std::size_t> ids;
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id)
     ids.emplace(vocabulary.tokens[id], id);
@@ -159,6 +128,11 @@ std::vector<Merge> merges_of(const Vocabulary& vocabulary, const std::vector<dou
   std::vector<Merge> merges;
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const std::string_view piece = vocabulary.tokens[id];
+    if (piece.size() > kMaxPieceBytes)
+      bad_input(where,
+                fmt::format("expected pieces of at most {} bytes, got one of {}", kMaxPieceBytes,
+                            piece.size()),
+                "fetch the file again");
     // The converters give special pieces a score of their own; in the model they stand first.
     const double score = vocabulary.types[id] == kNormal ? scores[id] : 0;
     struct Split {
@@ -178,6 +152,10 @@ std::vector<Merge> merges_of(const Vocabulary& vocabulary, const std::vector<dou
       const auto left = piece.substr(0, split.at), right = piece.substr(split.at);
       merges.push_back({left, right, score, n_characters(left), n_characters(right)});
     }
+    if (merges.size() > kMaxMergesAPiece * vocabulary.tokens.size())
+      bad_input(where,
+                fmt::format("expected at most {} merges a piece, got more", kMaxMergesAPiece),
+                "fetch the file again");
   }
   std::stable_sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) {
     return std::tuple(a.score, a.left_length, a.right_length) >
@@ -231,7 +209,7 @@ std::string sentence_piece_json(const GgufFile& file, Vocabulary vocabulary) {
   append_vocab(json, vocabulary);
   json += R"(,"merges":[)";
   bool first = true;
-  for (const Merge& merge : merges_of(vocabulary, scores)) {
+  for (const Merge& merge : merges_of(vocabulary, scores, file.path().string())) {
     json += std::exchange(first, false) ? "[" : ",[";
     append_quoted(json, merge.left);
     json += ',';
@@ -242,22 +220,8 @@ std::string sentence_piece_json(const GgufFile& file, Vocabulary vocabulary) {
   return json;
 }
 
-const ByteLevelFamily& family_of(const GgufFile& file) {
-  const auto* pre = file.find<std::string>(key_of("pre"));
-  // Files older than the key.
-  if (pre == nullptr) return kByteLevelFamilies.front();
-  std::string known;
-  for (const ByteLevelFamily& family : kByteLevelFamilies) {
-    if (family.pre == *pre) return family;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", family.pre);
-  }
-  bad_input(file.path().string(),
-            fmt::format("expected {}pre to be one of {}, got {}", kPrefix, known, printable(*pre)),
-            "give the model as a Hugging Face folder: its tokenizer.json is read as it is");
-}
-
 /// The keys of tokenizer_config.json that the file's metadata tell.
-Json config_of(const GgufFile& file, const Vocabulary& vocabulary, bool add_bos) {
+Json config_of(const GgufFile& file, const Vocabulary& vocabulary) {
   Json config = Json::object();
   const auto name = [&](const char* key, const char* id_key) {
     const auto* id = file.find<std::int64_t>(key_of(id_key));
@@ -273,13 +237,13 @@ Json config_of(const GgufFile& file, const Vocabulary& vocabulary, bool add_bos)
   name("eos_token", "eos_token_id");
   name("unk_token", "unknown_token_id");
   name("pad_token", "padding_token_id");
-  const auto flag = [&](const char* key, bool fallback) {
-    const bool* value = file.find<bool>(key_of(key));
-    config[key] = value == nullptr ? fallback : *value;
-  };
-  flag("add_bos_token", add_bos);
-  flag("add_eos_token", false);
   return config;
+}
+
+AddedEnds ends_of(const GgufFile& file, bool add_bos) {
+  const bool *bos = file.find<bool>(key_of("add_bos_token")),
+             *eos = file.find<bool>(key_of("add_eos_token"));
+  return {.bos = bos == nullptr ? add_bos : *bos, .eos = eos != nullptr && *eos};
 }
 
 }  // namespace
@@ -293,11 +257,13 @@ TokenizerSource read_gguf_tokenizer(const GgufFile& file) {
   const auto& model = file.get<std::string>(key_of("model"));
   Vocabulary vocabulary = read_vocabulary(file);
   if (model == "gpt2") {
-    const ByteLevelFamily& family = family_of(file);
-    source.config = config_of(file, vocabulary, family.add_bos);
-    source.json = byte_level_json(file, vocabulary, family);
+    const ByteLevelPipeline& pipeline = byte_level_pipeline(file, vocabulary.tokens);
+    source.config = config_of(file, vocabulary);
+    source.ends = ends_of(file, pipeline.add_bos);
+    source.json = byte_level_json(file, vocabulary, pipeline);
   } else if (model == "llama") {
-    source.config = config_of(file, vocabulary, /*add_bos=*/true);
+    source.config = config_of(file, vocabulary);
+    source.ends = ends_of(file, /*add_bos=*/true);
     source.json = sentence_piece_json(file, std::move(vocabulary));
   } else {
     bad_input(

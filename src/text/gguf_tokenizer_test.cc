@@ -101,7 +101,7 @@ class GgufConversion : public testing::TestWithParam<Conversion> {};
 
 TEST_P(GgufConversion, GivesTheSameIds) {
   const fs::path folder = tokenizer_folder(GetParam().name);
-  SKIP_UNLESS_PRESENT(folder);
+  SAFESAIL_NEED_INSTALLED(folder);
   const TempFolder scratch;
   GgufWriter writer = converted(folder / "tokenizer.json", GetParam().pre);
   const Json expected = golden(GetParam().name);
@@ -125,10 +125,12 @@ INSTANTIATE_TEST_SUITE_P(, GgufConversion,
                          [](const auto& name) { return std::string(name.param.name); });
 
 /// The smallest byte-level file: two letters and their merge.
-GgufWriter small() {
+GgufWriter small(const Strings& tokens = {"a", "b", "ab", "<s>"},
+                 const std::string& architecture = "gpt2") {
   GgufWriter writer;
-  writer.add("tokenizer.ggml.model", std::string("gpt2"))
-      .add("tokenizer.ggml.tokens", Strings{"a", "b", "ab", "<s>"})
+  writer.add("general.architecture", architecture)
+      .add("tokenizer.ggml.model", std::string("gpt2"))
+      .add("tokenizer.ggml.tokens", tokens)
       .add("tokenizer.ggml.token_type", std::vector<std::int32_t>{1, 1, 1, 3})
       .add("tokenizer.ggml.merges", Strings{"a b"})
       .add("tokenizer.ggml.bos_token_id", std::uint32_t{3});
@@ -152,6 +154,45 @@ TEST_F(GgufTokenizerFile, AddsBosAsTheFileSays) {
   EXPECT_EQ(
       load(small().add("tokenizer.ggml.pre", std::string("llama-bpe"))).encode("ab", true).ids,
       (Ids{3, 2}));
+}
+
+// Ids of "1", "2" and "12", and of "e", "\u0301" and "é" in bytes.
+TEST_F(GgufTokenizerFile, FilesWithoutANamedPipelineAreToldByArchitectureAndVocabulary) {
+  const Strings tokens{"1", "2", "12", "<|begin_of_text|>", "e", "Ì", "ģ", "Ã", "©", "Ã©"};
+  const auto file = [&](const std::string& architecture, const Strings& vocabulary) {
+    GgufWriter writer;
+    writer.add("general.architecture", architecture)
+        .add("tokenizer.ggml.model", std::string("gpt2"))
+        .add("tokenizer.ggml.tokens", vocabulary)
+        .add("tokenizer.ggml.merges", Strings{"1 2", "Ã ©"})
+        .add("tokenizer.ggml.bos_token_id", std::uint32_t{3});
+    return writer;
+  };
+  const Ids decomposed{4, 5, 6}, composed{9};
+  // Qwen splits digits and composes letters; GPT-NeoX composes; GPT-2 does neither; Llama 3 begins
+  // with BOS.
+  for (const std::string architecture : {"qwen2", "qwen3"}) {
+    const Tokenizer qwen = load(file(architecture, tokens));
+    EXPECT_EQ(qwen.encode("12", true).ids, (Ids{0, 1}));
+    EXPECT_EQ(qwen.encode("e\u0301", true).ids, composed);
+  }
+  const Tokenizer neox = load(file("gptneox", tokens));
+  EXPECT_EQ(neox.encode("12", true).ids, (Ids{2}));
+  EXPECT_EQ(neox.encode("e\u0301", true).ids, composed);
+  EXPECT_EQ(load(file("gptneox", tokens).add("tokenizer.ggml.pre", std::string("mpt")))
+                .encode("e\u0301", true)
+                .ids,
+            composed);
+  EXPECT_EQ(load(file("gpt2", tokens).add("tokenizer.ggml.pre", std::string("default")))
+                .encode("e\u0301", true)
+                .ids,
+            decomposed);
+  EXPECT_EQ(load(file("llama", tokens)).encode("12", true).ids, (Ids{3, 2}));
+  Strings others = tokens;
+  others[3] = "<s>";
+  EXPECT_THAT(error_of([&] { load(file("llama", others)); }),
+              testing::AllOf(HasSubstr("tokenizer.ggml.pre"), HasSubstr("got none"),
+                             HasSubstr("\"llama\"")));
 }
 
 TEST_F(GgufTokenizerFile, ReadsSentencePieceWithAndWithoutAPrefix) {
@@ -183,9 +224,9 @@ TEST_F(GgufTokenizerFile, SaysWhatIsWrong) {
                          .add("tokenizer.ggml.tokens", Strings{"a"}));
               }),
               HasSubstr("gpt2 or llama"));
-  EXPECT_THAT(
-      error_of([&] { load(small().add("tokenizer.ggml.pre", std::string("mystery"))); }),
-      testing::AllOf(HasSubstr("mystery"), HasSubstr("default, gpt-2, llama-bpe, qwen2, smollm")));
+  EXPECT_THAT(error_of([&] { load(small().add("tokenizer.ggml.pre", std::string("mystery"))); }),
+              testing::AllOf(HasSubstr("mystery"),
+                             HasSubstr("gpt-2, llama-bpe, llama3, llama-v3, mpt, qwen2, smollm")));
   EXPECT_THAT(error_of([&] { load(small().add("tokenizer.ggml.eos_token_id", std::uint32_t{4})); }),
               HasSubstr("[0, 4)"));
   EXPECT_THAT(error_of([&] {
@@ -202,7 +243,24 @@ TEST_F(GgufTokenizerFile, SaysWhatIsWrong) {
                          .add("tokenizer.ggml.token_type", std::vector<std::int32_t>{1}));
               }),
               HasSubstr("token_type"));
-  // A vocabulary that is not UTF-8, and a merge of tokens that are not there.
+  // No larger work than the file pays for: pieces of any length, and pieces that split in very many
+  // ways.
+  const auto pieces = [&](const Strings& tokens) {
+    return GgufWriter()
+        .add("tokenizer.ggml.model", std::string("llama"))
+        .add("tokenizer.ggml.tokens", tokens)
+        .add("tokenizer.ggml.scores", std::vector<float>(tokens.size(), 0));
+  };
+  EXPECT_THAT(error_of([&] {
+                load(pieces({"<unk>", std::string(100'000, 'a')}));
+              }),
+              HasSubstr("pieces of at most 1024 bytes"));
+  Strings ladder{"<unk>"};
+  for (std::size_t n = 1; n <= 200; ++n) ladder.emplace_back(n, 'a');
+  EXPECT_THAT(error_of([&] { load(pieces(ladder)); }), HasSubstr("at most 32 merges a piece"));
+  // A vocabulary that is not UTF-8 (also where it names a token), and a merge of tokens that are
+  // not there.
+  error_of([&] { load(small({"a", "b", "ab", "\xff"})); });
   error_of([&] {
     load(GgufWriter()
              .add("tokenizer.ggml.model", std::string("gpt2"))

@@ -6,7 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "base/installed_testing.h"
 #include "formats/json.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_source.h"
 
 namespace safesail {
 
@@ -50,8 +53,16 @@ inline std::vector<std::string> hard_strings() {
   return texts;
 }
 
-}  // namespace safesail
+/// A tokenizer of two words with this chat template.
+inline Tokenizer tokenizer_with_template(std::string_view source) {
+  return Tokenizer::from_source({.where = "test",
+                                 .json = R"({"version": "1.0", "added_tokens": [],
+        "model": {"type": "WordLevel", "unk_token": "?", "vocab": {"?": 0, "<s>": 1}}})",
+                                 .config = {{"bos_token", "<s>"}},
+                                 .ends = {},
+                                 .chat_template = std::string(source),
+                                 .bos = {},
+                                 .eos = {}});
+}
 
-/// Skips the test, with the reason, where `path` is not on this machine.
-#define SKIP_UNLESS_PRESENT(path) \
-  if (!fs::exists(path)) GTEST_SKIP() << (path) << " is not here (make setup fetches it)"
+}  // namespace safesail

@@ -1,161 +1,17 @@
 #include "text/tokenizer.h"
 
-#include <charconv>
 #include <fmt/format.h>
-#include <mutex>
 
 #include "base/error.h"
-#include "base/threads.h"
 #include "formats/gguf.h"
+#include "formats/json.h"
 #include "formats/model_path.h"
+#include "text/encode_parts.h"
 #include "text/rust.h"
+#include "text/tokenizer_settings.h"
 #include "text/tokenizer_source.h"
 
 namespace safesail {
-namespace {
-
-constexpr std::string_view kTextRemedy = "give UTF-8 text";
-
-/// "<s>" from "<s>" or {"content": "<s>", ...}.
-std::optional<std::string> token_text(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (!value.is_object()) return std::nullopt;
-  const auto content = value.find("content");
-  if (content == value.end() || !content->is_string()) return std::nullopt;
-  return content->get<std::string>();
-}
-
-/// "bos_token", "eos_token", "unk_token"... -> their texts. Chat templates see them as variables.
-std::map<std::string, std::string> named_tokens(const Json& config) {
-  std::map<std::string, std::string> tokens;
-  for (const auto& [key, value] : config.items()) {
-    // Keys such as "add_bos_token" hold flags, and fall out as such.
-    if (!key.ends_with("_token")) continue;
-    if (auto text = token_text(value)) tokens.emplace(key, std::move(*text));
-  }
-  return tokens;
-}
-
-Json added_token(const std::string& text, const Json& properties, bool special) {
-  const auto flag = [&](const char* name, bool fallback) {
-    const auto entry = properties.is_object() ? properties.find(name) : properties.end();
-    return entry != properties.end() && entry->is_boolean() ? entry->get<bool>() : fallback;
-  };
-  return {{"content", text},
-          {"lstrip", flag("lstrip", false)},
-          {"rstrip", flag("rstrip", false)},
-          {"single_word", flag("single_word", false)},
-          {"normalized", flag("normalized", !special)},
-          {"special", special || flag("special", false)}};
-}
-
-/// The settings of text_rs_tokenizer_new, as transformers reads them out of tokenizer_config.json:
-/// every token of added_tokens_decoder, then the named and the additional special ones.
-Json settings_of(const Json& config) {
-  std::map<std::int64_t, Json> numbered;
-  if (const auto entry = config.find("added_tokens_decoder");
-      entry != config.end() && entry->is_object())
-    for (const auto& [id, properties] : entry->items())
-      if (const auto text = token_text(properties)) {
-        std::int64_t number = 0;
-        std::from_chars(id.data(), id.data() + id.size(), number);
-        numbered[number] = added_token(*text, properties, false);
-      }
-
-  Json added = Json::array();
-  std::map<std::string, std::size_t> place;  // in `added`
-  for (auto& [id, token] : numbered) {
-    place.emplace(token["content"].get<std::string>(), added.size());
-    added.push_back(std::move(token));
-  }
-  const auto add_special = [&](const Json& value) {
-    const auto text = token_text(value);
-    if (!text) return;
-    const auto [entry, is_new] = place.emplace(*text, added.size());
-    if (is_new)
-      added.push_back(added_token(*text, value, true));
-    else
-      added[entry->second]["special"] = true;
-  };
-  for (const auto& [key, value] : config.items())
-    if (key.ends_with("_token")) add_special(value);
-  for (const char* key : {"additional_special_tokens", "extra_special_tokens"})
-    if (const auto list = config.find(key); list != config.end() && list->is_structured())
-      for (const Json& value : *list) add_special(value);
-
-  // An explicit choice replaces the post-processor of tokenizer.json.
-  Json wrap = nullptr;
-  const auto chosen = [&](const char* key) {
-    const auto flag = config.find(key);
-    return flag != config.end() && flag->is_boolean() ? std::optional(flag->get<bool>())
-                                                      : std::nullopt;
-  };
-  const auto add_bos = chosen("add_bos_token"), add_eos = chosen("add_eos_token");
-  if (add_bos || add_eos) {
-    const auto tokens = named_tokens(config);
-    const auto name_if = [&](std::optional<bool> wanted, const char* key) -> Json {
-      const auto token = tokens.find(key);
-      if (!wanted.value_or(false) || token == tokens.end()) return nullptr;
-      return token->second;
-    };
-    wrap = {{"bos", name_if(add_bos, "bos_token")}, {"eos", name_if(add_eos, "eos_token")}};
-  }
-  return {{"added_tokens", std::move(added)}, {"wrap", std::move(wrap)}};
-}
-
-/// The tokens of several texts, freed when done.
-class Tokens {
- public:
-  Tokens(const TextRsTokenizer* tokenizer, std::span<const TextRsSlice> texts, bool add_special,
-         bool with_offsets)
-      : tokens_(rust<TextRsTokens>("text", kTextRemedy, [&](auto* out, auto* error) {
-          return text_rs_encode(tokenizer, texts.data(), texts.size(), add_special, with_offsets,
-                                out, error);
-        })) {}
-  ~Tokens() { text_rs_tokens_free(tokens_); }
-  Tokens(Tokens&& other) noexcept : tokens_(std::exchange(other.tokens_, {})) {}
-
-  std::span<const std::int32_t> ids() const { return {tokens_.ids, tokens_.n_tokens}; }
-  std::span<const std::size_t> ends() const { return {tokens_.ends, tokens_.n_texts}; }
-
-  Encoding encoding(std::size_t text) const {
-    const std::size_t begin = text == 0 ? 0 : tokens_.ends[text - 1], end = tokens_.ends[text];
-    Encoding encoding;
-    encoding.ids.assign(tokens_.ids + begin, tokens_.ids + end);
-    encoding.offsets.reserve(end - begin);
-    for (std::size_t t = begin; t < end; ++t)
-      encoding.offsets.emplace_back(tokens_.offsets[2 * t], tokens_.offsets[2 * t + 1]);
-    return encoding;
-  }
-
- private:
-  TextRsTokens tokens_;
-};
-
-/// The tokens of many texts, encoded on several threads; the parts in order.
-std::vector<Tokens> encode_parts(const TextRsTokenizer* tokenizer,
-                                 std::span<const std::string> texts, bool add_special,
-                                 bool with_offsets) {
-  // Below this a thread costs more than it gains.
-  constexpr std::size_t kGrain = 256;
-  std::map<std::size_t, Tokens> parts;
-  std::mutex mutex;
-  parallel_for(texts.size(), kGrain, 0, [&](std::size_t begin, std::size_t end) {
-    std::vector<TextRsSlice> slices;
-    slices.reserve(end - begin);
-    for (std::size_t i = begin; i < end; ++i) slices.push_back(slice_of(texts[i]));
-    Tokens part(tokenizer, slices, add_special, with_offsets);
-    const std::scoped_lock lock(mutex);
-    parts.emplace(begin, std::move(part));
-  });
-  std::vector<Tokens> in_order;
-  in_order.reserve(parts.size());
-  for (auto& [begin, part] : parts) in_order.push_back(std::move(part));
-  return in_order;
-}
-
-}  // namespace
-
 struct Tokenizer::Impl {
   std::string where;
   RustTokenizer tokenizer;
@@ -169,14 +25,14 @@ struct Tokenizer::Impl {
   explicit Impl(TokenizerSource source) : where(std::move(source.where)) {
     constexpr std::string_view remedy =
         "fetch the tokenizer again, or save it anew with a current version of transformers";
-    const std::string settings = settings_of(source.config).dump();
+    const std::string settings = dump_json(tokenizer_settings(source.config, source.ends));
     tokenizer.reset(rust<TextRsTokenizer*>(where, remedy, [&](auto* out, auto* error) {
       return text_rs_tokenizer_new(slice_of(source.json), slice_of(settings), out, error);
     }));
     special = take(rust<TextRsString>(where, remedy, [&](auto* out, auto* error) {
       return text_rs_tokenizer_special(tokenizer.get(), out, error);
     }));
-    named_tokens = safesail::named_tokens(source.config);
+    named_tokens = named_tokens_of(source.config);
     bos = id_named("bos_token", source.bos);
     eos = id_named("eos_token", source.eos);
 
@@ -233,14 +89,14 @@ Tokenizer Tokenizer::from_source(TokenizerSource source) {
 
 Encoding Tokenizer::encode(std::string_view text, bool add_special) const {
   const TextRsSlice slice = slice_of(text);
-  return Tokens(impl_->tokenizer.get(), {&slice, 1}, add_special, true).encoding(0);
+  return EncodedTexts(impl_->tokenizer.get(), {&slice, 1}, add_special, true).encoding(0);
 }
 
 std::vector<Encoding> Tokenizer::encode_batch(std::span<const std::string> texts,
                                               bool add_special) const {
   std::vector<Encoding> encodings;
   encodings.reserve(texts.size());
-  for (const Tokens& part : encode_parts(impl_->tokenizer.get(), texts, add_special, true))
+  for (const EncodedTexts& part : encode_parts(impl_->tokenizer.get(), texts, add_special, true))
     for (std::size_t i = 0; i < part.ends().size(); ++i) encodings.push_back(part.encoding(i));
   return encodings;
 }
@@ -248,7 +104,7 @@ std::vector<Encoding> Tokenizer::encode_batch(std::span<const std::string> texts
 TokenSequences Tokenizer::encode_ids(std::span<const std::string> texts, bool add_special) const {
   TokenSequences all;
   all.ends.reserve(texts.size());
-  for (const Tokens& part : encode_parts(impl_->tokenizer.get(), texts, add_special, false)) {
+  for (const EncodedTexts& part : encode_parts(impl_->tokenizer.get(), texts, add_special, false)) {
     const std::size_t n_before = all.ids.size();
     all.ids.insert(all.ids.end(), part.ids().begin(), part.ids().end());
     for (const std::size_t end : part.ends()) all.ends.push_back(n_before + end);

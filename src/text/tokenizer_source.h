@@ -12,10 +12,17 @@ namespace safesail {
 
 class GgufFile;
 
+/// What is put around a text where special tokens are added.
+struct AddedEnds {
+  bool bos = false, eos = false;
+};
+
 struct TokenizerSource {
   std::string where;  ///< the file, for errors
   std::string json;   ///< tokenizer.json
   Json config;        ///< tokenizer_config.json, an object
+  /// Replaces the post-processor of tokenizer.json.
+  std::optional<AddedEnds> ends;
   std::optional<std::string> chat_template;
   /// From config.json or the GGUF file, where tokenizer_config.json names no such token.
   std::optional<std::int64_t> bos, eos;
