@@ -1,6 +1,7 @@
-// Any bytes as a chat template: it ends within its fuel, or in an Error.
+// Any bytes as a chat template: it ends within its fuel, or in an Error, and the messages stand
+// inside what it gave.
 #include "fuzz_target.h"
-#include "text/chat.h"
+#include "text/chat_ranges.h"
 #include "text/tokenizer_source.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -13,6 +14,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     source.config = {{"bos_token", "<s>"}};
     source.chat_template.emplace(reinterpret_cast<const char*>(data), size);
     const Tokenizer tokenizer = Tokenizer::from_source(std::move(source));
-    render_chat(tokenizer, {{"system", "be brief"}, {"user", " hi\n"}, {"assistant", "<b>"}}, true);
+    const RenderedChat chat = render_chat_with_ranges(
+        tokenizer, {{"system", "be brief"}, {"user", " hi\n"}, {"assistant", "<b>"}}, true);
+    std::size_t end = 0;
+    for (const MessageRange& range : chat.ranges) {
+      SAFESAIL_CHECK(range.message < 3 && end <= range.begin && range.begin < range.end);
+      end = range.end;
+    }
+    SAFESAIL_CHECK(end <= chat.text.size());
   });
 }

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "cli/model_options.h"
 #include "cli/number_checks.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "model/generate.h"
 #include "model/text_model.h"
@@ -20,7 +21,7 @@ namespace {
 
 struct GenerateOptions {
   ModelOptions model;
-  std::string text, messages;
+  std::string text, messages, template_arguments;
   bool chat = false, as_json = false;
   GenerateConfig generate;
 };
@@ -40,16 +41,16 @@ std::string_view name_of(Generated::End end) {
 }
 
 std::vector<std::int32_t> prompt_ids(const GenerateOptions& options, const Tokenizer& tokenizer) {
-  if (!options.messages.empty()) {
-    const auto messages =
-        parse_messages(read_file(options.messages, kMaxMessagesBytes), options.messages);
-    return tokenizer.encode(render_chat(tokenizer, messages, true), false).ids;
-  }
+  const auto ids_of = [&](const std::vector<ChatMessage>& messages) {
+    const Json arguments = template_arguments(options.template_arguments);
+    return tokenizer.encode(render_chat(tokenizer, messages, true, arguments), false).ids;
+  };
+  if (!options.messages.empty())
+    return ids_of(parse_messages(read_file(options.messages, kMaxMessagesBytes), options.messages));
   if (options.text.empty())
     bad_input("generate", "expected a text or messages", "give --text or --messages");
   const std::string text = text_or_stdin(options.text);
-  if (options.chat)
-    return tokenizer.encode(render_chat(tokenizer, {{"user", text}}, true), false).ids;
+  if (options.chat) return ids_of({{"user", text}});
   return tokenizer.encode(text, true).ids;
 }
 
@@ -60,18 +61,17 @@ void run_generate(const GenerateOptions& options, Session& session) {
   StreamDecoder decoder(tokenizer);
   const auto show = [&](std::size_t, std::int32_t id) {
     if (options.as_json) return;
-    fmt::print("{}", decoder.add(id));
+    print("{}", decoder.add(id));
     std::fflush(stdout);
   };
   const Generated result = generate(model, {prompt}, options.generate, show, session.stop).front();
   if (options.as_json)
-    fmt::print("{}\n", nlohmann::json{{"text", tokenizer.decode(result.ids, true)},
-                                      {"ids", result.ids},
-                                      {"n_prompt_tokens", prompt.size()},
-                                      {"end", name_of(result.end)}}
-                           .dump());
+    print_json(nlohmann::json{{"text", tokenizer.decode(result.ids, true)},
+                              {"ids", result.ids},
+                              {"n_prompt_tokens", prompt.size()},
+                              {"end", name_of(result.end)}});
   else
-    fmt::print("{}\n", decoder.finish());
+    print("{}\n", decoder.finish());
 }
 
 }  // namespace
@@ -86,6 +86,7 @@ void add_generate_command(CLI::App& model, Session& session) {
   command->add_flag("--chat", options->chat, "The text is the user's message: answer it");
   command->add_option("--messages", options->messages,
                       "JSON file: [{\"role\": ..., \"content\": ...}, ...]");
+  add_template_arguments(*command, options->template_arguments);
   command->add_option("-n,--max-new", options->generate.max_new_tokens, "Tokens to make at most")
       ->check(above_zero())
       ->capture_default_str();

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cli/model_options.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "model/dump.h"
 #include "model/language_model.h"
@@ -20,7 +21,7 @@ namespace {
 using nlohmann::json;
 
 struct TokenizeOptions {
-  std::string model, text;
+  std::string model, text, template_arguments;
   bool no_special = false, chat = false, as_json = false;
 };
 
@@ -43,44 +44,46 @@ std::vector<std::int32_t> ids_of(const DumpOptions& options) {
 void tokenize(const TokenizeOptions& options) {
   const Tokenizer tokenizer = Tokenizer::load(options.model);
   std::string text = text_or_stdin(options.text);
-  if (options.chat) text = render_chat(tokenizer, {{"user", text}}, true);
+  if (options.chat)
+    text = render_chat(tokenizer, {{"user", text}}, true,
+                       template_arguments(options.template_arguments));
   // A rendered chat already holds its special tokens.
   const Encoding encoding = tokenizer.encode(text, !options.no_special && !options.chat);
   json tokens = json::array();
   for (const std::int32_t id : encoding.ids) tokens.push_back(tokenizer.token(id));
   if (options.as_json) {
-    fmt::print("{}\n", json{{"ids", encoding.ids}, {"tokens", tokens}}.dump());
+    print_json(json{{"ids", encoding.ids}, {"tokens", tokens}});
     return;
   }
   std::vector<std::vector<std::string>> rows = {{"id", "token"}};
   for (std::size_t i = 0; i < encoding.ids.size(); ++i)
     rows.push_back({fmt::to_string(encoding.ids[i]), tokens[i].get<std::string>()});
-  fmt::print("{}", format_table(rows));
+  print("{}", format_table(rows));
 }
 
 void info(const InfoOptions& options) {
   const ModelSpec spec = read_spec(options.model);
   if (options.as_json) {
-    fmt::print("{}\n", json{{"family", spec.family},
-                            {"n_layers", spec.n_layers},
-                            {"d_model", spec.d_model},
-                            {"d_ff", spec.d_ff},
-                            {"n_heads", spec.n_heads},
-                            {"n_kv_heads", spec.n_kv_heads},
-                            {"head_dim", spec.head_dim},
-                            {"vocab_size", spec.vocab_size},
-                            {"max_positions", spec.max_positions}}
-                           .dump(2));
+    print_json(json{{"family", spec.family},
+                    {"n_layers", spec.n_layers},
+                    {"d_model", spec.d_model},
+                    {"d_ff", spec.d_ff},
+                    {"n_heads", spec.n_heads},
+                    {"n_kv_heads", spec.n_kv_heads},
+                    {"head_dim", spec.head_dim},
+                    {"vocab_size", spec.vocab_size},
+                    {"max_positions", spec.max_positions}},
+               2);
     return;
   }
-  fmt::print("{}", format_table({{"what", "value"},
-                                 {"family", spec.family},
-                                 {"layers", fmt::to_string(spec.n_layers)},
-                                 {"d_model", fmt::to_string(spec.d_model)},
-                                 {"d_ff", fmt::to_string(spec.d_ff)},
-                                 {"heads", fmt::format("{} ({} key/value), {} wide", spec.n_heads,
-                                                       spec.n_kv_heads, spec.head_dim)},
-                                 {"vocabulary", fmt::to_string(spec.vocab_size)}}));
+  print("{}", format_table({{"what", "value"},
+                            {"family", spec.family},
+                            {"layers", fmt::to_string(spec.n_layers)},
+                            {"d_model", fmt::to_string(spec.d_model)},
+                            {"d_ff", fmt::to_string(spec.d_ff)},
+                            {"heads", fmt::format("{} ({} key/value), {} wide", spec.n_heads,
+                                                  spec.n_kv_heads, spec.head_dim)},
+                            {"vocabulary", fmt::to_string(spec.vocab_size)}}));
 }
 
 void add_info(CLI::App& model, Session& session) {
@@ -103,6 +106,7 @@ void add_tokenize(CLI::App& model, Session& session) {
   command->add_flag("--no-special", options->no_special, "Add no BOS or EOS");
   command->add_flag("--chat", options->chat,
                     "Put the text into the chat template as the user's message");
+  add_template_arguments(*command, options->template_arguments);
   command->add_flag("--json", options->as_json, "Print {\"ids\": [...], \"tokens\": [...]}");
   command->footer(
       "Example:\n  safesail model tokenize --model model.gguf --text 'Hello there' --json");

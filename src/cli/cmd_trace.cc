@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cli/number_checks.h"
+#include "cli/print.h"
 #include "cli/session.h"
 #include "cli/subject_options.h"
 #include "diagnose/trace_json.h"
@@ -16,7 +17,7 @@ namespace {
 
 struct TraceCommand {
   SubjectOptions subject;
-  std::string text, messages, language = "en";
+  std::string text, messages, template_arguments, language = "en";
   std::int64_t n_generate = 0;
   TraceOptions options;
   bool as_json = false;
@@ -31,19 +32,19 @@ TracePrompt read_prompt(const TraceCommand& command, const Tokenizer& tokenizer)
       command.messages.empty()
           ? std::vector<ChatMessage>{{"user", text_or_stdin(command.text)}}
           : parse_messages(read_file(command.messages, std::uint64_t{4} << 20), command.messages);
-  return prompt_of_messages(tokenizer, messages, command.n_generate > 0);
+  return prompt_of_messages(tokenizer, messages, command.n_generate > 0,
+                            template_arguments(command.template_arguments));
 }
 
 void print_table(const Trace& trace, const std::string& language) {
   const Json json = json_in_full(trace, language);
   for (const Json& token : json["tokens"]) {
-    fmt::print("{:>5}  {}\n", token["position"].get<int>(),
-               printable(token["text"].get<std::string>()));
+    print("{:>5}  {}\n", token["position"].get<int>(), printable(token["text"].get<std::string>()));
     for (const Json& feature : token["features"]) {
       const Json &normalised = feature["normalised"], &text = feature["explanation"];
-      fmt::print("       {:>6}  {:<18} {}\n",
-                 normalised.is_null() ? "" : fmt::format("{:.2f}", normalised.get<double>()),
-                 feature["name"].get<std::string>(), text.is_null() ? "" : text.get<std::string>());
+      print("       {:>6}  {:<18} {}\n",
+            normalised.is_null() ? "" : fmt::format("{:.2f}", normalised.get<double>()),
+            feature["name"].get<std::string>(), text.is_null() ? "" : text.get<std::string>());
     }
   }
 }
@@ -62,8 +63,7 @@ void run_trace(const TraceCommand& command, Session& session) {
   }
   const Trace result = trace(subject, std::move(prompt), options);
   if (command.as_json)
-    fmt::print("{}\n", json_in_full(result, command.language)
-                           .dump(-1, ' ', false, Json::error_handler_t::replace));
+    print_json(json_in_full(result, command.language));
   else
     print_table(result, command.language);
 }
@@ -79,6 +79,7 @@ void add_trace_command(CLI::App& app, Session& session) {
                       "A text; with --generate a user's message; - reads standard input");
   command->add_option("--messages", options->messages,
                       "JSON file: [{\"role\": ..., \"content\": ...}, ...]");
+  add_template_arguments(*command, options->template_arguments);
   command->add_option("-n,--generate", options->n_generate, "Answer with at most so many tokens")
       ->check(zero_or_more());
   command->add_option("--domain", options->options.domains, "Only features of these domains");

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "text/chat.h"
 
 namespace safesail {
 
@@ -48,6 +49,16 @@ std::vector<std::int32_t> parse_ids(const std::string& text) {
     at = next < end ? next + 1 : next;
   }
   return ids;
+}
+
+void add_template_arguments(CLI::App& command, std::string& text) {
+  command.add_option(
+      "--chat-template-kwargs", text,
+      "JSON object of variables for the chat template: '{\"enable_thinking\": false}'");
+}
+
+Json template_arguments(const std::string& text) {
+  return text.empty() ? Json() : parse_template_arguments(text, "--chat-template-kwargs");
 }
 
 std::string text_or_stdin(const std::string& text) {

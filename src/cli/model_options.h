@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/session.h"
+#include "formats/json.h"
 #include "model/identity.h"
 #include "model/language_model.h"
 
@@ -34,5 +35,10 @@ std::vector<std::int32_t> parse_ids(const std::string& text);
 
 /// "-" reads standard input, everything else stands for itself.
 std::string text_or_stdin(const std::string& text);
+
+/// --chat-template-kwargs, further variables of the chat template, and what it was given: null
+/// without it.
+void add_template_arguments(CLI::App& command, std::string& text);
+Json template_arguments(const std::string& text);
 
 }  // namespace safesail

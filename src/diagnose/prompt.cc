@@ -2,37 +2,11 @@
 #include <algorithm>
 
 #include "diagnose/trace.h"
-#include "text/chat.h"
+#include "text/chat_ranges.h"
 #include "text/stream_decoder.h"
 
 namespace safesail {
 namespace {
-
-struct RoleRange {
-  std::size_t start, end;
-  std::string role;
-};
-
-/// Where the messages stand in the rendered text. A template may trim a message
-/// or leave it out: what is not found keeps the role of the template.
-std::vector<RoleRange> ranges_of(const std::string& text,
-                                 const std::vector<ChatMessage>& messages) {
-  std::vector<RoleRange> ranges;
-  std::size_t from = 0;
-  for (const ChatMessage& message : messages) {
-    constexpr const char* kBlank = " \t\r\n";
-    const std::size_t first = message.content.find_first_not_of(kBlank);
-    if (first == std::string::npos) continue;
-    const std::string_view trimmed =
-        std::string_view(message.content)
-            .substr(first, message.content.find_last_not_of(kBlank) + 1 - first);
-    const std::size_t at = text.find(trimmed, from);
-    if (at == std::string::npos) continue;
-    from = at + trimmed.size();
-    ranges.push_back({at, from, message.role});
-  }
-  return ranges;
-}
 
 TracePrompt prompt_of(const Tokenizer& tokenizer, std::string text, bool add_special) {
   TracePrompt prompt{std::move(text), {}};
@@ -63,16 +37,16 @@ TracePrompt prompt_of_text(const Tokenizer& tokenizer, const std::string& text) 
 }
 
 TracePrompt prompt_of_messages(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages,
-                               bool add_generation_prompt) {
-  TracePrompt prompt =
-      prompt_of(tokenizer, render_chat(tokenizer, messages, add_generation_prompt), false);
-  const std::vector<RoleRange> ranges = ranges_of(prompt.text, messages);
+                               bool add_generation_prompt, const Json& arguments) {
+  RenderedChat chat =
+      render_chat_with_ranges(tokenizer, messages, add_generation_prompt, arguments);
+  TracePrompt prompt = prompt_of(tokenizer, std::move(chat.text), false);
   for (TraceToken& token : prompt.tokens) {
     // A token across a border belongs to the message that its last byte is in.
-    const auto range = std::ranges::find_if(ranges, [&](const RoleRange& one) {
-      return token.end > one.start && token.end <= one.end;
+    const auto range = std::ranges::find_if(chat.ranges, [&](const MessageRange& one) {
+      return token.end > one.begin && token.end <= one.end;
     });
-    token.role = range == ranges.end() ? "template" : range->role;
+    token.role = range == chat.ranges.end() ? "template" : messages[range->message].role;
   }
   return prompt;
 }

@@ -74,7 +74,7 @@ std::vector<std::int32_t> ids_of(const TracePrompt& prompt);
 
 TracePrompt prompt_of_text(const Tokenizer& tokenizer, const std::string& text);
 TracePrompt prompt_of_messages(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages,
-                               bool add_generation_prompt);
+                               bool add_generation_prompt, const Json& arguments = nullptr);
 
 /// The next token of an answer, with the text that it completes (StreamDecoder); gives the token.
 const TraceToken& append_response(TracePrompt& prompt, std::int32_t id, std::string_view text,

@@ -165,6 +165,22 @@ TEST(Trace, TellsWhoseTextATokenIs) {
   EXPECT_THAT(by_role["template"], ::testing::HasSubstr("<|im_start|>"));
 }
 
+TEST(Trace, TheTemplatesWordsAreItsOwnWhateverTheMessageSays) {
+  const TracePrompt prompt = prompt_of_messages(
+      subject().model.tokenizer, {{"user", "a"}, {"assistant", "user"}, {"user", "user"}}, true);
+  for (const TraceToken& token : prompt.tokens) {
+    const std::string before = prompt.text.substr(0, token.start);
+    if (prompt.text.substr(token.start, token.end - token.start) != "user") continue;
+    EXPECT_EQ(token.role, before.ends_with("<|im_start|>")              ? "template"
+                          : before.ends_with("<|im_start|>assistant\n") ? "assistant"
+                                                                        : "user")
+        << token.start;
+  }
+  const auto n_said =
+      std::ranges::count(prompt.tokens, std::string("assistant"), &TraceToken::role);
+  EXPECT_EQ(n_said, 1);
+}
+
 TEST(Trace, MaskedSpecialTokensShowNothingAndAreNotSeen) {
   const TracePrompt prompt = prompt_of_messages(subject().model.tokenizer, kChat, true);
   const Trace masked = trace(subject(), prompt, {.mask_special = true});

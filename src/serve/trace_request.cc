@@ -22,7 +22,8 @@ using Names = std::vector<std::string_view>;
 const Names kOptionNames = {"domains",  "min_score",    "top_n",        "saes",
                             "unlisted", "mask_special", "interventions"};
 const Names kGenerationNames = {"max_tokens", "temperature", "top_k", "top_p", "seed"};
-const Names kPromptNames = {"text", "messages", "add_generation_prompt"};
+constexpr const char* kArguments = "chat_template_kwargs";
+const Names kPromptNames = {"text", "messages", "add_generation_prompt", kArguments};
 
 void check_names(const JsonObject& object, std::initializer_list<const Names*> known) {
   for (const auto& [name, value] : object.json().items()) {
@@ -81,31 +82,30 @@ SequenceConfig read_generation(const JsonObject& body, std::int64_t otherwise) {
   return config;
 }
 
-std::vector<ChatMessage> read_messages(const JsonObject& object) {
-  const auto list = object.json().find("messages");
-  if (list == object.json().end() || !list->is_array() || list->empty() ||
-      list->size() > kMaxMessages)
+/// `whole` is the same object with the keys in their order, which templates may walk over.
+AskedMessages read_messages(const JsonObject& object, const OrderedJson& whole) {
+  const auto list = whole.find("messages");
+  if (list == whole.end() || !list->is_array() || list->empty() || list->size() > kMaxMessages)
     bad_input(object.where(),
               fmt::format("'messages': expected a list of 1 to {} messages", kMaxMessages),
               R"(write [{"role": "user", "content": "..."}])");
-  std::vector<ChatMessage> messages;
-  for (const Json& item : *list) {
-    const JsonObject message(item, object.where() + ": messages");
-    ChatMessage& one = messages.emplace_back();
-    one.role = message.get<std::string>("role");
-    one.content = message.get<std::string>("content");
+  AskedMessages asked;
+  asked.messages = messages_of(*list, object.where());
+  if (object.contains(kArguments)) {
+    asked.template_arguments = object.json()[kArguments];
+    check_template_arguments(asked.template_arguments,
+                             fmt::format("{}: '{}'", object.where(), kArguments));
   }
-  return messages;
+  return asked;
 }
 
-AskedPrompt read_asked(const JsonObject& object, bool answer) {
+AskedPrompt read_asked(const JsonObject& object, const OrderedJson& whole, bool answer) {
   const bool has_text = object.contains("text"), has_messages = object.contains("messages");
   if (has_text == has_messages)
     bad_input(object.where(), "expected one of 'text' and 'messages'", "give one of them");
   const bool add_prompt = object.get_or<bool>("add_generation_prompt", answer);
   if (has_text) return object.get<std::string>("text");
-  AskedMessages asked;
-  asked.messages = read_messages(object);
+  AskedMessages asked = read_messages(object, whole);
   asked.add_generation_prompt = add_prompt;
   return asked;
 }
@@ -117,18 +117,19 @@ AskedTrace parse_trace_request(std::string_view text) {
   const JsonObject body(json, "request");
   check_names(body, {&kPromptNames, &kOptionNames});
   AskedTrace request;
-  request.prompt = read_asked(body, false);
+  request.prompt = read_asked(body, parse_ordered_json(text, "request", kLimits), false);
   request.options = read_options(body);
   return request;
 }
 
 AskedChat parse_chat_request(std::string_view text) {
-  static const Names kOwn = {"messages"};
+  static const Names kOwn = {"messages", kArguments};
   const Json json = parse_json(text, "request", kLimits);
   const JsonObject body(json, "request");
   check_names(body, {&kOwn, &kGenerationNames, &kOptionNames});
   AskedChat request;
-  request.prompt = {read_messages(body), true};
+  request.prompt = read_messages(body, parse_ordered_json(text, "request", kLimits));
+  request.prompt.add_generation_prompt = true;
   request.options = read_options(body);
   request.generation = read_generation(body, kDefaultNewTokens);
   if (request.generation.max_new_tokens < 1)
@@ -152,11 +153,12 @@ AskedComparison parse_compare_request(std::string_view text) {
               fmt::format("'prompts': expected a list of {} to {}", kMinPrompts, kMaxPrompts),
               R"(write [{"label": "English", "text": "..."}, ...])");
   const bool answer = request.generation.max_new_tokens > 0;
+  const OrderedJson whole = parse_ordered_json(text, "request", kLimits);
   for (std::size_t i = 0; i < list->size(); ++i) {
     const JsonObject prompt((*list)[i], fmt::format("request: prompts[{}]", i));
     check_names(prompt, {&kLabel, &kPromptNames});
     request.prompts.push_back({prompt.get_or<std::string>("label", fmt::format("{}", i + 1)),
-                               read_asked(prompt, answer)});
+                               read_asked(prompt, whole["prompts"][i], answer)});
   }
   return request;
 }

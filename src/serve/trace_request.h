@@ -18,6 +18,7 @@ namespace safesail {
 struct AskedMessages {
   std::vector<ChatMessage> messages;
   bool add_generation_prompt = false;
+  Json template_arguments;  ///< null, or an object; see render_chat
 };
 using AskedPrompt = std::variant<std::string, AskedMessages>;
 

@@ -37,6 +37,13 @@ TEST(TraceRequest, ReadsChatsAndComparisons) {
   EXPECT_EQ(chat.generation.sampling.top_k, 5);
   EXPECT_EQ(chat.generation.sampling.seed, 3u);
   EXPECT_TRUE(chat.prompt.add_generation_prompt);
+  EXPECT_TRUE(chat.prompt.template_arguments.is_null());
+  const AskedChat quiet = parse_chat_request(
+      R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}], "name": "x"}],)"
+      R"( "chat_template_kwargs": {"enable_thinking": false}})");
+  EXPECT_EQ(quiet.prompt.messages[0].content, "a");
+  EXPECT_EQ(quiet.prompt.messages[0].fields["name"], "x");
+  EXPECT_EQ(quiet.prompt.template_arguments["enable_thinking"], false);
 
   const AskedComparison compare = parse_compare_request(
       R"({"prompts": [{"label": "x", "text": "a"}, {"messages": [{"role": "user",)"
@@ -69,6 +76,9 @@ TEST(TraceRequest, NamesWhatIsWrong) {
       {R"({"messages": []})", "messages"},
       {R"({"messages": [3]})", "messages"},
       {R"({"messages": [{"role": "user"}]})", "content"},
+      {R"({"messages": [{"role": "user", "content": null}]})", "got null"},
+      {R"({"messages": [{"role": "user", "content": "a"}], "chat_template_kwargs": 1})",
+       "an object"},
       {R"({"text": "a", "top_n": -1})", "top_n"},
       {R"({"text": "a", "top_n": 1.5})", "top_n"},
       {R"({"text": "a", "domains": "terror"})", "domains"},

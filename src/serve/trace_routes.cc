@@ -31,7 +31,8 @@ Tickets submit(Engine& engine, EngineRequest request) {
 TracePrompt read_prompt(const Tokenizer& tokenizer, const AskedPrompt& asked) {
   if (const auto* text = std::get_if<std::string>(&asked)) return prompt_of_text(tokenizer, *text);
   const auto& chat = std::get<AskedMessages>(asked);
-  return prompt_of_messages(tokenizer, chat.messages, chat.add_generation_prompt);
+  return prompt_of_messages(tokenizer, chat.messages, chat.add_generation_prompt,
+                            chat.template_arguments);
 }
 
 /// A request that has been served: prompt and answer as one trace.

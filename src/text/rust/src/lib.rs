@@ -5,5 +5,7 @@
 mod border;
 mod landscape;
 mod parquet_rows;
+mod python;
+mod python_json;
 mod template;
 mod tokenizer;
