@@ -78,6 +78,8 @@ TEMPLATES = {
     "{% if ns.n > 3 %}{% break %}{% endif %}{% endfor %}{{ ns.n }}",
     "python": "{{ messages[0].content.strip().split(' ')[-1].upper().replace('A', 'b') }}{{ messages | tojson(indent=2) }}",
     "macro": "{% macro f(x, y='d') %}{{ x ~ y }}{% endmacro %}{{ f(1) }}{{ raise_exception('no ' + messages[1].role) }}",
+    "generation": "{% for m in messages %}{%- generation -%}{{ m.content | trim }}{% endgeneration %}{% raw %}{% generation %}{% endraw %}{% endfor %}",
+    "methods": "{{ 'a-b'.rsplit('-', 1) }}{{ 'x=y'.partition('=') }}{{ ' 7'|int + '1e3'|float }}{{ 'a'.center(9, '*').find('a', -3) }}{{ {'b': [1.5]}|tojson(sort_keys=true, indent=1) }}",
 }
 
 
@@ -244,6 +246,7 @@ def main() -> None:
     for path in sorted((CORPUS.parents[1] / "tests/data/text").glob("*.parquet")):
         put("fuzz_corpus", path.name, b"\0" + path.read_bytes())
     put("fuzz_corpus", "jsonl", b"\x01" + b'{"text": "a"}\n[]\n{"messages": [{"role": "user", "content": "b"}]}')
+    put("fuzz_corpus", "array", b"\x01" + b'[{"text": "a]"}, {"x": [NaN], "text": "b"},\n 7]\n')
     put("fuzz_corpus", "text", b"\x02" + lines)
 
 

@@ -15,8 +15,8 @@ DATA = Path(__file__).resolve().parents[2] / "tests/data/text"
 def main():
     texts = [f"document {i} नमस्ते" for i in range(10)]
     table = pa.table({"id": range(10), "text": texts, "score": [0.5] * 10})
-    # Several row groups, and dictionary and plain pages.
-    for codec in ("none", "snappy", "gzip", "zstd", "lz4"):
+    # Several row groups, and dictionary and plain pages; brotli is refused by name.
+    for codec in ("none", "snappy", "gzip", "zstd", "lz4", "brotli"):
         pq.write_table(table, DATA / f"text_{codec}.parquet", compression=codec, row_group_size=4)
     pq.write_table(
         table,
@@ -35,6 +35,7 @@ def main():
         pa.table({"text": pa.array([b"raw bytes", b"\xff\xfe"], pa.binary())}),
         DATA / "text_binary.parquet",
     )
+    # Keys out of the alphabet's order: templates may walk over them.
     message = pa.struct([("role", pa.string()), ("content", pa.string())])
     chats = [
         [{"role": "user", "content": "one"}, {"role": "assistant", "content": "1"}],

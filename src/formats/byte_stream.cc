@@ -39,9 +39,10 @@ class Source {
     return piece;
   }
 
-  bool starts_with(std::string_view magic) const {
-    return bytes_.size() >= magic.size() &&
-           std::memcmp(bytes_.data(), magic.data(), magic.size()) == 0;
+  bool starts_with(std::string_view magic) const { return has(magic, 0); }
+  bool has(std::string_view magic, std::size_t at) const {
+    return bytes_.size() >= at + magic.size() &&
+           std::memcmp(bytes_.data() + at, magic.data(), magic.size()) == 0;
   }
   const std::string& where() const { return where_; }
   std::uint64_t n_bytes() const { return bytes_.size(); }
@@ -196,12 +197,13 @@ bool is_zstd(const Source& source) {
 void refuse_unknown_packing(const Source& source) {
   using namespace std::string_view_literals;
   constexpr std::array kUnknown = {
-      std::pair{"\xfd\x37\x7a\x58\x5a\0"sv, "an xz"},
-      std::pair{"PK\x03\x04"sv, "a zip"},
-      std::pair{"\x04\x22\x4d\x18"sv, "an lz4"},
+      std::pair{"\xfd\x37\x7a\x58\x5a\0"sv, "an xz"}, std::pair{"PK\x03\x04"sv, "a zip"},
+      std::pair{"\x04\x22\x4d\x18"sv, "an lz4"},      std::pair{"BZh"sv, "a bzip2"},
+      std::pair{"7z\xbc\xaf\x27\x1c"sv, "a 7z"},
   };
   for (const auto& [magic, name] : kUnknown)
-    if (source.starts_with(magic))
+    // A text may begin with three letters; bzip2's first block begins with pi.
+    if (source.starts_with(magic) && (magic != "BZh" || source.has("1AY&SY", 4)))
       bad_input(source.where(), fmt::format("expected plain, gzip or zstd data, got {} file", name),
                 "unpack it first");
 }

@@ -1,8 +1,8 @@
-// Comma-separated values as RFC 4180 has them: quoted fields with commas, quotes and line ends
-// inside, "\n" or "\r\n". The first row names the columns.
+// Tables as RFC 4180 has them, with commas or tabs between the fields: quoted fields with
+// separators, quotes and line ends inside, "\n" or "\r\n". The first row names the columns.
 //
-// The file is hostile: its size is bounded, a row with another number of fields and an open quote
-// are input errors with the line.
+// The file is hostile: its size is bounded; another encoding, another separator, a row with another
+// number of fields and an open quote are input errors with the line.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,10 @@ struct CsvTable {
 };
 
 /// `where` names the text in errors.
-CsvTable parse_csv(std::string_view text, const std::string& where);
+CsvTable parse_csv(std::string_view text, const std::string& where, char separator = ',');
+/// The separator follows from the name: tabs in .tsv and .tab, else commas.
 CsvTable read_csv(const fs::path& path);
+/// Whether the name says that the file is a table: .csv, .tsv or .tab in any letters.
+bool is_table_name(const fs::path& path);
 
 }  // namespace safesail

@@ -36,6 +36,26 @@ TEST(Csv, BadRowsAreNamed) {
   }
 }
 
+TEST(Csv, OtherTablesAreReadOrNamed) {
+  EXPECT_EQ(parse_csv("a\tb\n1,2\t\"x\ty\"\n", "t.tsv", '\t').rows, (Rows{{"1,2", "x\ty"}}));
+  using namespace std::string_literals;
+  for (const auto& [text, word] :
+       {std::pair{"a;b\n1;2\n"s, "semicolons"}, std::pair{"\"a\";\"b\"\n"s, "semicolons"},
+        std::pair{"a\tb\n1\t2\n"s, "got tabs"},
+        std::pair{"\xff\xfe"
+                  "a\0,\0"s,
+                  "UTF-16"},
+        std::pair{"\0a\0,"s, "UTF-16"}}) {
+    try {
+      parse_csv(text, "t.csv");
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+    }
+  }
+  EXPECT_EQ(parse_csv("only\n1;2\n", "t").rows, (Rows{{"1;2"}}));
+}
+
 // Every prefix of a table is read or refused, never worse.
 TEST(Csv, TruncatedAnywhere) {
   const std::string text = "id,text\n1,\"a \"\"q\"\"\nb\"\n2,c\n";

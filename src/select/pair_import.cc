@@ -6,12 +6,12 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "formats/byte_stream.h"
 #include "formats/csv.h"
 #include "formats/json.h"
 #include "formats/line_reader.h"
 #include "formats/nearest.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {
@@ -121,7 +121,7 @@ std::vector<ContrastPair> read_pair_table(const fs::path& path, const PairColumn
     return found == columns.columns.end() ? ours : found->second;
   };
   std::vector<ContrastPair> pairs;
-  if (path.extension() == ".csv") {
+  if (is_table_name(path)) {
     const CsvTable table = read_csv(path);
     for (const char* needed : {"text", "counterpart"})
       column_of(table, path.string(), theirs(needed));
@@ -154,12 +154,12 @@ std::vector<ContrastPair> read_any_pairs(const std::vector<fs::path>& files,
   std::vector<ContrastPair> pairs;
   std::vector<fs::path> own;
   for (const fs::path& file : files) {
-    if (file.extension() != ".csv" && !mapped) {
+    if (!is_table_name(file) && !mapped) {
       own.push_back(file);
       continue;
     }
     std::vector<ContrastPair> more =
-        file.extension() == ".csv" && !mapped && read_csv(file).column("ref_case_id")
+        is_table_name(file) && !mapped && read_csv(file).column("ref_case_id")
             ? read_hatecheck(file)
             : read_pair_table(file, columns);
     std::ranges::move(more, std::back_inserter(pairs));

@@ -55,6 +55,8 @@ TEST_F(PairImport, TablesByTheNamesOfTheirColumns) {
                             .values = {{"domain", "violence"}}};
   for (const fs::path& path :
        {file("t.csv", "risky,plain\na bomb,a lamp\n"),
+        file("T.CSV", "risky,plain\na bomb,a lamp\n"),
+        file("t.tsv", "risky\tplain\na bomb\ta lamp\n"),
         file("t.jsonl", "{\"risky\": \"a bomb\", \"plain\": \"a lamp\"}\n")}) {
     const std::vector<ContrastPair> pairs = read_any_pairs({path}, columns);
     ASSERT_EQ(pairs.size(), 1U) << path;

@@ -19,9 +19,10 @@
 namespace safesail {
 
 struct CorpusConfig {
-  /// Files, folders or globs, read in sorted order, each file once. The format follows from the
-  /// name: .jsonl/.ndjson/.json (one object a line), .parquet, anything else plain text; .gz and
-  /// .zst are unpacked. Of a folder, files of these formats and .txt are read, at any depth.
+  /// Files, folders or globs (** is any number of folders), read in sorted order, each file once.
+  /// The format follows from the name: .jsonl/.ndjson/.json (one object a line, or one array of
+  /// objects), .parquet, anything else plain text; .gz and .zst are unpacked. Of a folder, files of
+  /// these formats and .txt are read, at any depth.
   std::vector<std::string> paths;
   /// jsonl and parquet: the field with the text. A field that holds a message list is rendered with
   /// the chat template of the tokenizer; "messages" is tried where "text" is missing.

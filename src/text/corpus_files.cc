@@ -1,13 +1,14 @@
 #include "text/corpus_files.h"
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <glob.h>
+#include <iterator>
 
 #include "base/error.h"
+#include "base/extension.h"
+#include "base/utf8.h"
 #include "text/chat.h"
-#include "text/utf8.h"
 
 namespace safesail {
 namespace {
@@ -15,12 +16,12 @@ namespace {
 enum class Format { jsonl, parquet, text };
 
 bool is_packed(const fs::path& path) {
-  return path.extension() == ".gz" || path.extension() == ".zst";
+  return lower_extension(path) == ".gz" || lower_extension(path) == ".zst";
 }
 
-/// The extension below .gz or .zst.
+/// The extension below .gz or .zst, in small letters.
 std::string inner_extension(const fs::path& path) {
-  return is_packed(path) ? path.stem().extension().string() : path.extension().string();
+  return lower_extension(is_packed(path) ? path.stem() : path);
 }
 
 Format format_of(const fs::path& path) {
@@ -48,13 +49,59 @@ std::vector<fs::path> files_below(const fs::path& folder) {
   return files;
 }
 
-std::vector<fs::path> files_matching(const std::string& pattern) {
+std::vector<fs::path> paths_matching(const std::string& pattern) {
   glob_t found{};
-  std::vector<fs::path> files;
+  std::vector<fs::path> paths;
   if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0)
-    for (std::size_t i = 0; i < found.gl_pathc; ++i)
-      if (fs::is_regular_file(found.gl_pathv[i])) files.emplace_back(found.gl_pathv[i]);
+    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
+  return paths;
+}
+
+/// Where the component "**" begins; npos where there is none.
+std::size_t any_depth(std::string_view pattern) {
+  for (std::size_t at = pattern.find("**"); at != pattern.npos; at = pattern.find("**", at + 1))
+    if ((at == 0 || pattern[at - 1] == '/') && (at + 2 == pattern.size() || pattern[at + 2] == '/'))
+      return at;
+  return pattern.npos;
+}
+
+/// A name that stands for itself in a pattern.
+std::string quoted(const fs::path& path) {
+  std::string quoted;
+  for (const char c : path.string()) {
+    if (c == '*' || c == '?' || c == '[' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted;
+}
+
+/// As in a shell, with ** for any number of folders, none among them; hidden ones are left alone.
+std::vector<fs::path> files_matching(const std::string& pattern) {
+  std::vector<fs::path> files;
+  const std::size_t deep = any_depth(pattern);
+  if (deep == pattern.npos) {
+    for (fs::path& path : paths_matching(pattern))
+      if (fs::is_regular_file(path)) files.push_back(std::move(path));
+    return files;
+  }
+  const std::string rest = deep + 2 < pattern.size() ? pattern.substr(deep + 3) : "*";
+  const auto take_from = [&](const fs::path& folder) {
+    std::ranges::move(files_matching(quoted(folder / "") + rest), std::back_inserter(files));
+  };
+  for (const fs::path& top : paths_matching(deep == 0 ? "." : pattern.substr(0, deep))) {
+    if (!fs::is_directory(top)) continue;
+    take_from(deep == 0 ? fs::path() : top);
+    for (auto entry =
+             fs::recursive_directory_iterator(top, fs::directory_options::skip_permission_denied);
+         entry != fs::recursive_directory_iterator(); ++entry) {
+      if (!entry->is_directory()) continue;
+      if (entry->path().filename().string().starts_with('.'))
+        entry.disable_recursion_pending();
+      else
+        take_from(deep == 0 ? entry->path().lexically_normal() : entry->path());
+    }
+  }
   return files;
 }
 

@@ -10,17 +10,15 @@ constexpr std::size_t kRowsAtOnce = 256;
 constexpr std::string_view kRemedy =
     "name a column of strings or of messages; if the file is cut short, fetch it again";
 
+constexpr std::string_view kPackedRemedy =
+    "write the file anew with zstd, snappy, gzip, lz4 or no compression";
+
 enum Kind : std::uint8_t { kNull = 0, kText = 1, kJson = 2 };
 
 class ParquetReader final : public CorpusReader {
  public:
   ParquetReader(const fs::path& path, const CorpusConfig& config, const Tokenizer* tokenizer)
-      : where_(path.string()),
-        tokenizer_(tokenizer),
-        file_(rust<TextRsParquet*>(where_, kRemedy, [&](auto* out, auto* error) {
-          return text_rs_parquet_open(slice_of(where_), slice_of(config.field),
-                                      slice_of(fallback_field(config.field)), out, error);
-        })) {}
+      : where_(path.string()), tokenizer_(tokenizer), file_(open(config)) {}
   ~ParquetReader() override { text_rs_rows_free(rows_); }
 
   std::optional<FileItem> next() override {
@@ -42,6 +40,16 @@ class ParquetReader final : public CorpusReader {
   }
 
  private:
+  TextRsParquet* open(const CorpusConfig& config) const {
+    TextRsParquet* file = nullptr;
+    TextRsString error{};
+    if (text_rs_parquet_open(slice_of(where_), slice_of(config.field),
+                             slice_of(fallback_field(config.field)), &file, &error))
+      return file;
+    const std::string problem = take(error);
+    bad_input(where_, problem, problem.starts_with("compression") ? kPackedRemedy : kRemedy);
+  }
+
   bool refill() {
     text_rs_rows_free(std::exchange(rows_, {}));
     rows_ = rust<TextRsRows>(where_, kRemedy, [&](auto* out, auto* error) {

@@ -177,6 +177,68 @@ TEST_F(CorpusTest, RefusesParquetThatIsNone) {
   EXPECT_THAT(error_of([&] { texts_of(config({"packed.parquet.gz"})); }), HasSubstr("unpack"));
 }
 
+TEST_F(CorpusTest, NamesPackingsThatItCannotRead) {
+  CorpusConfig wanted = config({});
+  wanted.paths = {source_path("tests/data/text/text_brotli.parquet").string()};
+  EXPECT_THAT(error_of([&] { texts_of(wanted); }),
+              testing::AllOf(HasSubstr("text: BROTLI"), HasSubstr("zstd")));
+  write("a.jsonl.bz2", "BZh91AY&SY and so on");
+  EXPECT_THAT(error_of([&] { texts_of(config({"a.jsonl.bz2"})); }), HasSubstr("a bzip2 file"));
+  write("a.txt", "BZh is no packing");
+  EXPECT_THAT(texts_of(config({"a.txt"})), ElementsAre("BZh is no packing"));
+}
+
+TEST_F(CorpusTest, ReadsAnArrayOfObjects) {
+  const std::string array =
+      "\xef\xbb\xbf \n[\n {\"text\": \"a ] , \\\"}\"},\n\n {\"x\": [1, {}], \"text\": \"b\"}, "
+      "7\n]\n";
+  write("a.json", array);
+  write("b.json.gz", gzipped(R"([{"text": "c"}])"));
+  EXPECT_THAT(texts_of(config({"a.json"})), ElementsAre("a ] , \"}", "b"));
+  EXPECT_THAT(report_.first_bad, ElementsAre(HasSubstr("a.json:3: expected an object")));
+  EXPECT_THAT(texts_of(config({"b.json.gz"})), ElementsAre("c"));
+  write("cut.json", array.substr(0, array.size() - 3));
+  EXPECT_THAT(error_of([&] { texts_of(config({"cut.json"})); }),
+              HasSubstr("the array to be closed"));
+  write("empty.json", "[ ]");
+  EXPECT_THAT(error_of([&] { texts_of(config({"empty.json"})); }), HasSubstr("got none"));
+}
+
+TEST_F(CorpusTest, LeavesNumbersOfPythonInOtherFieldsAlone) {
+  write("a.jsonl",
+        "{\"text\": \"NaN\", \"score\": NaN}\n"
+        "{\"text\": \"two \\\"Infinity\\\"\", \"score\": [-Infinity, Infinity]}\n"
+        "{\"text\": NaN}\n{\"text\": \"x\", \"y\": Nan}\n");
+  EXPECT_THAT(texts_of(config({"a.jsonl"})), ElementsAre("NaN", "two \"Infinity\""));
+  EXPECT_THAT(
+      report_.first_bad,
+      ElementsAre(HasSubstr("a.jsonl:3: expected text or messages in the field \"text\", got null"),
+                  HasSubstr("a.jsonl:4: expected JSON")));
+}
+
+TEST_F(CorpusTest, ReadsMessagesAsTheServerDoes) {
+  const Tokenizer tokenizer = chat_tokenizer();
+  write("a.jsonl",
+        R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]})"
+        "\n"
+        R"({"messages": [{"role": "user", "content": null}]})");
+  EXPECT_THAT(texts_of(config({"a.jsonl"}), &tokenizer), ElementsAre("user:Hi|"));
+  EXPECT_THAT(report_.first_bad, ElementsAre(HasSubstr("to be a text, got null")));
+}
+
+TEST_F(CorpusTest, TwoStarsAreAnyNumberOfFolders) {
+  write("d/a.jsonl", R"({"text": "a"})");
+  write("d/x/b.jsonl", R"({"text": "b"})");
+  write("d/x/y/c.JSONL", R"({"text": "c"})");
+  write("d/x/[1]/e.jsonl", R"({"text": "e"})");
+  write("d/.hidden/f.jsonl", R"({"text": "f"})");
+  write("d/x/y/other.txt", "o");
+  EXPECT_THAT(texts_of(config({"d/**/*.jsonl"})), ElementsAre("a", "e", "b"));
+  EXPECT_THAT(texts_of(config({"d/**/*.JSONL"})), ElementsAre("c"));
+  EXPECT_THAT(texts_of(config({"d/**/y/*"})), ElementsAre("c", "o"));
+  EXPECT_THAT(texts_of(config({"d/x/**"})), ElementsAre("e", "b", "c", "o"));
+}
+
 TEST_F(CorpusTest, FindsFilesOfFoldersAndGlobs) {
   write("data/b.txt", "b");
   write("data/a.jsonl", R"({"text": "a"})");

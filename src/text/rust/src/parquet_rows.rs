@@ -2,9 +2,11 @@
 //! (messages) as JSON. Row groups are read as they come; nothing holds a whole file.
 
 use crate::border::{guard, leak, reclaim, text_of, OwnedString, Slice};
+use parquet::basic::Compression;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
-use parquet::record::{Field, Row};
+use parquet::record::Field;
 use parquet::schema::types::Type;
 use serde_json::Value;
 use std::fs::File;
@@ -41,6 +43,7 @@ fn open(path: &str, fields: &[&str]) -> Result<ParquetRows, String> {
             format!("expected a column {}, got {}", fields.join(" or "), names.join(", "))
         })?
         .clone();
+    refuse_unknown_compression(reader.metadata(), column.name())?;
     let is_text = column.is_primitive();
     let projection = Type::group_type_builder(schema.name())
         .with_fields(vec![Arc::clone(&column)])
@@ -52,23 +55,52 @@ fn open(path: &str, fields: &[&str]) -> Result<ParquetRows, String> {
     Ok(ParquetRows { rows, is_text })
 }
 
-fn json_of_row(row: Row) -> Value {
-    let columns = row.into_columns().into_iter();
-    Value::Object(columns.map(|(name, field)| (name, json_of(field))).collect())
+/// The crate would say so only at the first page, and name no file's field.
+fn refuse_unknown_compression(metadata: &ParquetMetaData, column: &str) -> Result<(), String> {
+    let mut chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let unknown = chunks.find(|chunk| {
+        let is_ours = chunk.column_path().parts().first().is_some_and(|name| name == column);
+        is_ours && matches!(chunk.compression(), Compression::BROTLI(_) | Compression::LZO)
+    });
+    match unknown {
+        Some(chunk) => Err(format!("compression of the column {column}: {} is not supported", chunk.compression())),
+        None => Ok(()),
+    }
 }
 
-fn json_of(field: Field) -> Value {
+/// Writes a cell as JSON; the keys of a struct stay in the order of the schema.
+fn write_json(field: Field, out: &mut String) {
     match field {
-        Field::Str(text) => text.into(),
-        Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into(),
-        Field::Bool(value) => value.into(),
-        Field::Int(value) => value.into(),
-        Field::Long(value) => value.into(),
-        Field::Double(value) => value.into(),
-        Field::Group(row) => json_of_row(row),
-        Field::ListInternal(list) => list.elements().iter().cloned().map(json_of).collect(),
-        _ => Value::Null,
+        Field::Str(text) => write_text(&text, out),
+        Field::Bytes(bytes) => write_text(&String::from_utf8_lossy(bytes.data()), out),
+        Field::Bool(value) => out.push_str(&value.to_string()),
+        Field::Int(value) => out.push_str(&value.to_string()),
+        Field::Long(value) => out.push_str(&value.to_string()),
+        Field::Double(value) => out.push_str(&Value::from(value).to_string()),
+        Field::Group(row) => {
+            out.push('{');
+            for (i, (name, field)) in row.into_columns().into_iter().enumerate() {
+                out.push_str(if i == 0 { "" } else { "," });
+                write_text(&name, out);
+                out.push(':');
+                write_json(field, out);
+            }
+            out.push('}');
+        }
+        Field::ListInternal(list) => {
+            out.push('[');
+            for (i, field) in list.elements().iter().cloned().enumerate() {
+                out.push_str(if i == 0 { "" } else { "," });
+                write_json(field, out);
+            }
+            out.push(']');
+        }
+        _ => out.push_str("null"),
     }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push_str(&Value::from(text).to_string());
 }
 
 impl ParquetRows {
@@ -95,7 +127,7 @@ impl ParquetRows {
                 },
                 _ if self.is_text => return Err("expected a column of strings".to_string()),
                 field => {
-                    data.push_str(&json_of(field).to_string());
+                    write_json(field, &mut data);
                     JSON
                 }
             });
