@@ -73,7 +73,8 @@ FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
                      const CompletionRequest& request) {
   const Tokenizer& tokenizer = model.tokenizer;
   const AnswerForm& form = *request.form;
-  const std::string prompt = render_chat(tokenizer, request.messages, true);
+  const std::string prompt =
+      render_chat(tokenizer, request.messages, true, request.template_arguments);
   std::vector<std::int32_t> ids, choices;
   std::vector<std::size_t> places;
   std::size_t n_prompt = 0, n_opening = 0;

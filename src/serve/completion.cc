@@ -135,7 +135,10 @@ class Probabilities {
 std::vector<std::int32_t> completion_prompt(const TextModel& model,
                                             const CompletionRequest& request) {
   const Tokenizer& tokenizer = model.tokenizer;
-  auto prompt = tokenizer.encode(render_chat(tokenizer, request.messages, true), false).ids;
+  auto prompt =
+      tokenizer
+          .encode(render_chat(tokenizer, request.messages, true, request.template_arguments), false)
+          .ids;
   const std::int64_t longest = model.model.spec().longest_text();
   if (std::ssize(prompt) >= longest)
     bad_input(

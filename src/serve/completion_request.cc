@@ -38,7 +38,6 @@ const std::vector<NeutralField>& neutral_fields() {
                                                    {"repetition_penalty", 1},
                                                    {"min_p", 0},
                                                    {"logit_bias", Json::object()},
-                                                   {"chat_template_kwargs", Json::object()},
                                                    {"modalities", Json::array({"text"})},
                                                    {"reasoning_effort", "none"},
                                                    {"response_format", {{"type", "text"}}}};
@@ -48,8 +47,9 @@ const std::vector<NeutralField>& neutral_fields() {
 using Names = std::span<const std::string_view>;
 
 constexpr auto kRead = std::to_array<std::string_view>(
-    {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k",
-     "seed", "stop", "stream", "logprobs", "top_logprobs", "answer_form", "stream_options"});
+    {"model", "messages", "chat_template_kwargs", "max_tokens", "max_completion_tokens",
+     "temperature", "top_p", "top_k", "seed", "stop", "stream", "logprobs", "top_logprobs",
+     "answer_form", "stream_options"});
 constexpr auto kReadOfMessages = std::to_array<std::string_view>({"role", "content"});
 constexpr auto kReadOfStreamOptions = std::to_array<std::string_view>({"include_usage"});
 /// They are for the provider's books, and change no answer.
@@ -169,6 +169,10 @@ CompletionRequest parse_completion_request(std::string_view body) {
   CompletionRequest request;
   request.model = object.get_or<std::string>("model", "");
   request.messages = read_messages(json);
+  if (object.contains("chat_template_kwargs")) {
+    request.template_arguments = json["chat_template_kwargs"];
+    check_template_arguments(request.template_arguments, "request: 'chat_template_kwargs'");
+  }
   const auto limit = object.find_positive("max_completion_tokens");
   request.max_tokens =
       limit ? *limit : object.find_positive("max_tokens").value_or(request.max_tokens);

@@ -27,6 +27,7 @@ struct AnswerForm {
 struct CompletionRequest {
   std::string model;
   std::vector<ChatMessage> messages;
+  Json template_arguments;  ///< "chat_template_kwargs": null, or an object; see render_chat
   std::int64_t max_tokens = 512;
   SamplingConfig sampling;            ///< without a seed in the request: one that nobody knows
   std::vector<std::string> stop;      ///< texts at which the answer ends, themselves left out

@@ -71,6 +71,11 @@ TEST(CompletionRequest, TakesWhatAsksForNothing) {
   const CompletionRequest request =
       parse_completion_request(R"({"messages": [{"role": "user", "content": "hi"}], "top_k": 5})");
   EXPECT_EQ(request.sampling.top_k, 5) << "this one is honoured";
+  EXPECT_TRUE(request.template_arguments.is_null());
+  EXPECT_EQ(parse_completion_request(R"({"messages": [{"role": "user", "content": "hi"}],
+    "chat_template_kwargs": {"enable_thinking": false}})")
+                .template_arguments["enable_thinking"],
+            false);
 }
 
 TEST(CompletionRequest, RefusesWhatItCannotHonour) {
@@ -88,7 +93,8 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
       {R"("repetition_penalty": 1.1)", "'repetition_penalty'"},
       {R"("min_p": 0.05)", "'min_p'"},
       {R"("top_k": -2)", "'top_k'"},
-      {R"("chat_template_kwargs": {"enable_thinking": false})", "'chat_template_kwargs'"},
+      {R"("chat_template_kwargs": {"messages": []})", "'chat_template_kwargs'"},
+      {R"("chat_template_kwargs": [])", "'chat_template_kwargs'"},
       {R"("reasoning_effort": "low")", "'reasoning_effort'"},
       {R"("ignore_eos": true)", "'ignore_eos'"},
       {R"("top_logprobs": 3)", "'top_logprobs'"},
