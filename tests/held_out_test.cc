@@ -85,6 +85,9 @@ TEST_F(HeldOutTest, ActivationsInFilesKeepWhatTheyAreOf) {
   EXPECT_EQ(by_files.model_hash, by_model.model_hash);
   EXPECT_EQ(by_files.tokenizer_hash, by_model.tokenizer_hash);
   EXPECT_EQ(by_files.token_policy, by_model.token_policy);
+  EXPECT_EQ(by_model.prepends_bos, false);
+  EXPECT_EQ(by_model.context_size, 100);
+  EXPECT_EQ(by_model.dataset, path("corpus.txt"));
 }
 
 TEST_F(HeldOutTest, NothingHeldOutIsNothingEvaluated) {

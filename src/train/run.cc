@@ -51,9 +51,16 @@ struct Run {
   }
 };
 
+/// Whether every sequence began with BOS: as the tokenizer really does it, not as its settings say.
+bool prepends_bos(const BatchConfig& batch, const Tokenizer& tokenizer) {
+  const std::vector<std::int32_t> ids = tokenizer.encode("a", batch.add_special).ids;
+  return tokenizer.bos() && !ids.empty() && ids.front() == *tokenizer.bos();
+}
+
 SiteProvenance provenance_of(const RunConfig& config, const ModelIdentity& identity,
-                             const std::vector<Site>& sites, const ModelSpec& spec,
+                             const std::vector<Site>& sites, const TextModel& model,
                              const std::string& config_hash) {
+  const ModelSpec& spec = model.model.spec();
   SiteProvenance provenance;
   for (const Site& site : sites)
     provenance.push_back({.site = to_string(site),
@@ -64,7 +71,10 @@ SiteProvenance provenance_of(const RunConfig& config, const ModelIdentity& ident
                           .tokenizer_hash = identity.tokenizer(),
                           .token_policy = token_policy(config.batch.add_special, false),
                           .config_hash = config_hash,
-                          .program_version = kVersion});
+                          .program_version = kVersion,
+                          .prepends_bos = prepends_bos(config.batch, model.tokenizer),
+                          .context_size = config.batch.max_sequence,
+                          .dataset = fmt::format("{}", fmt::join(config.corpus.paths, " "))});
   return provenance;
 }
 
@@ -111,7 +121,7 @@ StageRecord train(Run& run) {
   const json settings = training_settings(config);
   const std::string hash = hash_of(settings);
   run.result.training = train_grid(
-      harvester, config.grid, provenance_of(config, run.identity, sites, model.spec(), hash),
+      harvester, config.grid, provenance_of(config, run.identity, sites, text_model, hash),
       config.out, hash, [&](std::int32_t id) { return text_model.tokenizer.token(id); },
       run.reporter, run.stop);
   warn_of_bad_lines(harvester.corpus_report(), run.reporter);
