@@ -16,20 +16,18 @@ if(NOT SAFESAIL_GOMP)
   set(SAFESAIL_GOMP gomp)
 endif()
 
+# Linked by every room that stands on tensors; the headers (safesail_aten) only by sources that include them.
 add_library(safesail_torch INTERFACE)
-# After the system's headers: the wheel brings those of a newer fmt, which would have to be compiled into every file.
-target_compile_options(safesail_torch INTERFACE
-  "SHELL:-idirafter ${SAFESAIL_TORCH_DIR}/include" "SHELL:-idirafter ${SAFESAIL_TORCH_DIR}/include/torch/csrc/api/include")
 target_link_libraries(safesail_torch INTERFACE
   ${SAFESAIL_TORCH_DIR}/lib/libtorch_cpu.so ${SAFESAIL_TORCH_DIR}/lib/libc10.so ${SAFESAIL_GOMP})
-# at::parallel_for is OpenMP in headers. clang serves clang-tidy alone and brings no omp.h of its own.
-target_compile_options(safesail_torch INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fopenmp>)
 target_link_options(safesail_torch INTERFACE
   -Wl,--disable-new-dtags -Wl,-rpath,${SAFESAIL_TORCH_DIR}/lib -Wl,-rpath,${SAFESAIL_CUDART_DIR}
   -Wl,-rpath-link,${SAFESAIL_CUDART_DIR})
 
-# ATen costs about six seconds a file to parse; the rooms that use it share this one precompiled header.
-add_library(safesail_aten_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/aten_pch.cc)
-target_link_libraries(safesail_aten_pch PUBLIC safesail_torch PRIVATE safesail_warnings)
-target_precompile_headers(safesail_aten_pch PRIVATE <ATen/ATen.h> <ATen/Parallel.h> <algorithm>
-  <cmath> <cstdint> <functional> <memory> <optional> <span> <string> <string_view> <unordered_map> <vector>)
+add_library(safesail_aten INTERFACE)
+# After the system's headers: the wheel brings those of a newer fmt, which would have to be compiled into every file.
+target_compile_options(safesail_aten INTERFACE
+  "SHELL:-idirafter ${SAFESAIL_TORCH_DIR}/include" "SHELL:-idirafter ${SAFESAIL_TORCH_DIR}/include/torch/csrc/api/include")
+# at::parallel_for is OpenMP in headers. clang serves clang-tidy alone and brings no omp.h of its own.
+target_compile_options(safesail_aten INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fopenmp>)
+target_link_libraries(safesail_aten INTERFACE safesail_torch)

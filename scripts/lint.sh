@@ -31,5 +31,5 @@ printf '%s\n' fuzz/*.cc | xargs -P "$(nproc)" -n 1 clang++ -fsyntax-only -std=c+
 echo "lint: clang-tidy"
 cmake --preset tidy >build-tidy.log 2>&1 || { cat build-tidy.log; exit 1; }
 rm -f build-tidy.log
-cmake --build build/tidy --target safesail_text_rs_build safesail_aten_pch >/dev/null
+cmake --build build/tidy --target safesail_text_rs_build safesail_plain_pch safesail_aten_pch >/dev/null
 python3 scripts/tidy.py build/tidy

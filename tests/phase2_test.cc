@@ -2,6 +2,7 @@
 // features, offline and by an endpoint that knows the truth.
 #include "run/phase2.h"
 
+#include <ATen/ATen.h>
 #include <algorithm>
 #include <fmt/format.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,5 @@
 // Selection on the packaged model: SAEs whose features are planted, so that the truth is known.
+#include <ATen/ATen.h>
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>

@@ -1,5 +1,6 @@
 #include "model/shared_generator.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <thread>
 

@@ -2,6 +2,7 @@
 // tests/data/model/transformer_lens.safetensors, made by scripts/golden/make_hooks_golden.py.
 #include "model/site_names.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>

@@ -1,5 +1,6 @@
 #include "model/text_model.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 

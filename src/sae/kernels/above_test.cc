@@ -1,5 +1,6 @@
 #include "sae/kernels/above.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "base/half.h"

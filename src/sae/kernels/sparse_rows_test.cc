@@ -1,5 +1,6 @@
 #include "sae/kernels/sparse_rows.h"
 
+#include <ATen/ATen.h>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <numeric>

@@ -1,5 +1,6 @@
 #include "sae/kernels/topk.h"
 
+#include <ATen/ATen.h>
 #include <algorithm>
 #include <gtest/gtest.h>
 #include <numeric>

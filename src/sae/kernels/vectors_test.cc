@@ -1,5 +1,6 @@
 #include "sae/kernels/vectors.h"
 
+#include <ATen/ATen.h>
 #include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
