@@ -1,7 +1,7 @@
 # Two commands: `make demo` runs the main job on the packaged model, `make test` runs every test.
 # Each installs first what is missing (scripts/setup.sh); `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup build web demo test test-full lint format bench bench-peers asan tsan fuzz clean
+.PHONY: help setup build build-tests web demo test test-full lint format bench bench-peers asan asan-readers tsan fuzz clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,11 +9,14 @@ help:  ## list the targets
 setup:  ## install what is missing (apt packages; the rest into .deps/)
 	@scripts/setup.sh
 
-build: setup web  ## build bin/safesail, its page and the tests
+build: setup web  ## build bin/safesail and its page
 	@cmake --preset release >build.log 2>&1 || { cat build.log; exit 1; }
 	@rm -f build.log
-	@cmake --build --preset release
+	@cmake --build --preset release --target safesail
 	@mkdir -p bin && ln -sfn ../build/release/bin/safesail bin/safesail
+
+build-tests: build
+	@cmake --build --preset release
 
 web: setup  ## build the page into build/web
 	@scripts/build_web.sh
@@ -22,10 +25,10 @@ demo: build  ## the main job on SmolLM2-135M: results in runs/demo/, shown in th
 	@bin/safesail demo
 	@[ "$(SERVE)" = 0 ] || bin/safesail serve --run runs/demo
 
-test: build  ## every test; warnings are errors
+test: build-tests  ## every test; warnings are errors
 	@ctest --preset release -j 2
 
-test-full: build  ## the tests and those that need the Gemma 3 download
+test-full: build-tests  ## the tests and those that need the Gemma 3 download
 	@scripts/setup.sh full
 	@ctest --preset release -j 2
 
@@ -47,9 +50,14 @@ asan: setup  ## the tests under the address and undefined-behaviour sanitizers
 tsan: setup  ## the tests under the thread sanitizer
 	@cmake --preset tsan >/dev/null && cmake --build --preset tsan && ctest --preset tsan
 
-fuzz:  ## each reader's fuzz target for 60 seconds
+asan-readers: setup  ## the same over the readers of outside bytes alone: formats, text, model files, HTTP
+	@cmake --preset asan >/dev/null && cmake --build --preset asan --target formats_test text_test model_test serve_test
+	@ctest --preset asan --no-tests=error -L '^(formats|text|serve)$$'
+	@ctest --preset asan --no-tests=error -L '^model$$' -R '(^|/)(Bad|Config|Families|Spec|Weight)'
+
+fuzz:  ## each reader's fuzz target for 60 seconds (SECONDS=n: for n)
 	@scripts/setup.sh fuzz
-	@scripts/fuzz.sh
+	@scripts/fuzz.sh $(SECONDS)
 
 clean:  ## remove what was built (not .deps/)
 	@rm -rf build bin
