@@ -56,10 +56,6 @@ void print_counts(const TagCounts& counts) {
         counts.n_failed, with_reason(counts.reason));
 }
 
-void print_json(const Json& json) {
-  print_json(json, 2);
-}
-
 void explain_offline(const ExplainOptions& options, Atlas& atlas, Session& session) {
   if (options.tag)
     bad_input("--tag", "expected an endpoint that files the features",
@@ -69,7 +65,7 @@ void explain_offline(const ExplainOptions& options, Atlas& atlas, Session& sessi
               "give --endpoint");
   const ExplainCounts counts = explain_features(lexical_explainer(), options.sae, options.n_most,
                                                 atlas, *session.reporter, session.stop);
-  options.as_json ? print_json(json_of(counts)) : print_counts(counts);
+  options.as_json ? print_json(json_of(counts), 2) : print_counts(counts);
 }
 
 void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& session) {
@@ -86,7 +82,7 @@ void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& s
   if (options.tag) estimate += estimate_tagging(tagger, explainer.key, options.sae, lacking, atlas);
   endpoint.announce(estimate);
   if (options.endpoint.dry_run) {
-    if (options.as_json) print_json({{"estimate", endpoint.json_of(estimate)}});
+    if (options.as_json) print_json({{"estimate", endpoint.json_of(estimate)}}, 2);
     return;
   }
   // The client reports its requests; a second line of progress would only flicker.
@@ -103,7 +99,7 @@ void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& s
   }
   json["spending"] = endpoint.spending_json();
   if (options.as_json)
-    print_json(json);
+    print_json(json, 2);
   else
     print("{}", endpoint.spending());
   if (counts.only_failed())

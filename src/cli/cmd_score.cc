@@ -44,7 +44,7 @@ Json json_of(const ScorerOutcome& outcome) {
           {"reason", outcome.reason}};
 }
 
-void print(const ScorerOutcome& outcome) {
+void print_outcome(const ScorerOutcome& outcome) {
   print("{}: {} scores; {} explanations with too few windows or answers\n",
         to_string(outcome.scorer), outcome.n_scored, outcome.n_without);
   if (std::isfinite(outcome.mean)) print("  mean {:.3f}", outcome.mean);
@@ -70,7 +70,7 @@ void score_by(Simulator& simulator, const ScoreConfig& config, const ScoreOption
   if (endpoint != nullptr) json["spending"] = endpoint->spending_json();
   if (!options.as_json) {
     if (endpoint != nullptr) print("{}", endpoint->spending());
-    for (const ScorerOutcome& outcome : outcomes) print(outcome);
+    for (const ScorerOutcome& outcome : outcomes) print_outcome(outcome);
   }
   if (options.compare) {
     const ScorerComparison comparison =
