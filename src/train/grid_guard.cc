@@ -43,7 +43,8 @@ std::string trouble(std::span<const TrainingRecord> history, const GuardConfig& 
   if (all([](const TrainingRecord& r) { return r.fvu > 1; }))
     return fmt::format("collapse: FVU above 1 {}, now {:.3g}", span, now.fvu);
 
-  const auto counted = window(config.dead_after_tokens);
+  // What fell silent in the warm-up, while features still sort themselves, is counted until then.
+  const auto counted = window(config.warmup_tokens + config.dead_after_tokens);
   if (!counted.empty() && now.dead_share - counted.front().dead_share > kWave)
     return fmt::format("a wave of dying features: dead share {:.0f} % at {} tokens, {:.0f} % at {}",
                        100 * counted.front().dead_share,

@@ -16,8 +16,8 @@ struct TrainingRecord {
 
 struct GuardConfig {
   std::uint64_t n_tokens = 0;           ///< the budget
-  std::uint64_t warmup_tokens = 0;      ///< not judged by FVU and L0
-  std::uint64_t dead_after_tokens = 0;  ///< nothing can be dead before; the count starts here
+  std::uint64_t warmup_tokens = 0;      ///< what happens in it is not judged
+  std::uint64_t dead_after_tokens = 0;  ///< so long after it fell silent a feature counts as dead
 };
 
 /// Why the SAE with this history, oldest first, should stop; empty: it should not. Over the last

@@ -58,6 +58,10 @@ TEST(Trouble, AWaveOfDyingFeatures) {
   auto first = healthy(240);
   for (TrainingRecord& record : first) record.dead_share = record.tokens > 200 ? 0.5 : 0;
   EXPECT_EQ(trouble(first, kConfig), "");
+  // Nor is one what fell silent, one after another, before the warm-up was over.
+  auto early = healthy(310);
+  for (TrainingRecord& record : early) record.dead_share = record.tokens > 270 ? 0.5 : 0;
+  EXPECT_EQ(trouble(early, kConfig), "");
 }
 
 }  // namespace
