@@ -4,6 +4,7 @@
 
 #include "fuzz_target.h"
 #include "interpret/chat_answer.h"
+#include "interpret/json_in_text.h"
 #include "interpret/llm_values.h"
 
 namespace safesail {
@@ -21,7 +22,9 @@ void read(const ChatAnswer& answer) {
         SAFESAIL_CHECK(value >= 0 && value <= static_cast<float>(max_value));
     }
   }
-  json_object_in(answer.content);
+  for (const std::string_view object : json_objects_in(answer.content))
+    SAFESAIL_CHECK(object.front() == '{' && object.back() == '}');
+  json_object_with(answer.content, {"scores"});
   status_of(answer);
 }
 
