@@ -54,7 +54,7 @@ struct Run {
 /// Whether every sequence began with BOS: as the tokenizer really does it, not as its settings say.
 bool prepends_bos(const BatchConfig& batch, const Tokenizer& tokenizer) {
   const std::vector<std::int32_t> ids = tokenizer.encode("a", batch.add_special).ids;
-  return tokenizer.bos() && !ids.empty() && ids.front() == *tokenizer.bos();
+  return ids.size() > tokenizer.encode("a", false).ids.size() && ids.front() == tokenizer.bos();
 }
 
 SiteProvenance provenance_of(const RunConfig& config, const ModelIdentity& identity,
