@@ -1,7 +1,7 @@
 # Two commands: `make demo` runs the main job on the packaged model, `make test` runs every test.
 # Each installs first what is missing (scripts/setup.sh); `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-tests web demo test test-full lint format bench bench-peers asan asan-readers tsan fuzz clean
+.PHONY: help setup build build-tests web demo test test-full lint format bench bench-peers asan tsan fuzz readers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,14 +50,14 @@ asan: setup  ## the tests under the address and undefined-behaviour sanitizers
 tsan: setup  ## the tests under the thread sanitizer
 	@cmake --preset tsan >/dev/null && cmake --build --preset tsan && ctest --preset tsan
 
-asan-readers: setup  ## the same over the readers of outside bytes alone: formats, text, model files, HTTP
-	@cmake --preset asan >/dev/null && cmake --build --preset asan --target formats_test text_test model_test serve_test
-	@ctest --preset asan --no-tests=error -L '^(formats|text|serve)$$'
-	@ctest --preset asan --no-tests=error -L '^model$$' -R '(^|/)(Bad|Config|Families|Spec|Weight)'
-
 fuzz:  ## each reader's fuzz target for 60 seconds (SECONDS=n: for n)
 	@scripts/setup.sh fuzz
 	@scripts/fuzz.sh $(SECONDS)
+
+readers:  ## what reads outside bytes, under sanitizers: its tests, and each fuzz target for 5 seconds
+	@scripts/setup.sh fuzz
+	@scripts/fuzz.sh 5
+	@ctest --preset fuzz --no-tests=error
 
 clean:  ## remove what was built (not .deps/)
 	@rm -rf build bin

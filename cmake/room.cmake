@@ -31,7 +31,7 @@ function(safesail_room name)
   target_link_libraries(safesail_${name} PUBLIC ${ROOM_DEPS} ${torch})
   safesail_sources(safesail_${name} LINK ${ROOM_DEPS} OPTIONS ${speed} SOURCES ${sources})
 
-  if(tests AND NOT SAFESAIL_FUZZ)
+  if(tests AND NOT (SAFESAIL_FUZZ AND ROOM_ATEN))
     add_executable(${name}_test)
     target_link_libraries(${name}_test PRIVATE safesail_${name} GTest::gmock_main)
     safesail_sources(${name}_test TESTS LINK safesail_${name} GTest::gmock_main SOURCES ${tests})
