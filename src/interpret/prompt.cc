@@ -121,7 +121,8 @@ bool copies_an_example(std::string_view answer, std::span<const ChatMessage> mes
     const std::vector<std::string> example = words_of(messages[m].content);
     for (std::size_t at = 0; at + kCopiedWords <= said.size(); ++at) {
       const auto run = std::span(said).subspan(at, kCopiedWords);
-      if (!std::ranges::search(example, run).empty()) return true;
+      if (std::search(example.begin(), example.end(), run.begin(), run.end()) != example.end())
+        return true;
     }
   }
   return false;
