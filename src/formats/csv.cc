@@ -70,7 +70,8 @@ class CsvParser {
     const char ends[] = {separator_, '\r', '\n'};
     const std::size_t end =
         std::min(text_.find_first_of(std::string_view(ends, sizeof ends), at_), text_.size());
-    return std::string(text_.substr(std::exchange(at_, end), end - at_));
+    const std::size_t begin = std::exchange(at_, end);
+    return std::string(text_.substr(begin, end - begin));
   }
   std::string quoted() {
     std::string field;
