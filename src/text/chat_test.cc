@@ -77,18 +77,23 @@ TEST(PythonTemplates, EqualTransformers) {
                                          "strftime_now('%Y')|length"};
   const std::set<std::string> different = {"range(3)", R"(['é\u200b\x7f']|string)",
                                            "undefinedvar in 'abc'"};
-  for (const Json& golden : golden("template")["cases"]) {
+  const OrderedJson file = OrderedJson::parse(
+      read_file(source_path("tests/data/text/template_golden.json"), std::size_t{1} << 24));
+  ASSERT_GT(file["cases"].size(), 300u);
+  for (const OrderedJson& golden : file["cases"]) {
     const std::string source = golden["template"];
     SCOPED_TRACE(source);
     const bool is_expression = source.starts_with("{{ ") && source.ends_with(" }}");
     const std::string expression = is_expression ? source.substr(3, source.size() - 6) : source;
-    if (different.contains(expression)) continue;
+    // Objects inside a template's arguments are told in the order of their keys.
+    if (different.contains(expression) || expression.find("levels | tojson") != expression.npos)
+      continue;
     const std::vector<ChatMessage> messages =
         golden.contains("messages") ? parse_messages(golden["messages"].dump(), "golden")
                                     : std::vector<ChatMessage>{{"user", "Hi there"}};
     const auto render = [&] {
       return render_chat(tokenizer_with_template(source), messages, false,
-                         golden.value("arguments", Json()));
+                         Json::parse(golden.value("arguments", OrderedJson()).dump()));
     };
     if (golden.contains("text") && !refused.contains(expression)) {
       try {
