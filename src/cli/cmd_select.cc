@@ -1,13 +1,13 @@
 // `safesail select`: which features of which SAE stand for which safety concept, before any
 // explanation is paid for.
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/model_options.h"
@@ -116,7 +116,7 @@ void run_select(const SelectOptions& options, Session& session) {
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
   const LanguageModel& model = text_model.model;
   const Tokenizer& tokenizer = text_model.tokenizer;
-  const auto start = std::chrono::steady_clock::now();
+  const Clock::time_point start = Clock::now();
   FeatureSelection selection = select_features(model, tokenizer, cells, pairs, options.select,
                                                *session.reporter, session.stop);
   if (!options.run.empty())
@@ -137,8 +137,7 @@ void run_select(const SelectOptions& options, Session& session) {
     if (!options.columns.empty()) settings["pair_columns"] = options.columns;
     if (!options.values.empty()) settings["pair_values"] = options.values;
     StageRecord record = select_record(settings, options.pairs, options.select);
-    record.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    record.seconds = seconds_since(start);
     RunManifest(options.run).record("select", record);
   }
   print("\n{}\n{}\n\nin {}/: report.html, candidates.jsonl, metrics.jsonl, lists.json\n",

@@ -1,10 +1,10 @@
 #include "stages/stages.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace safesail {
@@ -31,9 +31,9 @@ void forget_from(const std::string& first, const std::vector<Stage>& stages, con
 
 void record_stage(RunManifest& manifest, const std::string& name,
                   const std::function<StageRecord()>& run) {
-  const auto start = std::chrono::steady_clock::now();
+  const Clock::time_point start = Clock::now();
   StageRecord record = run();
-  record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  record.seconds = seconds_since(start);
   manifest.record(name, record);
 }
 
