@@ -75,7 +75,7 @@ void score_by(Simulator& simulator, const ScoreConfig& config, const ScoreOption
   if (options.compare) {
     const ScorerComparison comparison =
         compare_scores(simulator, config, endpoint == nullptr ? "" : endpoint->currency(), atlas);
-    json["comparison"] = Json::parse(to_json(comparison));
+    json["comparison"] = to_json(comparison);
     if (!options.as_json) print("{}\n", comparison_table(comparison));
   }
   if (options.as_json) print_json(json, 2);

@@ -202,9 +202,8 @@ std::string claim(const ScorerComparison& comparison) {
     const double rho = agreement == comparison.agreement.end() ? kNone : agreement->spearman.value;
     if (!std::isfinite(rho)) continue;
     text += fmt::format(
-        "Segments against tokens, {} questions a request: {}, Spearman {:.2f}. Claimed are {:.0f} "
-        "% "
-        "cheaper at {}: {}.\n",
+        "Segments against tokens, {} questions a request: {}, Spearman {:.2f}. Claimed are "
+        "{:.0f} % cheaper at {}: {}.\n",
         ratio.first.batch, change(ratio), rho, 100 * kClaimedSaving, kClaimedSpearman,
         1 - cost_of(ratio).value >= kClaimedSaving && rho >= kClaimedSpearman ? "reached"
                                                                               : "not reached");
@@ -301,7 +300,7 @@ std::string comparison_table(const ScorerComparison& comparison) {
   return text + "\n" + claim(comparison);
 }
 
-std::string to_json(const ScorerComparison& comparison) {
+Json to_json(const ScorerComparison& comparison) {
   Json json = {{"simulator", comparison.simulator},
                {"n_features", comparison.n_features},
                {"n_explanations", comparison.n_explanations},
@@ -330,7 +329,7 @@ std::string to_json(const ScorerComparison& comparison) {
                                  {"n_explanations", row.n_explanations},
                                  {"spearman", interval(row.spearman)},
                                  {"pearson", interval(row.pearson)}});
-  return dump_json(json);
+  return json;
 }
 
 }  // namespace safesail

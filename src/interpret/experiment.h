@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/bootstrap.h"
+#include "formats/json.h"
 #include "interpret/price.h"
 #include "interpret/simulator.h"
 
@@ -87,6 +88,6 @@ ScorerComparison compare_scorers(std::span<const ScoredExplanation> explanations
 
 /// For people; ends with what became of the paper's claim.
 std::string comparison_table(const ScorerComparison& comparison);
-std::string to_json(const ScorerComparison& comparison);
+Json to_json(const ScorerComparison& comparison);
 
 }  // namespace safesail
