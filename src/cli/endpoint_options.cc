@@ -23,10 +23,6 @@ ApiKey key_of(const EndpointOptions& options) {
   return {};
 }
 
-Price price_of(const EndpointOptions& options) {
-  return options.prices.empty() ? Price{} : read_price(options.prices, options.settings.model);
-}
-
 /// What the ledger holds, whoever was asked: a budget is of the atlas, not of one start.
 Budget::Spent spent_before(Atlas& atlas, const std::string& currency) {
   Budget::Spent sum;
@@ -35,6 +31,12 @@ Budget::Spent spent_before(Atlas& atlas, const std::string& currency) {
     sum.tokens += static_cast<std::uint64_t>(spent.prompt_tokens + spent.completion_tokens);
   }
   return sum;
+}
+
+Budget budget_of(const EndpointOptions& options, Atlas& atlas) {
+  const Price price =
+      options.prices.empty() ? Price{} : read_price(options.prices, options.settings.model);
+  return Budget(options.budget, price, spent_before(atlas, price.currency));
 }
 
 }  // namespace
@@ -71,9 +73,7 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
 }
 
 EndpointClient::EndpointClient(const EndpointOptions& options, Atlas& atlas, Session& session)
-    : reporter_(*session.reporter),
-      budget_(options.budget, price_of(options), spent_before(atlas, price_of(options).currency)),
-      ledger_(atlas) {
+    : reporter_(*session.reporter), budget_(budget_of(options, atlas)), ledger_(atlas) {
   client_ = std::make_unique<ChatClient>(settings_of(options), key_of(options), budget_, &ledger_,
                                          reporter_, session.stop);
 }
