@@ -21,21 +21,31 @@ class RunFilesTest : public WorkspaceTest {};
 
 constexpr std::int64_t kRows = 8000, kWidth = 32;
 
-/// Rows that are sums of two of 16 random directions.
-std::vector<float> planted_rows() {
-  constexpr std::int64_t kDirections = 16;
-  Rng rng(5, "planted");
-  std::vector<float> directions(kDirections * kWidth), x(kRows * kWidth);
+/// Rows that are sums of `n_terms` of so many random directions.
+std::vector<float> rows_of_directions(std::int64_t n_rows, std::uint64_t n_directions, int n_terms,
+                                      const char* name) {
+  Rng rng(5, name);
+  std::vector<float> directions(n_directions * kWidth);
+  std::vector<float> x(static_cast<std::size_t>(n_rows * kWidth));
   for (float& value : directions) value = static_cast<float>(rng.normal());
-  for (std::int64_t row = 0; row < kRows; ++row)
-    for (int n = 0; n < 2; ++n) {
-      const std::uint64_t direction = rng.below(kDirections);
+  for (std::int64_t row = 0; row < n_rows; ++row)
+    for (int n = 0; n < n_terms; ++n) {
+      const std::uint64_t direction = rng.below(n_directions);
       const auto weight = static_cast<float>(1 + rng.uniform());
       for (std::int64_t i = 0; i < kWidth; ++i)
         x[static_cast<std::size_t>(row * kWidth + i)] +=
             weight * directions[direction * kWidth + static_cast<std::size_t>(i)];
     }
   return x;
+}
+
+std::vector<float> planted_rows() {
+  return rows_of_directions(kRows, 16, 2, "planted");
+}
+
+/// 256 features have enough to do.
+std::vector<float> crowded_rows(std::int64_t n_rows) {
+  return rows_of_directions(n_rows, 200, 3, "crowded");
 }
 
 NamedTensor tensor_of(const char* name, const std::vector<float>& x) {
@@ -83,24 +93,6 @@ TEST_F(RunFilesTest, EvaluatesOnTheRowsThatTrainingLeftOut) {
   }
   run_on_activations(config, "train", silent, {});
   EXPECT_NE(fs::last_write_time(dir_ / "run/sae/x/topk-k2/sae.safetensors"), written);
-}
-
-/// Rows that are sums of three of 200 random directions: 256 features have enough to do.
-std::vector<float> crowded_rows(std::int64_t n_rows) {
-  constexpr std::uint64_t kDirections = 200;
-  Rng rng(5, "crowded");
-  std::vector<float> directions(kDirections * kWidth);
-  std::vector<float> x(static_cast<std::size_t>(n_rows * kWidth));
-  for (float& value : directions) value = static_cast<float>(rng.normal());
-  for (std::int64_t row = 0; row < n_rows; ++row)
-    for (int n = 0; n < 3; ++n) {
-      const std::uint64_t direction = rng.below(kDirections);
-      const auto weight = static_cast<float>(1 + rng.uniform());
-      for (std::int64_t i = 0; i < kWidth; ++i)
-        x[static_cast<std::size_t>(row * kWidth + i)] +=
-            weight * directions[direction * kWidth + static_cast<std::size_t>(i)];
-    }
-  return x;
 }
 
 // With nothing set but what makes the run small: features that die are noticed long before the end,
