@@ -25,6 +25,16 @@ def put(target: str, name: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
+def written(writer: gguf.GGUFWriter, path: pathlib.Path) -> bytes:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
 def gguf_with(types: list[str], path: pathlib.Path) -> bytes:
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(2)
@@ -37,13 +47,7 @@ def gguf_with(types: list[str], path: pathlib.Path) -> bytes:
         n_elements, n_bytes = GGML_QUANT_SIZES[kind]
         rows = np.arange(2 * n_bytes, dtype=np.uint8).reshape(2, n_bytes)
         writer.add_tensor(f"t.{name}", rows, raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    data = path.read_bytes()
-    path.unlink()
-    return data
+    return written(writer, path)
 
 
 def tokenizers() -> dict[str, tuple[dict, dict]]:
@@ -163,13 +167,7 @@ def gguf_file(architecture: str, metadata: dict, rows: int = 2) -> bytes:
     writer.add_tensor("token_embd.weight", np.zeros((rows, 8), np.float32))
     if architecture == "llama":
         writer.add_tensor("rope_freqs.weight", np.ones(2, np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    data = path.read_bytes()
-    path.unlink()
-    return data
+    return written(writer, path)
 
 
 def plans() -> None:
