@@ -3,7 +3,6 @@
 #   <name>_test       one GoogleTest program of every *_test.cc, known to ctest test by test
 # HOT rooms have inner loops over numbers: they are optimised for speed, the others also for a short build.
 # ATEN rooms are HOT, and stand on LibTorch; those of their sources that include ATen are compiled with it.
-include(GoogleTest)
 include(cmake/sources.cmake)
 
 function(safesail_room name)
@@ -32,9 +31,6 @@ function(safesail_room name)
   safesail_sources(safesail_${name} LINK ${ROOM_DEPS} OPTIONS ${speed} SOURCES ${sources})
 
   if(tests AND NOT (SAFESAIL_FUZZ AND ROOM_ATEN))
-    add_executable(${name}_test)
-    target_link_libraries(${name}_test PRIVATE safesail_${name} GTest::gmock_main)
-    safesail_sources(${name}_test TESTS LINK safesail_${name} GTest::gmock_main SOURCES ${tests})
-    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name} TIMEOUT ${SAFESAIL_TEST_SECONDS})
+    safesail_test(${name}_test LABEL ${name} LINK safesail_${name} SOURCES ${tests})
   endif()
 endfunction()

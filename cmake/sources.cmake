@@ -55,3 +55,13 @@ function(safesail_compiled target kind)
   target_precompile_headers(${target}_${kind} REUSE_FROM safesail_${kind}_pch)
   target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_${kind}>)
 endfunction()
+
+# safesail_test(NAME LABEL label LINK libraries SOURCES ...): a GoogleTest program, known to ctest test by test.
+include(GoogleTest)
+function(safesail_test name)
+  cmake_parse_arguments(OF "" "LABEL" "LINK;SOURCES" ${ARGN})
+  add_executable(${name})
+  target_link_libraries(${name} PRIVATE ${OF_LINK} GTest::gmock_main)
+  safesail_sources(${name} TESTS LINK ${OF_LINK} GTest::gmock_main SOURCES ${OF_SOURCES})
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${OF_LABEL} TIMEOUT ${SAFESAIL_TEST_SECONDS})
+endfunction()
