@@ -3,8 +3,8 @@
 //
 // An Atlas is one connection and belongs to one thread; many may be open on one file, in several
 // processes: one writes at a time, readers never wait. Each put is atomic; a transaction() around
-// several makes them one and makes them fast. Ids are those of the file. Every
-// fault is an Error. Tables and rules: docs/atlas.md.
+// several makes them one and makes them fast. Ids are those of the file. Every fault is an Error.
+// Tables and rules: docs/atlas.md.
 #pragma once
 
 #include <cstdint>

@@ -30,8 +30,8 @@ const AtlasFormat& atlas_format(std::string_view name);
 /// The format of a folder; an input error when it is none.
 const AtlasFormat& format_of_folder(const fs::path& folder);
 
-/// Imports into the file at `path`, which is made where needed and not left
-/// behind when the import fails.
+/// Imports into the file at `path`, which is made where needed and not left behind when the import
+/// fails.
 ImportReport import_folder(const AtlasFormat& format, const fs::path& folder, const fs::path& path);
 std::vector<Violation> validate_folder(const AtlasFormat& format, const fs::path& folder);
 

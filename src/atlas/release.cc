@@ -185,8 +185,7 @@ Explanation explanation_of(const ReleaseEntry& entry, const std::string& languag
   return explanation;
 }
 
-/// As Python's json.dump writes it, so that the two can be compared byte by
-/// byte.
+/// As Python's json.dump writes it, so that the two can be compared byte by byte.
 std::string text_of(const Json& json) {
   return dump_json(json, {.ascii = true});
 }

@@ -1,5 +1,5 @@
-// The published Safe-SAIL release: en_db.json, cn_db.json and
-// indices/indices_layer<L>.pt, into an atlas and out of it. Format:
+// The published Safe-SAIL release: en_db.json, cn_db.json and indices/indices_layer<L>.pt, into an
+// atlas and out of it. Format:
 // docs/formats/safe_sail_release.md.
 //
 // Import reads and checks everything first, then writes in one transaction.
@@ -42,14 +42,13 @@ struct ImportReport {
   std::int64_t n_saes = 0, n_features = 0, n_explanations = 0, n_scores = 0, n_exemplars = 0;
 };
 
-/// The model whose features the release describes; see
-/// docs/formats/safe_sail_release.md.
+/// The model whose features the release describes; see docs/formats/safe_sail_release.md.
 inline constexpr const char* kReleaseModel = "Qwen2.5-3B-Instruct";
 ImportReport import_release(Atlas& atlas, const fs::path& folder);
 
-/// Writes the file of each language that the atlas has explanations in
-/// (English, Chinese) into `folder`; of one SAE unless `sae` is empty. An input
-/// error when two features would have one name. Gives the files.
+/// Writes the file of each language that the atlas has explanations in (English, Chinese) into
+/// `folder`; of one SAE unless `sae` is empty. An input error when two features would have one
+/// name. Gives the files.
 std::vector<fs::path> export_release(Atlas& atlas, const fs::path& folder,
                                      const std::string& sae = {});
 

@@ -1,5 +1,4 @@
-// A chat under way in the engine: turns what a pass did for its sequence into
-// events.
+// A chat under way in the engine: turns what a pass did for its sequence into events.
 //
 // Used by the engine's thread alone; the subject must outlive it.
 #pragma once
@@ -23,10 +22,9 @@ class Chat {
   Chat(const Subject& subject, EngineRequest request, Give give);
   ~Chat();
 
-  /// The sequence that answers it, for a generator that reads
-  /// sites_of(subject). It goes on for one token more than was asked for, which
-  /// is thrown away: only the pass that makes it reads the last token that was
-  /// asked for.
+  /// The sequence that answers it, for a generator that reads sites_of(subject). It goes on for one
+  /// token more than was asked for, which is thrown away: only the pass that makes it reads the
+  /// last token that was asked for.
   std::vector<std::int32_t> prompt_ids() const;
   SequenceConfig sequence() const;
 

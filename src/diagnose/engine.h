@@ -1,12 +1,10 @@
-// One model for many visitors: chats and traces wait in one queue, in order of
-// arrival; up to `max_active` chats are answered at once, a token each a pass,
-// and the features of a token come from the pass that reads it. A visitor who
-// leaves makes room at the next token.
+// One model for many visitors: chats and traces wait in one queue, in order of arrival; up to
+// `max_active` chats are answered at once, a token each a pass, and the features of a token come
+// from the pass that reads it. A visitor who leaves makes room at the next token.
 //
-// The engine has a thread of its own; submit() and the tickets may be used from
-// any thread. The subject must outlive it. A fault of one request is an event
-// of its ticket, never an exception of the engine. Prompts are kept only while
-// they are answered.
+// The engine has a thread of its own; submit() and the tickets may be used from any thread. The
+// subject must outlive it. A fault of one request is an event of its ticket, never an exception of
+// the engine. Prompts are kept only while they are answered.
 #pragma once
 
 #include <chrono>
@@ -37,11 +35,10 @@ struct EngineRequest {
   SequenceConfig generation;  ///< max_new_tokens 0: a trace of the prompt, no answer
 };
 
-// What becomes of a request: Started, then for a chat NewToken and NewFeatures,
-// then Ended; or Failed at any time.
+// What becomes of a request: Started, then for a chat NewToken and NewFeatures, then Ended; or
+// Failed at any time.
 
-/// The prompt has been read. Of a chat with mask_special its tokens' features
-/// come at the end.
+/// The prompt has been read. Of a chat with mask_special its tokens' features come at the end.
 struct Started {
   Trace trace;
 };
@@ -70,8 +67,7 @@ class Engine {
   class Ticket {
    public:
     ~Ticket();
-    /// The next event; nothing when `wait` has passed without one, or after
-    /// Ended and Failed.
+    /// The next event; nothing when `wait` has passed without one, or after Ended and Failed.
     std::optional<EngineEvent> next(std::chrono::milliseconds wait);
     /// How many are to be served before it; 0: it is its turn.
     std::size_t n_before() const;
@@ -92,9 +88,8 @@ class Engine {
   /// Requests under way, waiting and to come end as Failed.
   void end();
 
-  /// All of `requests` wait, or, when there is no room for them, none: then the
-  /// result is empty. An input error names what is beyond the limits or
-  /// impossible.
+  /// All of `requests` wait, or, when there is no room for them, none: then the result is empty. An
+  /// input error names what is beyond the limits or impossible.
   std::vector<std::unique_ptr<Ticket>> submit(std::vector<EngineRequest> requests);
 
   struct Load {

@@ -21,9 +21,8 @@ class FeatureReader {
  public:
   FeatureReader(const Subject& subject, TraceOptions options);
 
-  /// x[i] [n_tokens, d_model] of sites_of(subject)[i], on any device; gives the
-  /// features of each token. Values are encoded in f32, so that they do not
-  /// depend on how tokens are batched.
+  /// x[i] [n_tokens, d_model] of sites_of(subject)[i], on any device; gives the features of each
+  /// token. Values are encoded in f32, so that they do not depend on how tokens are batched.
   std::vector<std::vector<TokenFeature>> read(std::span<const at::Tensor> x);
 
   const std::vector<TraceFeature>& features() const { return features_; }

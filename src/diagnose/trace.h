@@ -1,7 +1,6 @@
 // A trace: a text, token by token, with the features that are active on each.
 //
-// Plain data; features are named by reference to the Subject, which must
-// outlive it.
+// Plain data; features are named by reference to the Subject, which must outlive it.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +23,7 @@ struct TraceOptions {
   double min_score = -1;             ///< of the explanation; unknown scores pass only at -1
   std::size_t top_n = 0;             ///< strongest of a token; 0: all
   bool unlisted = false;             ///< also features that nothing is known of
-  /// The way of the published demo: special tokens are masked from attention
-  /// and show nothing.
+  /// The way of the published demo: special tokens are masked from attention and show nothing.
   bool mask_special = false;
 };
 
@@ -47,9 +45,8 @@ struct TokenFeature {
 
 struct TraceToken {
   std::int32_t position = 0, id = 0;
-  /// Bytes [start, end) of the trace's text. Blanks before a token belong to
-  /// it; of the tokens that make up one character one has all of it, the others
-  /// have none.
+  /// Bytes [start, end) of the trace's text. Blanks before a token belong to it; of the tokens that
+  /// make up one character one has all of it, the others have none.
   std::uint32_t start = 0, end = 0;
   std::string role;          ///< of its message; "template" for what stands around
                              ///< messages, "text" without

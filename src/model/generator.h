@@ -1,7 +1,6 @@
-// Generation a pass at a time: sequences come and go between passes, and each
-// pass continues all that are open (new ones with their whole prompt, the
-// others with their last token). What generate() loops over, and what serves
-// many visitors with one model.
+// Generation a pass at a time: sequences come and go between passes, and each pass continues all
+// that are open (new ones with their whole prompt, the others with their last token). What
+// generate() loops over, and what serves many visitors with one model.
 //
 // One thread; the model must outlive it.
 #pragma once
@@ -35,8 +34,7 @@ struct SequenceStep {
   std::size_t first_row = 0, n_rows = 0;  ///< its tokens in this pass
   std::span<const float> logits;          ///< [vocab] of the next token; until the next pass
   std::optional<std::int32_t> token;      ///< the new token; nothing when it was a stop token
-  /// The sequence is over and forgotten; its last new token has been through no
-  /// pass.
+  /// The sequence is over and forgotten; its last new token has been through no pass.
   std::optional<SequenceEnd> end;
 };
 

@@ -21,8 +21,8 @@ struct ProbeConfig {
   std::uint64_t seed = 0;
 };
 
-/// AUROC of telling texts with the concept from counterparts, with intervals
-/// over the finest concepts held out: pairs of one template are no independent samples.
+/// AUROC of telling texts with the concept from counterparts, with intervals over the finest
+/// concepts held out: pairs of one template are no independent samples.
 struct ProbeResult {
   std::size_t n_train = 0, n_test = 0;  ///< pairs
   std::vector<std::int32_t> best;       ///< features by rising p on the training pairs, at most 20
