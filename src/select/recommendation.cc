@@ -150,6 +150,7 @@ std::string reason_for(const Ranked& chosen, const Ranked& best) {
     reason += fmt::format(". {} has {:.1f}, which is not clearly more ({:.1f} to {:.1f}), with {}",
                           to_string(best.configuration), best.excess.value, chosen.behind.low,
                           chosen.behind.high, l0_of(best));
+  if (best.excess.low <= 0) reason += ". Even the first is not clearly beyond chance";
   return reason + ".";
 }
 

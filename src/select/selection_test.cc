@@ -61,6 +61,7 @@ TEST(Recommendation, IsTheSparsestThatIsNotClearlyWorse) {
   EXPECT_THAT(clear.ranking, testing::SizeIs(3));
   EXPECT_EQ(clear.ranking[1].configuration.k, 64);
   EXPECT_THAT(clear.reason, testing::HasSubstr("on the pairs that it was chosen by"));
+  EXPECT_THAT(clear.reason, testing::Not(testing::HasSubstr("not clearly beyond chance")));
 
   // 8.5 is half a feature behind, give or take 1.4; 4 is five behind.
   const Recommendation near =
@@ -71,6 +72,11 @@ TEST(Recommendation, IsTheSparsestThatIsNotClearlyWorse) {
   // The same half a feature on draws that go together is clear.
   EXPECT_EQ(recommended({sae("mlp_out.1", 32, 8.5, 1, 32), sae("mlp_out.1", 64, 9, 1.1, 64)}).k,
             64);
+}
+
+TEST(Recommendation, SaysWhereNothingIsBeyondChance) {
+  const Recommendation below = recommend({sae("mlp_out.1", 16, -6, 4, 16)});
+  EXPECT_THAT(below.reason, testing::HasSubstr("Even the first is not clearly beyond chance."));
 }
 
 TEST(Recommendation, IsAMeanOverSitesAndNeedsThemAll) {
