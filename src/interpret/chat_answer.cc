@@ -219,9 +219,13 @@ std::string error_text(std::string_view body) {
     const Json json = parse_json(body, "error", kLimits);
     const Json& error = member(json, "error");
     const Json& inside = error.is_object() ? error : json;
-    std::string message = text_of(member(inside, "message"));
-    if (message.empty()) message = text_of(error);
-    if (message.empty()) message = text_of(member(json, "detail"));
+    std::string message;
+    for (const Json* said : {&member(inside, "message"), &error, &member(json, "detail")}) {
+      if (!message.empty()) break;
+      message = text_of(*said);
+      // FastAPI's list of what is wrong, and Mistral's.
+      if (message.empty() && said != &inside && said->is_structured()) message = dump_json(*said);
+    }
     for (const char* key : {"code", "type", "param"}) {
       const std::string more = text_of(member(inside, key));
       if (!more.empty()) message += fmt::format(" [{}: {}]", key, more);

@@ -123,6 +123,11 @@ TEST(ErrorText, ShowsWhatTheEndpointSaid) {
   EXPECT_EQ(error_text(R"({"error": "no"})"), "no");
   EXPECT_EQ(error_text(R"({"message": "no"})"), "no");
   EXPECT_EQ(error_text(R"({"detail": "no"})"), "no");
+  EXPECT_EQ(error_text(R"({"detail": [{"msg": "no"}], "type": "bad"})"),
+            R"([{\"msg\":\"no\"}] [type: bad])");
+  EXPECT_EQ(error_text(R"({"object": "error", "message": {"detail": "no"}, "type": "bad"})"),
+            R"({\"detail\":\"no\"} [type: bad])");
+  EXPECT_EQ(error_text(R"({"error": {"code": 7}})"), R"({\"error\": {\"code\": 7}})");
   EXPECT_EQ(error_text("<html>\x1b[31m"), "<html>\\u001b[31m") << "nothing that a terminal obeys";
   EXPECT_LE(error_text(std::string(5000, 'x')).size(), 300U);
 }

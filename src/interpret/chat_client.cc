@@ -277,11 +277,7 @@ bool ChatClient::Impl::learn(const ChatRequest& request, const ChatDialect& spok
                              std::string_view complaint) {
   const std::scoped_lock lock(mutex);
   if (dialect != spoken) return true;  // another request has learnt it meanwhile
-  // The name of the model may be that of a field.
-  std::string text(complaint);
-  for (auto at = text.find(settings.model); at != text.npos; at = text.find(settings.model, at))
-    text.erase(at, settings.model.size());
-  dialect = adapt(spoken, request, text);
+  dialect = adapt(spoken, request, complaint, settings.model);
   if (dialect == spoken) return false;
   note_learnt(complaint);
   return true;

@@ -28,14 +28,14 @@ Json messages_json(const std::vector<ChatMessage>& messages, bool system_role) {
   return list;
 }
 
-/// Whole words only: "exceeded" complains of no seed.
-bool holds_word(std::string_view text, std::string_view word) {
+/// Where `word` stands as a whole word from `from` on: "exceeded" complains of no seed.
+std::size_t find_word(std::string_view text, std::string_view word, std::size_t from = 0) {
   const auto is_part = [&](std::size_t i) {
     return i < text.size() && (std::isalnum(static_cast<unsigned char>(text[i])) || text[i] == '_');
   };
-  for (auto at = text.find(word); at != text.npos; at = text.find(word, at + 1))
-    if (!(at > 0 && is_part(at - 1)) && !is_part(at + word.size())) return true;
-  return false;
+  for (auto at = text.find(word, from); at != text.npos; at = text.find(word, at + 1))
+    if (!(at > 0 && is_part(at - 1)) && !is_part(at + word.size())) return at;
+  return text.npos;
 }
 
 }  // namespace
@@ -72,11 +72,15 @@ std::string request_hash(const ChatRequest& request, const EndpointSettings& set
 }
 
 ChatDialect adapt(const ChatDialect& dialect, const ChatRequest& request,
-                  std::string_view complaint) {
+                  std::string_view complaint, std::string_view model) {
   std::string text(complaint);
+  const auto next_name = [&](std::size_t from) {
+    return model.empty() ? text.npos : find_word(text, model, from);
+  };
+  for (auto at = next_name(0); at != text.npos; at = next_name(at)) text.erase(at, model.size());
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const auto names = [&](std::string_view word) { return holds_word(text, word); };
+  const auto names = [&](std::string_view word) { return find_word(text, word) != text.npos; };
 
   ChatDialect next = dialect;
   if (names("max_completion_tokens") && !dialect.max_completion_tokens)

@@ -39,8 +39,9 @@ std::string chat_body(const ChatRequest& request, const EndpointSettings& settin
 std::string request_hash(const ChatRequest& request, const EndpointSettings& settings);
 
 /// The dialect after `complaint` about `request`: the field that it names is left out. Unchanged
-/// where it names none that was sent.
+/// where it names none that was sent. `model` is the endpoint's name of it, which may be that of a
+/// field.
 ChatDialect adapt(const ChatDialect& dialect, const ChatRequest& request,
-                  std::string_view complaint);
+                  std::string_view complaint, std::string_view model = {});
 
 }  // namespace safesail

@@ -92,6 +92,10 @@ TEST(ChatDialect, LearnsFromComplaints) {
   EXPECT_FALSE(adapt(full, request(), "response_format: unknown").schema);
   EXPECT_FALSE(adapt(full, request(), "Invalid JSON schema").schema);
   EXPECT_EQ(adapt(full, request(), "something is wrong"), full) << "nothing is guessed";
+  EXPECT_EQ(adapt(full, request(), "the model seed is loading", "seed"), full);
+  EXPECT_EQ(adapt(full, request(), "the model is loading", ""), full);
+  EXPECT_TRUE(adapt(full, request(), "use max_completion_tokens", "x").max_completion_tokens)
+      << "a name within a word is no name";
   EXPECT_EQ(adapt(full, request(), "the quota is exceeded, seedling, role of temperatures"), full)
       << "whole words only";
   EXPECT_FALSE(adapt(full, request(), "top_logprobs: extra inputs are not permitted").logprobs);
