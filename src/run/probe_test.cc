@@ -53,6 +53,35 @@ TEST(Probe, FindsWhatWasPlanted) {
   EXPECT_GT(result.twenty.value, 0.8);
 }
 
+// Three copies of each pair, as templates filled with other names nearly are, know nothing new.
+TEST(Probe, CopiesOfAPairMakeNoIntervalNarrower) {
+  const Planted once(true);
+  constexpr std::size_t kCopies = 3;
+  PairFiring firing(kCopies * Planted::kPairs, 100);
+  std::vector<float> raw;
+  std::vector<ContrastPair> pairs;
+  Concept one = once.one;
+  one.pairs.clear();
+  for (std::size_t p = 0; p < kCopies * Planted::kPairs; ++p) {
+    const std::size_t of = p / kCopies;
+    const auto with = once.firing.with_concept(of), without = once.firing.counterpart(of);
+    firing.set(2 * p, {with.begin(), with.end()});
+    firing.set(2 * p + 1, {without.begin(), without.end()});
+    const auto rows = once.raw.begin() + static_cast<std::ptrdiff_t>(2 * of * Planted::kColumns);
+    raw.insert(raw.end(), rows, rows + 2 * Planted::kColumns);
+    pairs.push_back(once.pairs[of]);
+    one.pairs.push_back(p);
+  }
+  const ProbeResult few = probe(once.firing, once.raw, Planted::kColumns, once.pairs, once.one, {});
+  const ProbeResult many = probe(firing, raw, Planted::kColumns, pairs, one, {});
+  EXPECT_EQ(many.n_test, kCopies * few.n_test);
+  EXPECT_NEAR(many.one.value, few.one.value, 1e-9);
+  EXPECT_NEAR(many.one.high - many.one.low, few.one.high - few.one.low, 1e-9);
+  EXPECT_NEAR(many.mean_difference.low, few.mean_difference.low, 1e-9);
+  EXPECT_NEAR(many.mean_difference.high, few.mean_difference.high, 1e-9);
+  EXPECT_LT(few.one.low, few.one.value);
+}
+
 TEST(Probe, FindsNothingInNoise) {
   const Planted noise(false);
   const ProbeResult result =
