@@ -82,7 +82,7 @@ struct Engine::Impl {
   void work(const std::stop_token& stop);
   std::optional<Waiting> next(const std::stop_token& stop);
   void begin(Waiting waiting, Generator& generator);
-  void begin_what_waits(const std::stop_token& stop, Generator& generator);
+  void begin_next(const std::stop_token& stop, Generator& generator);
   void answer_trace(Waiting waiting) const;
   void step(Generator& generator);
   void drop_cancelled(Generator& generator);
@@ -173,12 +173,15 @@ void Engine::Impl::begin(Waiting one, Generator& generator) {
   });
 }
 
-void Engine::Impl::begin_what_waits(const std::stop_token& stop, Generator& generator) {
-  while (std::optional<Waiting> one = next(stop)) {
-    // A trace is a pass of its own: one, and then it is the turn of the chats again.
-    if (one->request.generation.max_new_tokens == 0) return answer_trace(std::move(*one));
+void Engine::Impl::begin_next(const std::stop_token& stop, Generator& generator) {
+  // One prompt, of a trace or of a chat, and then it is the turn of those who are being answered:
+  // between two of their tokens nobody waits for more than that.
+  std::optional<Waiting> one = next(stop);
+  if (!one) return;
+  if (one->request.generation.max_new_tokens == 0)
+    answer_trace(std::move(*one));
+  else
     begin(std::move(*one), generator);
-  }
 }
 
 void Engine::Impl::step(Generator& generator) {
@@ -206,7 +209,7 @@ void Engine::Impl::work(const std::stop_token& stop) {
   const std::vector<Site> sites = sites_of(subject);
   auto generator = std::make_unique<Generator>(subject.model.model, sites);
   while (!stop.stop_requested()) {
-    begin_what_waits(stop, *generator);
+    begin_next(stop, *generator);
     drop_cancelled(*generator);
     try {
       step(*generator);
@@ -232,7 +235,7 @@ std::uint64_t Engine::memory_bytes(const Subject& subject, const EngineLimits& l
   const auto n_chats = static_cast<std::int64_t>(limits.max_active);
   const std::int64_t longest = limits.max_prompt_tokens + limits.max_new_tokens;
   return KvCache::bytes_per_token(model) * static_cast<std::uint64_t>(n_chats * longest) +
-         model.forward_bytes(n_chats * limits.max_prompt_tokens, sites_of(subject).size(), false);
+         model.forward_bytes(limits.max_prompt_tokens + n_chats, sites_of(subject).size(), false);
 }
 
 void Engine::end() {

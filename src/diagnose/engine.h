@@ -81,8 +81,8 @@ class Engine {
   };
 
   Engine(const Subject& subject, const EngineLimits& limits);
-  /// What its chats may need at most: the keys and values of the longest ones, and one pass that
-  /// reads all their prompts.
+  /// What its chats may need at most: the keys and values of the longest ones, and a pass that
+  /// reads one prompt.
   static std::uint64_t memory_bytes(const Subject& subject, const EngineLimits& limits);
   ~Engine();
   /// Requests under way, waiting and to come end as Failed.

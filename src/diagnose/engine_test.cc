@@ -200,20 +200,24 @@ TEST(Engine, WhoLeavesMakesRoom) {
   EXPECT_EQ(engine.load().n_waiting, 0u);
 }
 
-TEST(Engine, BetweenTwoTracesTheChatsGoOn) {
-  Engine engine(subject(), {});
+TEST(Engine, BetweenTwoPromptsTheChatsGoOn) {
+  Engine engine(subject(), {.max_active = 8});
   const auto talking = submit(engine, chat("Tell me everything about history.", 200));
   while (!std::holds_alternative<NewToken>(talking->next(60s).value())) {
   }
-  std::vector<std::unique_ptr<Engine::Ticket>> traces;
-  for (int i = 0; i < 6; ++i) traces.push_back(submit(engine, chat("What is rain?", 0)));
+  std::vector<EngineRequest> requests;
+  for (int i = 0; i < 4; ++i) {
+    requests.push_back(chat("What is rain?", 0));
+    requests.push_back(chat("What is rain?", 1));
+  }
   std::size_t n_tokens = 0, n_ended = 0;
-  for (const auto& trace : traces) {
-    EXPECT_TRUE(collect(*trace).ended);
+  for (const auto& other : engine.submit(std::move(requests))) {
+    EXPECT_TRUE(collect(*other).ended);
     while (const std::optional<EngineEvent> event = talking->next(0ms))
       n_tokens += std::holds_alternative<NewToken>(*event) ? 1 : 0;
-    EXPECT_GE(n_tokens, n_ended++) << "a token between each trace and the next";
+    EXPECT_GE(n_tokens, n_ended++) << "a token between each prompt and the next";
   }
+  EXPECT_EQ(n_ended, 8u);
 }
 
 TEST(Engine, WhoLeftTakesNoRoomInTheQueue) {
