@@ -297,6 +297,8 @@ bool HttpServer::process(HttpConnection& connection, bool close, bool& closed,
 void HttpServer::admit(httplib::Request& request) const {
   if (request.path.size() > kMaxPathBytes)
     throw Refusal(414, "bad_request", "the path is too long", "ask for one that is there");
+  if (request.get_header_value_count("Host") > 1)  // RFC 9112, 3.2
+    throw bad_request("expected one Host, got several", "send one Host");
   // A page whose name was made to point here still sends its own name.
   if (is_loopback(options_.host) && !is_loopback(host_of(request)))
     throw Refusal(403, "forbidden", "this endpoint answers this machine only",

@@ -254,6 +254,9 @@ TEST_F(HttpServerTest, KnowsThisMachineByItsNames) {
     expect_refusal(exchange(fmt::format("GET /api/hello HTTP/1.1\r\nHost: {}\r\n\r\n", host)), 403,
                    "forbidden");
   expect_refusal(exchange("GET /api/hello HTTP/1.1\r\n\r\n"), 403, "forbidden");
+  expect_refusal(
+      exchange("GET /api/hello HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"), 400,
+      "bad_request");
 }
 
 TEST_F(HttpServerTest, WantsItsToken) {
