@@ -378,6 +378,31 @@ TEST_F(ProgramTest, AsksFailedQuestionsAgainAndOthersNever) {
   EXPECT_THAT(compared.output, HasSubstr("\"n_answered\": 48")) << "two features, 24 each";
 }
 
+TEST_F(ProgramTest, SaysWhyNoAnswerCouldBeRead) {
+  ASSERT_EQ(run_safesail("explain" + by_oracle()).exit_code, 0);
+  oracle.misbehave(std::vector<Oracle::Misdeed>(40, Oracle::text("What a lovely day")));
+  const Outcome scored =
+      run_safesail("score --scorer detection --floors 0 --concurrency 1" + by_oracle());
+  EXPECT_EQ(scored.exit_code, 1) << scored.output;
+  EXPECT_THAT(scored.output, HasSubstr("unparsable"));
+  EXPECT_THAT(scored.output, HasSubstr("What a lovely day"));
+}
+
+// A command that was killed is repeated as it was: it goes on, and then there is nothing to pay.
+TEST_F(ProgramTest, TheFirstFewAreTheSameFewEachTime) {
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    ASSERT_EQ(run_safesail("explain -n 1" + by_oracle()).exit_code, 0);
+    EXPECT_EQ(oracle.n_requests(), 1);
+  }
+  ASSERT_EQ(run_safesail("explain" + by_oracle()).exit_code, 0);
+  const std::string score = "score -n 1 --scorer detection --floors 0" + by_oracle();
+  ASSERT_EQ(run_safesail(score).exit_code, 0);
+  const int n_requests = oracle.n_requests();
+  EXPECT_GT(n_requests, 2);
+  ASSERT_EQ(run_safesail(score).exit_code, 0);
+  EXPECT_EQ(oracle.n_requests(), n_requests);
+}
+
 TEST_F(ProgramTest, ABudgetIsOfTheLedgerNotOfAStart) {
   ASSERT_EQ(run_safesail("explain -n 1" + by_oracle()).exit_code, 0);
   ASSERT_EQ(oracle.n_requests(), 1);

@@ -82,9 +82,10 @@ class Atlas {
 
   // --- What is left to do, so that a killed run goes on exactly. In the order of ids.
 
-  /// Features with enough examples that lack this explanation, or whose attempt failed; of one SAE
-  /// (its name) unless that is empty.
-  std::vector<std::int64_t> features_lacking(const ExplanationKey& key, std::string_view sae = {});
+  /// Of the first `n_first` features with enough examples (0: of all; of one SAE, its name, unless
+  /// that is empty) those that lack this explanation, or whose attempt failed.
+  std::vector<std::int64_t> features_lacking(const ExplanationKey& key, std::string_view sae = {},
+                                             std::size_t n_first = 0);
   /// Explanations with text, of such features and as `which` wants them.
   std::vector<std::int64_t> explanations(const ExplanationFilter& which);
   /// Without its simulations.

@@ -117,15 +117,18 @@ std::optional<std::string> Atlas::find_answer(std::string_view request_hash) {
   return std::string(row.text(0));
 }
 
-std::vector<std::int64_t> Atlas::features_lacking(const ExplanationKey& key, std::string_view sae) {
+std::vector<std::int64_t> Atlas::features_lacking(const ExplanationKey& key, std::string_view sae,
+                                                  std::size_t n_first) {
   std::vector<std::int64_t> ids;
   Query row = database_.query(
-      "SELECT f.id FROM features f JOIN saes s ON s.id = f.sae_id "
-      "WHERE f.status = 'ok' AND (?1 = '' OR s.name = ?1) AND NOT EXISTS "
-      "(SELECT 1 FROM explanations e WHERE e.feature_id = f.id AND e.explainer = ?2 AND "
+      "SELECT f.id FROM (SELECT f.id FROM features f JOIN saes s ON s.id = f.sae_id "
+      "WHERE f.status = 'ok' AND (?1 = '' OR s.name = ?1) ORDER BY f.id LIMIT ?7) f "
+      "WHERE NOT EXISTS (SELECT 1 FROM explanations e WHERE e.feature_id = f.id AND e.explainer = "
+      "?2 AND "
       "e.model = ?3 AND e.language = ?4 AND e.prompt_hash = ?5 AND e.seed = ?6 AND "
       "e.status <> 'failed') ORDER BY f.id",
-      sae, key.explainer, key.model, key.language, key.prompt_hash, key.seed);
+      sae, key.explainer, key.model, key.language, key.prompt_hash, key.seed,
+      n_first == 0 ? std::int64_t{-1} : static_cast<std::int64_t>(n_first));
   while (row.next()) ids.push_back(row.integer(0));
   return ids;
 }

@@ -246,6 +246,8 @@ TEST_F(AtlasTest, KnowsExactlyWhatIsLeftToDo) {
   atlas.put_explanation(ids[2], explanation);
   EXPECT_THAT(atlas.features_lacking(key), ElementsAre(ids[2], ids[3]))
       << "failed is tried again, refused is an answer";
+  EXPECT_THAT(atlas.features_lacking(key, {}, 3), ElementsAre(ids[2]));
+  EXPECT_THAT(atlas.features_lacking(key, {}, 2), IsEmpty()) << "the first two have theirs";
   for (auto change :
        {+[](ExplanationKey& k) { k.seed = 9; }, +[](ExplanationKey& k) { k.language = "hi"; },
         +[](ExplanationKey& k) { k.prompt_hash = "new"; },

@@ -20,7 +20,7 @@ struct ExplainOptions {
   std::string run, sae;
   EndpointOptions endpoint;
   LlmExplainerSettings llm;
-  std::size_t n_most = 0;
+  std::size_t n_first = 0;
   bool tag = false, as_json = false;
 };
 
@@ -63,7 +63,7 @@ void explain_offline(const ExplainOptions& options, Atlas& atlas, Session& sessi
   if (options.endpoint.dry_run)
     bad_input("--dry-run", "expected an endpoint, without which nothing is paid",
               "give --endpoint");
-  const ExplainCounts counts = explain_features(lexical_explainer(), options.sae, options.n_most,
+  const ExplainCounts counts = explain_features(lexical_explainer(), options.sae, options.n_first,
                                                 atlas, *session.reporter, session.stop);
   options.as_json ? print_json(json_of(counts), 2) : print_counts(counts);
 }
@@ -77,7 +77,7 @@ void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& s
   LlmTagger tagger(endpoint.client());
   const Explainer explainer = llm_explainer(llm, settings, endpoint.settings());
   const std::vector<std::int64_t> lacking =
-      features_to_explain(explainer, options.sae, options.n_most, atlas);
+      features_to_explain(explainer, options.sae, options.n_first, atlas);
   CostEstimate estimate = estimate_explaining(llm, lacking, atlas);
   if (options.tag) estimate += estimate_tagging(tagger, explainer.key, options.sae, lacking, atlas);
   endpoint.announce(estimate);
@@ -88,7 +88,7 @@ void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& s
   // The client reports its requests; a second line of progress would only flicker.
   SilentReporter silent;
   const ExplainCounts counts =
-      explain_features(explainer, options.sae, options.n_most, atlas, silent, session.stop);
+      explain_features(explainer, options.sae, options.n_first, atlas, silent, session.stop);
   Json json = json_of(counts);
   if (!options.as_json) print_counts(counts);
   if (options.tag) {
@@ -125,7 +125,8 @@ void add_explain_command(CLI::App& app, Session& session) {
       "explain", "Explain the features of an atlas: offline, or by a language model");
   command->add_option("-r,--run", options->run, "Run folder, or an atlas.sqlite")->required();
   command->add_option("--sae", options->sae, "Only of this SAE, as in mlp_out.15/topk-k32");
-  command->add_option("-n,--most", options->n_most, "At most so many features; 0: all");
+  command->add_option("-n,--first", options->n_first,
+                      "Only of the first so many features, explained ones with them; 0: of all");
   add_endpoint_options(*command, options->endpoint);
   command->add_flag("--tag", options->tag,
                     "File the explained features under the 4 domains and 17 subclasses");

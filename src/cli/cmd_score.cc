@@ -35,7 +35,7 @@ Json json_of(const ScorerOutcome& outcome) {
   return {{"scorer", to_string(outcome.scorer)},
           {"scored", outcome.n_scored},
           {"without", outcome.n_without},
-          {"failed", outcome.n_failed},
+          {"unanswered", outcome.n_unanswered},
           {"mean", std::isfinite(outcome.mean) ? Json(outcome.mean) : Json()},
           {"with_floor", outcome.n_with_floor},
           {"above_floor", outcome.n_above_floor},
@@ -80,7 +80,8 @@ void score_by(Simulator& simulator, const ScoreConfig& config, const ScoreOption
   }
   if (options.as_json) print_json(json, 2);
   for (const ScorerOutcome& outcome : outcomes)
-    if (outcome.n_failed > 0 && outcome.n_failed == outcome.n_without && outcome.n_scored == 0)
+    if (outcome.n_unanswered > 0 && outcome.n_unanswered == outcome.n_without &&
+        outcome.n_scored == 0)
       failed("score", fmt::format("no question was answered: {}", outcome.reason),
              "see that the endpoint works, then run the same command again with --again");
 }
@@ -132,7 +133,8 @@ void add_score_command(CLI::App& app, Session& session) {
       ->capture_default_str();
   command->add_option("--sae", options->score.which.sae,
                       "Only of this SAE, as in mlp_out.15/topk-k32");
-  command->add_option("-n,--most", options->score.n_most, "At most so many of each scorer; 0: all");
+  command->add_option("-n,--first", options->score.n_first,
+                      "Only of the first so many explanations, scored ones with them; 0: of all");
   command
       ->add_option("--windows", options->score.questions.max_windows,
                    "Windows of each side, firing and silent")

@@ -55,14 +55,15 @@ std::array<std::size_t, kAnswerStatuses> count(const std::vector<Answer>& answer
   return n_answers;
 }
 
-/// "3 failed, the first with: HTTP 500: no"; empty where none did.
-std::string why_failed(const std::vector<Answer>& answers) {
-  const auto failed = [](const Answer& answer) { return answer.status == AnswerStatus::failed; };
-  const auto first = std::ranges::find_if(answers, failed);
+/// "3 of 80 without an answer, the first failed: HTTP 500: no"; empty where none is.
+std::string why_missing(const std::vector<Answer>& answers) {
+  const auto missing = [](const Answer& answer) { return answer.status != AnswerStatus::ok; };
+  const auto first = std::ranges::find_if(answers, missing);
   return first == answers.end()
              ? ""
-             : fmt::format("{} failed, the first with: {}", std::ranges::count_if(answers, failed),
-                           first->detail);
+             : fmt::format("{} of {} without an answer, the first {}: {}",
+                           std::ranges::count_if(answers, missing), answers.size(),
+                           to_string(first->status), first->detail);
 }
 
 /// Refusals come in kinds: they may take one side whole.
@@ -189,7 +190,7 @@ ScoreResult score(Simulator& simulator, const QuestionSet& set, const Explanatio
   score.n_answers = count(answers);
   score.n_units = judged.size();
   score.n_documents = judged.n_documents();
-  score.reason = why_failed(answers);
+  score.reason = why_missing(answers);
   score.windows = for_display(set, answers);
   if (!enough(set, answers)) {
     score.status = ScoreStatus::unanswered;

@@ -251,7 +251,7 @@ TEST(Score, SaysWhyAnswersFailed) {
     });
     const ScoreResult result = score(simulator, set, kExplanation);
     EXPECT_EQ(result.status, n_failing == 3 ? ScoreStatus::ok : ScoreStatus::unanswered);
-    EXPECT_THAT(result.reason, HasSubstr("failed, the first with: HTTP 500: no"));
+    EXPECT_THAT(result.reason, HasSubstr("without an answer, the first failed: HTTP 500: no"));
   }
 }
 

@@ -116,10 +116,8 @@ Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& set
 }
 
 std::vector<std::int64_t> features_to_explain(const Explainer& explainer, const std::string& sae,
-                                              std::size_t n_most, Atlas& atlas) {
-  std::vector<std::int64_t> lacking = atlas.features_lacking(explainer.key, sae);
-  if (n_most > 0 && lacking.size() > n_most) lacking.resize(n_most);
-  return lacking;
+                                              std::size_t n_first, Atlas& atlas) {
+  return atlas.features_lacking(explainer.key, sae, n_first);
 }
 
 CostEstimate estimate_explaining(LlmExplainer& llm, std::span<const std::int64_t> features,
@@ -133,9 +131,9 @@ CostEstimate estimate_explaining(LlmExplainer& llm, std::span<const std::int64_t
 }
 
 ExplainCounts explain_features(const Explainer& explainer, const std::string& sae,
-                               std::size_t n_most, Atlas& atlas, Reporter& reporter,
+                               std::size_t n_first, Atlas& atlas, Reporter& reporter,
                                std::stop_token stop) {
-  const std::vector<std::int64_t> lacking = features_to_explain(explainer, sae, n_most, atlas);
+  const std::vector<std::int64_t> lacking = features_to_explain(explainer, sae, n_first, atlas);
   ExplainCounts counts;
   for (std::size_t first = 0; first < lacking.size();) {
     if (stop.stop_requested())

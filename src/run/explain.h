@@ -38,14 +38,15 @@ struct ExplainCounts {
   }
 };
 
-/// `sae` (its name) unless empty: of that one alone. At most `n_most` features; 0: all.
+/// `sae` (its name) unless empty: of that one alone. Of the first `n_first` features of the atlas,
+/// with those that have one; 0: of all.
 ExplainCounts explain_features(const Explainer& explainer, const std::string& sae,
-                               std::size_t n_most, Atlas& atlas, Reporter& reporter,
+                               std::size_t n_first, Atlas& atlas, Reporter& reporter,
                                std::stop_token stop);
 
 /// The features that explain_features() would explain.
 std::vector<std::int64_t> features_to_explain(const Explainer& explainer, const std::string& sae,
-                                              std::size_t n_most, Atlas& atlas);
+                                              std::size_t n_first, Atlas& atlas);
 
 /// What explaining these features would probably cost.
 CostEstimate estimate_explaining(LlmExplainer& llm, std::span<const std::int64_t> features,

@@ -82,9 +82,8 @@ void for_each_task(Simulator& simulator, Scorer scorer, const ScoreConfig& confi
                    LexicalSimulator& lexical, Atlas& atlas,
                    const std::function<void(Task&, std::size_t, std::size_t)>& visit) {
   const std::vector<std::int64_t> all = atlas.explanations(config.which);
-  std::size_t n_visited = 0;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (config.n_most > 0 && n_visited == config.n_most) return;
+    if (config.n_first > 0 && i == config.n_first) return;
     const FeatureRecord record = atlas.record(atlas.feature_of_explanation(all[i]));
     Task task{.explanation = all[i],
               .key = score_key(simulator, scorer, config),
@@ -106,7 +105,6 @@ void for_each_task(Simulator& simulator, Scorer scorer, const ScoreConfig& confi
         task.beside.baseline_explanation = explain_lexically(record).english;
       }
     }
-    ++n_visited;
     visit(task, i + 1, all.size());
   }
 }
@@ -160,9 +158,9 @@ Score row_of(const ScoreResult& result, const ScoreKey& key) {
 
 void count(const ScoreResult& result, ScorerOutcome& outcome, double& sum, std::size_t& n_counted) {
   ++(result.status == ScoreStatus::ok ? outcome.n_scored : outcome.n_without);
-  const std::size_t n_failed = result.n_answers[static_cast<std::size_t>(AnswerStatus::failed)];
-  outcome.n_failed += result.n_asked > 0 && n_failed == result.n_asked;
-  if (n_failed > 0) outcome.reason = result.reason;
+  const std::size_t n_ok = result.n_answers[static_cast<std::size_t>(AnswerStatus::ok)];
+  outcome.n_unanswered += result.n_asked > 0 && n_ok == 0;
+  if (n_ok < result.n_asked) outcome.reason = result.reason;
   if (const std::optional<double> counted = result.counted()) {
     sum += *counted;
     outcome.mean = sum / static_cast<double>(++n_counted);

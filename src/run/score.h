@@ -22,7 +22,7 @@ struct ScoreConfig {
   QuestionOptions questions;
   ScoreOptions options;
   ExplanationFilter which = {.language = "en"};
-  std::size_t n_most = 0;    ///< explanations a scorer; 0: all
+  std::size_t n_first = 0;   ///< explanations, with those that have a score; 0: all
   std::size_t n_floors = 3;  ///< explanations of the floor; each is asked about as the own one is
   bool again = false;        ///< also those whose score has failed answers, or too few windows
 };
@@ -31,11 +31,11 @@ struct ScoreConfig {
 struct ScorerOutcome {
   Scorer scorer = Scorer::segment;
   std::size_t n_scored = 0, n_without = 0;  ///< without: too few windows or answers
-  std::size_t n_failed = 0;                 ///< of those without: nothing was answered, all failed
+  std::size_t n_unanswered = 0;             ///< of those without: none of its questions was
   double mean = kUnknown;                   ///< of what the scores count in means
   // Scores with such an interval, and of them those that it tells apart.
   std::size_t n_with_floor = 0, n_above_floor = 0, n_with_baseline = 0, n_above_baseline = 0;
-  std::string reason;  ///< of the last that failed
+  std::string reason;  ///< of the last with questions that were not answered
 };
 
 /// One a scorer, of what was scored now.
