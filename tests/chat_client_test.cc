@@ -76,6 +76,14 @@ TEST_F(ChatClientTest, GivesUpOnWhatDoesNotPass) {
   EXPECT_EQ(oracle.n_requests(), 5) << "a giant is not asked again";
 }
 
+TEST_F(ChatClientTest, ShowsWhatCameInPlaceOfAnAnswer) {
+  ChatClient client = client_for(settings_for(oracle));
+  oracle.misbehave(std::vector<Oracle::Misdeed>(3, Oracle::body("<html>sign in</html>")));
+  const ChatResult result = client.ask(questions(1)).front();
+  EXPECT_EQ(result.status, AnswerStatus::failed);
+  EXPECT_THAT(result.detail, HasSubstr("the answer begins: \"<html>sign in</html>\""));
+}
+
 TEST_F(ChatClientTest, HonoursRetryAfter) {
   EndpointSettings settings = settings_for(oracle);
   settings.longest_retry_after = milliseconds(2000);

@@ -236,7 +236,10 @@ void ChatClient::Impl::send_until_settled(const ChatRequest& request, const std:
         if (!complaint.empty()) leave_out_schema(complaint);
         return;
       } catch (const Error& error) {
-        verdict = {.kind = Kind::again, .detail = error.problem()};
+        constexpr std::size_t kShown = 100;
+        verdict = {.kind = Kind::again,
+                   .detail = fmt::format("{}; the answer begins: {}", error.problem(),
+                                         printable(text.substr(0, kShown)))};
         if (const int status = error_status(text); status != 0) {
           reply.status = status;
           verdict = judge(reply);
