@@ -394,6 +394,17 @@ TEST_F(AtlasTest, AFailedPartUndoesTheWhole) {
   EXPECT_THAT(atlas.saes(), IsEmpty());
 }
 
+// A text that is put together is gone before the statement that is kept under it.
+TEST_F(AtlasTest, AStatementNeedsItsTextNoLonger) {
+  Atlas atlas(dir_ / "atlas.sqlite");
+  for (int time = 1; time <= 3; ++time) {
+    Query row = atlas.database().query(std::string("SELECT 40 ") + "+ ?, " + "?", 2, time);
+    ASSERT_TRUE(row.next());
+    EXPECT_EQ(row.integer(0), 42);
+    EXPECT_EQ(row.integer(1), time);
+  }
+}
+
 TEST_F(AtlasTest, NamesDamage) {
   Atlas atlas(dir_ / "atlas.sqlite");
   const std::int64_t id = atlas.put_feature(atlas.put_sae(make_sae()), make_record(1));

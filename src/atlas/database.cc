@@ -19,24 +19,24 @@ const char* pointer_of(std::string_view text) {
 
 }  // namespace
 
-Query::Query(Database& database, sqlite3_stmt* statement, std::string_view sql)
-    : database_(&database), statement_(statement), sql_(sql) {}
+Query::Query(Database& database, sqlite3_stmt* statement, std::vector<sqlite3_stmt*>* home)
+    : database_(&database), statement_(statement), home_(home) {}
 
 Query::Query(Query&& other) noexcept
     : database_(other.database_),
       statement_(std::exchange(other.statement_, nullptr)),
-      sql_(other.sql_),
+      home_(other.home_),
       n_bound_(other.n_bound_) {}
 
 Query::~Query() {
   if (statement_ == nullptr) return;
-  if (sql_.empty()) {
+  if (home_ == nullptr) {
     sqlite3_finalize(statement_);
     return;
   }
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
-  database_->idle_[sql_].push_back(statement_);
+  home_->push_back(statement_);
 }
 
 bool Query::next() {
@@ -177,13 +177,15 @@ void Database::execute(const std::string& sql) {
 }
 
 Query Database::prepare(std::string_view sql, bool keep) {
-  const std::string_view key = keep ? sql : std::string_view();
+  std::vector<sqlite3_stmt*>* home = nullptr;
   if (keep) {
-    const auto found = idle_.find(sql);
-    if (found != idle_.end() && !found->second.empty()) {
-      sqlite3_stmt* statement = found->second.back();
-      found->second.pop_back();
-      return Query(*this, statement, key);
+    auto found = idle_.find(sql);
+    if (found == idle_.end()) found = idle_.try_emplace(std::string(sql)).first;
+    home = &found->second;
+    if (!home->empty()) {
+      sqlite3_stmt* statement = home->back();
+      home->pop_back();
+      return Query(*this, statement, home);
     }
   }
   sqlite3_stmt* statement = nullptr;
@@ -191,7 +193,7 @@ Query Database::prepare(std::string_view sql, bool keep) {
       sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
                          keep ? SQLITE_PREPARE_PERSISTENT : 0, &statement, /*tail=*/nullptr);
   if (code != SQLITE_OK) fail(code);
-  return Query(*this, statement, key);
+  return Query(*this, statement, home);
 }
 
 std::int64_t Database::last_id() const {

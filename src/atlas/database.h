@@ -8,13 +8,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <unordered_map>
 #include <vector>
 
 #include "base/file.h"
@@ -66,11 +66,11 @@ class Query {
 
  private:
   friend class Database;
-  Query(Database& database, sqlite3_stmt* statement, std::string_view sql);
+  Query(Database& database, sqlite3_stmt* statement, std::vector<sqlite3_stmt*>* home);
 
   Database* database_;
   sqlite3_stmt* statement_;
-  std::string_view sql_;  ///< the key in the connection's cache
+  std::vector<sqlite3_stmt*>* home_;  ///< in the connection, which keeps it; nullptr: nobody does
   int n_bound_ = 0;
 };
 
@@ -120,8 +120,8 @@ class Database {
   /// Statements without values, separated by semicolons.
   void execute(const std::string& sql);
 
-  /// A statement with its `?` bound in order, before its first row. `sql` must live as long as the
-  /// connection (a literal): it is the key under which the prepared statement is kept.
+  /// A statement with its `?` bound in order, before its first row. It is kept prepared under its
+  /// text, so that is one of few.
   template <class... Values>
   Query query(std::string_view sql, const Values&... values) {
     Query query = prepare(sql, /*keep=*/true);
@@ -169,7 +169,8 @@ class Database {
   int n_snapshots_ = 0;
   std::uint64_t n_rollbacks_ = 0;
   bool rolled_back_ = false;  ///< by an inner one: the outer ones must not commit
-  std::unordered_map<std::string_view, std::vector<sqlite3_stmt*>> idle_;  ///< prepared, not in use
+  /// Prepared and not in use, by their text.
+  std::map<std::string, std::vector<sqlite3_stmt*>, std::less<>> idle_;
 };
 
 }  // namespace safesail
