@@ -444,6 +444,8 @@ TEST_F(AtlasTest, RefusesWhatIsNotAnAtlas) {
   { const Atlas atlas(path); }
   { Database(path, Database::Mode::write).execute("PRAGMA user_version = 99"); }
   EXPECT_THAT(message(Atlas::Mode::read), testing::HasSubstr("newer Safesail"));
+  { Database(path, Database::Mode::write).execute("PRAGMA user_version = -1"); }
+  EXPECT_THAT(message(Atlas::Mode::read), testing::HasSubstr("got -1"));
 }
 
 }  // namespace

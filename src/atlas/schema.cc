@@ -329,6 +329,9 @@ void prepare_schema(Database& database) {
               fmt::format("expected a database of version {} or older, got version {}", newest,
                           stored_version()),
               "use a newer Safesail");
+  if (stored_version() < 0)
+    bad_input(where, fmt::format("expected a version of 0 to {}, got {}", newest, stored_version()),
+              "take a copy of the file, or import again into a new one");
   if (database.read_only()) {
     if (stored_version() == newest) return;
     Database writable(database.path(), Database::Mode::write);
