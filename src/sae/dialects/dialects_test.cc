@@ -186,6 +186,14 @@ TEST(Dialects, SaelensRefusesByName) {
               HasSubstr("finetuning_scaling_factor is false"));
 }
 
+TEST(Dialects, TensorsThatNobodyReadAreRefused) {
+  EXPECT_THAT(EditedCase("saelens/jumprelu").set("cfg.json", "/architecture", "standard").error(),
+              AllOf(HasSubstr("threshold"), HasSubstr("expected no such tensor")));
+  EXPECT_THAT(
+      EditedCase("saelens/skip_transcoder").set("cfg.json", "/architecture", "transcoder").error(),
+      HasSubstr("W_skip"));
+}
+
 TEST(Dialects, SaelensReadsItsScalerFile) {
   EditedCase edited("saelens/normalized");
   write_file(edited.path() / "activation_scaler.json", R"({"scaling_factor": 0.37})");

@@ -57,6 +57,7 @@ ImportedSae read_first(const SaeSource& source, const ReadOptions& options) {
   tensors.read("threshold", {n_features}, sae.threshold());
   tensors.read("W_dec", {n_features, d_out}, sae.w_dec());
   tensors.read("b_dec", {d_out}, sae.b_dec());
+  tensors.refuse_unread();
 
   // gemma-scope-2b-pt-res is of gemma-2-2b, gemma-scope-9b-it-res of gemma-2-9b-it.
   for (const char* model : {"2b-pt", "9b-pt", "27b-pt", "9b-it"})
@@ -138,6 +139,7 @@ ImportedSae read_second(const SaeSource& source, const ReadOptions& options) {
   tensors.read("w_dec", {n_features, d_out}, sae.w_dec());
   tensors.read("b_dec", {d_out}, sae.b_dec());
   if (skip) tensors.read_transposed("affine_skip_connection", d_in, d_out, sae.w_skip());
+  tensors.refuse_unread();
   return imported;
 }
 

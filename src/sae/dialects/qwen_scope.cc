@@ -36,6 +36,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   tensors.read("b_enc", {n_features}, imported.sae.b_enc());
   tensors.read_transposed("W_dec", d, n_features, imported.sae.w_dec());
   tensors.read("b_dec", {d}, imported.sae.b_dec());
+  tensors.refuse_unread();
   return imported;
 }
 

@@ -201,6 +201,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   }
   if (is_batch)  // a training checkpoint; exports are jumprelu with the same constant
     std::ranges::fill(sae.threshold(), float(tensors.scalar("topk_threshold")));
+  tensors.refuse_unread();
   place_at_hooks(imported, source, options, config.hook, spec.transcoder ? config.hook_out : "");
   return imported;
 }

@@ -36,6 +36,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
   tensors.read(kBias, {n_features}, imported.sae.b_enc());
   tensors.read(kCentre, {d}, imported.sae.b_dec());
   if (is_jumprelu) tensors.read(kTheta, {n_features}, imported.sae.threshold());
+  tensors.refuse_unread();
   imported.encoder_only = true;
   imported.notes.emplace_back("encoder_only: the format has no decoder, so nothing can be decoded");
   if (!is_jumprelu && !options.k)

@@ -70,6 +70,7 @@ ImportedSae read(const SaeSource& source, const ReadOptions& options) {
     imported.encoder_only = true;
     imported.notes.emplace_back("encoder_only: the file has no W_dec, so nothing can be decoded");
   }
+  tensors.refuse_unread();
   return imported;
 }
 

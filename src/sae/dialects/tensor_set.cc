@@ -75,6 +75,14 @@ std::vector<std::string> TensorSet::names() const {
   return names;
 }
 
+void TensorSet::refuse_unread(std::initializer_list<std::string_view> harmless) const {
+  for (const auto& [name, tensor] : tensors_)
+    if (!read_.contains(name) && std::ranges::find(harmless, name) == harmless.end())
+      refuse(
+          printable(name), "expected no such tensor in an SAE of this form",
+          "take it out if it changes no result; else the SAE is of a kind that is not known here");
+}
+
 void TensorSet::refuse(std::string_view name, std::string_view problem,
                        std::string_view remedy) const {
   bad_input(fmt::format("{}: {}", where_, name), problem, remedy);
@@ -87,6 +95,7 @@ const TensorView& TensorSet::at(std::string_view name) const {
               fmt::format("expected a tensor {}; the nearest names are {}", printable(name),
                           nearest_keys(name, tensors_)),
               "check that the file is of this format");
+  read_.emplace(name);
   return entry->second;
 }
 

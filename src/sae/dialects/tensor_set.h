@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +50,10 @@ class TensorSet {
   double scalar(std::string_view name) const;
   std::vector<std::int64_t> integers(std::string_view name) const;
 
+  /// An input error where tensors are left that nothing has read or looked at and that are not
+  /// `harmless`: what they would do to a result is not known.
+  void refuse_unread(std::initializer_list<std::string_view> harmless = {}) const;
+
   [[noreturn]] void refuse(std::string_view name, std::string_view problem,
                            std::string_view remedy) const;
 
@@ -56,6 +62,7 @@ class TensorSet {
 
   std::string where_;
   std::map<std::string, TensorView, std::less<>> tensors_;
+  mutable std::set<std::string, std::less<>> read_;
   std::shared_ptr<const void> owner_;
   std::vector<std::shared_ptr<const void>> scalars_;  // what Python numbers become
 };
