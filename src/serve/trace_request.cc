@@ -103,6 +103,12 @@ AskedPrompt read_asked(const JsonObject& object, const OrderedJson& whole, bool 
   const bool has_text = object.contains("text"), has_messages = object.contains("messages");
   if (has_text == has_messages)
     bad_input(object.where(), "expected one of 'text' and 'messages'", "give one of them");
+  if (has_text)
+    for (const char* of_messages : {"add_generation_prompt", kArguments})
+      if (object.contains(of_messages))
+        bad_input(object.where(),
+                  fmt::format("'{}': a text has no template that would read it", of_messages),
+                  "leave it out, or give 'messages' in place of 'text'");
   const bool add_prompt = object.get_or<bool>("add_generation_prompt", answer);
   if (has_text) return object.get<std::string>("text");
   AskedMessages asked = read_messages(object, whole);

@@ -71,6 +71,8 @@ TEST(TraceRequest, NamesWhatIsWrong) {
       {R"({"text": "a", "temprature": 1})", "temprature"},
       {R"({"text": "a", "text": "b"})", "text"},
       {R"({"text": 3})", "text"},
+      {R"({"text": "a", "chat_template_kwargs": {}})", "'chat_template_kwargs'"},
+      {R"({"text": "a", "add_generation_prompt": true})", "'add_generation_prompt'"},
       {"{}", "'text' and 'messages'"},
       {R"({"text": "a", "messages": []})", "'text' and 'messages'"},
       {R"({"messages": []})", "messages"},
