@@ -358,8 +358,10 @@ TEST_F(ProgramTest, AsksFailedQuestionsAgainAndOthersNever) {
   ASSERT_EQ(run_safesail(score).exit_code, 0);
   const auto failed = [&] {
     std::int64_t n = 0;
-    for (const std::int32_t index : {7, 4})
-      for (const Score& one : entry(index).explanations[0].scores) n += one.n_failed;
+    for (const std::int32_t index : {7, 4}) {
+      const FeatureEntry found = entry(index);
+      for (const Score& one : found.explanations[0].scores) n += one.n_failed;
+    }
     return n;
   };
   EXPECT_EQ(failed(), 6);
