@@ -198,6 +198,8 @@ TEST_F(ChatClientTest, OneBadRequestCostsTheOthersNothing) {
   const auto results = client.ask(full_questions(3));
   EXPECT_EQ(results[0].status, AnswerStatus::failed);
   EXPECT_THAT(results[0].detail, HasSubstr("context_length_exceeded"));
+  EXPECT_TRUE(results[0].too_long);
+  EXPECT_FALSE(results[1].too_long);
   EXPECT_EQ(results[1].status, AnswerStatus::failed) << "nor does it pass without its schema";
   EXPECT_EQ(results[2].status, AnswerStatus::ok);
   const auto bodies = oracle.bodies();
@@ -326,6 +328,33 @@ TEST_F(ChatClientTest, StaysWithinTheBudget) {
   EXPECT_EQ(oracle.n_requests(), 20) << "what was answered before is not asked again";
   EXPECT_EQ(ledger.entries.size(), 20U);
   EXPECT_THROW(Budget({.money = 1}, {}), Error) << "money is limited, the price unknown";
+}
+
+TEST_F(ChatClientTest, TheBudgetOfTimeEndsAtAnAnswer) {
+  // The first answer takes more than there is, whatever the machine does meanwhile.
+  constexpr double kSeconds = 0.05;
+  oracle.before_each = [](const auto&) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(2 * kSeconds));
+  };
+  FileLedger ledger(dir_ / "ledger.jsonl");
+  Budget brief({.seconds = kSeconds}, {});
+  ChatClient client(settings_for(oracle), {}, brief, &ledger, reporter);
+  EXPECT_THAT(thrown_by([&] { client.ask(questions(5)); }), HasSubstr("have passed"));
+  EXPECT_EQ(oracle.n_requests(), 1);
+  EXPECT_EQ(ledger.entries.size(), 1U) << "what was under way is kept";
+  EXPECT_THROW(Budget({.seconds = -1}, {}), Error);
+}
+
+TEST_F(ChatClientTest, PromptsThatAreTooLongAreNoSignThatNothingWorks) {
+  EndpointSettings settings = settings_for(oracle);
+  settings.max_failures_in_a_row = 2;
+  ChatClient client = client_for(settings);
+  const auto too_long =
+      Oracle::status(400, R"({"error": {"message": "no", "code": "context_length_exceeded"}})");
+  oracle.misbehave({too_long, too_long, too_long});
+  const auto results = client.ask(questions(4));
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(results[i].too_long, i < 3);
+  EXPECT_EQ(results[3].status, AnswerStatus::ok);
 }
 
 TEST_F(ChatClientTest, StopLosesNoAnswerThatIsUnderWay) {

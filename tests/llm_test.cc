@@ -114,6 +114,30 @@ TEST_F(LlmTest, NoTestWindowIsEverInAnExplainPrompt) {
   EXPECT_THAT(bodies[0], Not(HasSubstr("test she saw")));
 }
 
+TEST_F(LlmTest, ExplainsFromFewerExcerptsWhereTheModelReadsNoMore) {
+  ChatClient client = client_for(settings_for(oracle));
+  LlmExplainer explainer(client, {.excerpts = {.per_level = 16, .near = 0, .silent = 16}});
+  const FeatureRecord record = record_for(Use::explain);
+  const auto too_long =
+      Oracle::status(400, R"({"error": {"message": "no", "code": "context_length_exceeded"}})");
+  const auto cut = [](const auto&, auto& response) {  // by the context: it may have 700 tokens
+    Json answer = Oracle::completion({{"role", "assistant"}, {"content", "{\"short\": \"fir"}});
+    answer["choices"][0]["finish_reason"] = "length";
+    response.set_content(answer.dump(), "application/json");
+  };
+  oracle.misbehave({too_long, cut});
+  const LlmExplanation fewer = explainer.explain({&record, 1}).front();
+  EXPECT_EQ(fewer.text.status, AnswerStatus::ok) << fewer.text.detail;
+  EXPECT_EQ(fewer.n_excerpts, 4 + 4);
+  EXPECT_THAT(fewer.text.detail, HasSubstr("8 of 32 excerpts"));
+  EXPECT_EQ(oracle.n_requests(), 3);
+
+  // Not for ever: down to one a level.
+  oracle.misbehave(std::vector(20, Oracle::Misdeed(too_long)));
+  EXPECT_EQ(explainer.explain({&record, 1}).front().text.status, AnswerStatus::failed);
+  EXPECT_LT(oracle.n_requests(), 3 + 8);
+}
+
 TEST_F(LlmTest, TranslatesAndTags) {
   ChatClient client = client_for(settings_for(oracle));
   LlmExplainer explainer(client, {.second_language = "Chinese"});

@@ -16,12 +16,16 @@
 #include "endpoint_testing.h"
 #include "interpret/llm_simulator.h"
 #include "serve/completion.h"
+#include "serve/local_endpoint.h"
 #include "serve/serve_testing.h"
+#include "tiny_model.h"
+#include "workspace.h"
 
 namespace safesail {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class OpenAiTest : public testing::Test {
  protected:
@@ -253,10 +257,11 @@ TEST_F(OpenAiTest, WhoHangsUpIsNotAnsweredToTheEnd) {
 }
 
 TEST_F(OpenAiTest, ACompletionEndsWhenItIsNotWantedAnyMore) {
-  SharedGenerator generator(model_->model, 1);
+  PrefixCache openings(model_->model, 0);
+  SharedGenerator generator(model_->model, openings, 1);
   CompletionRequest request;
   request.messages = {{"user", "Count from one to ten."}};
-  const std::vector<std::int32_t> prompt = completion_prompt(*model_, request);
+  const CompletionPrompt prompt = completion_prompt(*model_, request);
   const auto take = [](const CompletionPiece&) { return true; };
   int n_asked = 0;
   const auto briefly = [&] { return ++n_asked < 5; };
@@ -277,6 +282,7 @@ TEST_F(OpenAiTest, SaysWhatIsWrong) {
   for (int i = 0; i < 9000; ++i) words += " word";
   long_one["messages"][0]["content"] = words;
   EXPECT_THAT(ask(long_one, 400).at("error").at("message"), HasSubstr("tokens"));
+  EXPECT_EQ(ask(long_one, 400).at("error").at("code"), "context_length_exceeded");
   long_one["stream"] = true;
   const Json refused = ask(long_one, 400);
   EXPECT_THAT(refused.at("error").at("message"), HasSubstr("tokens"));
@@ -415,6 +421,128 @@ TEST_F(OpenAiTest, FillsForms) {
 
   body["answer_form"]["choices"] = {"0", "a word or two"};
   EXPECT_THAT(ask(body, 400).at("error").at("message"), HasSubstr("answer_form"));
+}
+
+// The same questions of a server that keeps prompts, alone and at once, and of one that keeps none.
+TEST_F(OpenAiTest, ReadsOnceWhatPromptsHaveInCommon) {
+  const auto about = [&](const std::string& subject) {
+    Json body = question(5);
+    body["messages"] = {{{"role", "system"}, {"content", "You know a lot, and say little."}},
+                        {{"role", "user"}, {"content", "Tell me of " + subject + "."}}};
+    body["logprobs"] = true;
+    body["top_logprobs"] = 3;
+    return body;
+  };
+  const auto known = [](const Json& answer) -> int {
+    return answer.at("usage").at("prompt_tokens_details").at("cached_tokens");
+  };
+  start({.port = 0, .model_name = "smol", .prefix_bytes = 0});
+  const Json rain = ask(about("rain")), again = ask(about("rain")), tea = ask(about("tea"));
+  for (const Json* answer : {&rain, &again, &tea}) EXPECT_EQ(known(*answer), 0);
+
+  start({.port = 0, .model_name = "smol", .max_active = 1});
+  EXPECT_EQ(ask(about("rain")).at("choices"), rain.at("choices"));
+  for (int round = 0; round < 2; ++round) {
+    std::vector<Json> answers(4);
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      threads.emplace_back([&, i] { answers[i] = ask(about(i % 2 == 0 ? "tea" : "rain")); });
+    threads.clear();
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      EXPECT_EQ(answers[i].at("choices"), (i % 2 == 0 ? tea : rain).at("choices"));
+      EXPECT_GE(known(answers[i]), 16) << "the system's message";
+      EXPECT_LT(known(answers[i]), answers[i].at("usage").at("prompt_tokens"));
+    }
+  }
+}
+
+TEST_F(OpenAiTest, AModelFileAnswersInPlaceOfAnEndpoint) {
+  LocalEndpoint local(packaged_model(), {}, 4, reporter_);
+  const EndpointSettings settings = local.settings({});
+  EXPECT_TRUE(settings.base_url.starts_with("local:"));
+  EXPECT_EQ(settings.base_url,
+            LocalEndpoint(packaged_model(), {}, 1, reporter_).settings({}).base_url)
+      << "by which a later start finds the answers";
+  Budget budget({}, {});
+  ChatClient client(settings, local.key(), budget, nullptr, reporter_);
+  std::vector<ChatRequest> asked(6);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    asked[i].purpose = "a test";
+    asked[i].messages = {{"user", fmt::format("Count from {} to ten.", i)}};
+    asked[i].max_tokens = 8;
+  }
+  EXPECT_GT(local.state(client.estimate(asked), reporter_), 0);
+  EXPECT_THAT(reporter_.heard(), HasSubstr("memory: "));
+  EXPECT_THAT(reporter_.heard(), HasSubstr("4 answers at once"));
+  EXPECT_THAT(reporter_.heard(), HasSubstr("time: about "));
+  for (const ChatResult& result : client.ask(asked)) {
+    EXPECT_EQ(result.status, AnswerStatus::ok) << result.detail;
+    EXPECT_GT(result.answer.usage.completion, 0U);
+  }
+  // Whoever else finds the port is told nothing.
+  httplib::Client other(settings.address.substr(0, settings.address.rfind('/')));
+  const auto refused = other.Get("/v1/models");
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 401);
+}
+
+class ThinkingModelTest : public WorkspaceTest {
+ protected:
+  /// Its template opens the thinking.
+  void write_model(bool with_template) {
+    write_tiny_model(dir_ / "model");
+    const fs::path path = dir_ / "model" / "tokenizer.json";
+    Json tokenizer = Json::parse(read_file(path, 1 << 20));
+    tokenizer["model"]["vocab"]["<think>"] = kTinyWords;
+    tokenizer["model"]["vocab"]["</think>"] = kTinyWords + 1;
+    write_file(path, tokenizer.dump());
+    if (!with_template) return;
+    const Json config{{"chat_template",
+                       "{% for message in messages %}{{ message.content }} {% endfor %}"
+                       "{% if add_generation_prompt %}<think>\n{% endif %}"}};
+    write_file(dir_ / "model" / "tokenizer_config.json", config.dump());
+  }
+  ChatAnswer answer_with(int thinking_tokens) {
+    LocalEndpoint local(dir_ / "model", {.dtype = ComputeType::f32}, 1, reporter_);
+    EndpointSettings settings;
+    settings.thinking_tokens = thinking_tokens;
+    settings = local.settings(settings);
+    Budget budget({}, {});
+    ChatClient client(settings, local.key(), budget, nullptr, reporter_);
+    ChatRequest request;
+    request.purpose = "a test";
+    request.messages = {{"user", "w1 w2 w3"}};
+    request.max_tokens = 8;
+    const ChatResult result = client.ask(std::span(&request, 1)).front();
+    EXPECT_EQ(result.status, AnswerStatus::ok) << result.detail;
+    return result.answer;
+  }
+  ListeningReporter reporter_;
+};
+
+TEST_F(ThinkingModelTest, ThinksInTheRoomItHasAndThenAnswers) {
+  write_model(true);
+  for (const int room : {0, 5}) {
+    const ChatAnswer answer = answer_with(room);
+    // The tag that closes it is of the thinking, too.
+    EXPECT_EQ(answer.usage.reasoning, static_cast<std::uint64_t>(room + 1));
+    EXPECT_EQ(answer.usage.completion, static_cast<std::uint64_t>(room + 8));
+    EXPECT_THAT(answer.content, Not(HasSubstr("think")));
+    EXPECT_NE(answer.content, "");
+    EXPECT_TRUE(answer.thinking.starts_with("<think>")) << answer.thinking;
+    EXPECT_EQ(answer.thinking == "<think>", room == 0) << answer.thinking;
+  }
+}
+
+TEST_F(ThinkingModelTest, AModelWithoutATemplateCannotAnswer) {
+  write_model(false);
+  try {
+    LocalEndpoint(dir_ / "model", {}, 1, reporter_);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::input);
+    EXPECT_THAT(error.what(), HasSubstr("chat template"));
+  }
 }
 
 TEST_F(OpenAiTest, ServesOurSimulatorFromOnePass) {

@@ -72,7 +72,7 @@ struct Explanation {
   std::string lexicon;       ///< JSON; see interpret/lexical_explainer.h
   std::string raw;           ///< the answer as it came
   std::string request_hash;  ///< of the request that was answered so, in the ledger; or empty
-  std::string reason;        ///< for people: why there is no text
+  std::string reason;        ///< for people: why there is no text, or from less than it might be
   std::int64_t created = 0;
 };
 

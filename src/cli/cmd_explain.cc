@@ -25,9 +25,13 @@ struct ExplainOptions {
 };
 
 Json json_of(const ExplainCounts& counts) {
-  return {{"explained", counts.n_ok},    {"unparsable", counts.n_unparsable},
-          {"refused", counts.n_refused}, {"copied", counts.n_copied},
-          {"failed", counts.n_failed},   {"reason", counts.reason}};
+  return {{"explained", counts.n_ok},
+          {"from_fewer_excerpts", counts.n_from_fewer},
+          {"unparsable", counts.n_unparsable},
+          {"refused", counts.n_refused},
+          {"copied", counts.n_copied},
+          {"failed", counts.n_failed},
+          {"reason", counts.reason}};
 }
 
 Json json_of(const TagCounts& counts) {
@@ -43,6 +47,8 @@ std::string with_reason(const std::string& reason) {
 
 void print_counts(const ExplainCounts& counts) {
   print("{} explained", counts.n_ok);
+  if (counts.n_from_fewer > 0)
+    print(", {} of them from fewer excerpts: the model does not read so much", counts.n_from_fewer);
   if (counts.n_refused + counts.n_unparsable + counts.n_copied + counts.n_failed > 0)
     print("; {} refused, {} that could not be read, {} copied from the prompt, {} failed{}",
           counts.n_refused, counts.n_unparsable, counts.n_copied, counts.n_failed,
@@ -58,11 +64,12 @@ void print_counts(const TagCounts& counts) {
 
 void explain_offline(const ExplainOptions& options, Atlas& atlas, Session& session) {
   if (options.tag)
-    bad_input("--tag", "expected an endpoint that files the features",
-              "give --endpoint; without one, the pairs that selected a feature are its tags");
+    bad_input(
+        "--tag", "expected a language model that files the features",
+        "give --endpoint or --local; without one, the pairs that selected a feature are its tags");
   if (options.endpoint.dry_run)
-    bad_input("--dry-run", "expected an endpoint, without which nothing is paid",
-              "give --endpoint");
+    bad_input("--dry-run", "expected a language model, without which nothing is paid",
+              "give --endpoint or --local");
   const ExplainCounts counts = explain_features(lexical_explainer(), options.sae, options.n_first,
                                                 atlas, *session.reporter, session.stop);
   options.as_json ? print_json(json_of(counts), 2) : print_counts(counts);
@@ -136,9 +143,11 @@ void add_explain_command(CLI::App& app, Session& session) {
   command->add_option("--seed", options->endpoint.settings.seed, "Of the excerpts and the endpoint")
       ->capture_default_str();
   command->footer(
-      "Without --endpoint the lexical baseline explains. Run it again to go on where it stopped.\n"
+      "Without --endpoint and --local the lexical baseline explains. Run it again to go on where "
+      "it stopped.\n"
       "Examples:\n"
       "  safesail explain --run runs/demo\n"
+      "  safesail explain --run runs/demo --local model.gguf --budget-seconds 3600\n"
       "  safesail explain --run runs/demo --endpoint http://127.0.0.1:8080/v1 --llm my-model\n"
       "  safesail explain --run runs/demo --endpoint https://api.example.com/v1 --llm big \\\n"
       "    --key-env MY_KEY --prices prices.json --budget 2.50 --second-language Chinese");

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "cli/session.h"
 #include "cli/subject_options.h"
+#include "formats/model_path.h"
 #include "serve/api_server.h"
 #include "serve/openai.h"
 
@@ -25,6 +26,7 @@ struct ServeOptions {
   std::string host = "127.0.0.1";
   std::optional<int> port;
   std::optional<std::size_t> max_chats;
+  std::optional<std::uint64_t> prefix_mib;
   std::string name, token_variable;
   std::optional<fs::path> page;
   EngineLimits engine;
@@ -43,8 +45,8 @@ void serve_openai(const ServeOptions& options, Session& session) {
                                      .model_name = options.name,
                                      .max_active = options.max_chats.value_or(kOpenAiChats),
                                      .key = token_of(options)};
-  if (options.name.empty())
-    server_options.model_name = fs::path(options.subject.model.path).stem().string();
+  if (options.prefix_mib) server_options.prefix_bytes = *options.prefix_mib << 20;
+  if (options.name.empty()) server_options.model_name = name_of_model(options.subject.model.path);
   const TextModel model = load_text_model(options.subject.model.path,
                                           options.subject.model.load_options(), *session.reporter);
   OpenAiServer server(model, server_options, *session.reporter);
@@ -153,6 +155,11 @@ void add_serve_command(CLI::App& app, Session& session) {
                    fmt::format("Chats answered at once [{}, with --openai {}]", engine.max_active,
                                kOpenAiChats))
       ->check(CLI::Range(1, 64));
+  command
+      ->add_option("--prefix-cache", options->prefix_mib,
+                   "With --openai: MiB for what prompts have in common with earlier ones; 0: keep "
+                   "nothing of a prompt once it is answered [an eighth of the free memory]")
+      ->check(CLI::Range(0, 1 << 30));
   command->add_option("--max-prompt", engine.max_prompt_tokens, "Tokens of a prompt")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

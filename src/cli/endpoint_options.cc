@@ -4,13 +4,23 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "cli/number_checks.h"
 
 namespace safesail {
 namespace {
 
-EndpointSettings settings_of(const EndpointOptions& options) {
+std::unique_ptr<LocalEndpoint> local_of(const EndpointOptions& options, Reporter& reporter) {
+  if (options.local.empty()) return nullptr;
+  if (!options.settings.base_url.empty())
+    bad_input("--local", "expected a model file or an endpoint, got both", "leave one out");
+  return std::make_unique<LocalEndpoint>(options.local, LoadOptions{.device = options.device},
+                                         options.settings.concurrency, reporter);
+}
+
+EndpointSettings settings_of(const EndpointOptions& options, const LocalEndpoint* local) {
   EndpointSettings settings = options.settings;
+  if (local != nullptr) return local->settings(settings);
   settings.timeout = std::chrono::milliseconds(
       static_cast<std::chrono::milliseconds::rep>(options.timeout_seconds * 1000));
   check_endpoint(settings);
@@ -45,6 +55,10 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
   EndpointSettings& settings = options.settings;
   command.add_option("--endpoint", settings.base_url,
                      "OpenAI-compatible endpoint, as in http://127.0.0.1:8080/v1");
+  command.add_option("--local", options.local,
+                     "In place of an endpoint: a model file, which this program runs itself");
+  command.add_option("--device", options.device, "Of --local: cpu, cuda or cuda:N")
+      ->capture_default_str();
   command.add_option("--llm", settings.model, "The model, as the endpoint calls it");
   command.add_option("--key-env", options.key_variable, "Environment variable with the API key");
   command.add_option("--key-file", options.key_file, "File with the API key in its only line");
@@ -57,6 +71,11 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
       ->check(zero_or_more());
   command.add_option("--budget-tokens", options.budget.tokens,
                      "Most tokens to spend, with all that the ledger of the atlas holds");
+  command
+      .add_option("--budget-seconds", options.budget.seconds,
+                  "Send no request when so many seconds have passed since the first; what is under "
+                  "way is finished")
+      ->check(zero_or_more());
   command.add_option("--concurrency", settings.concurrency, "Requests in flight")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
@@ -67,15 +86,24 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
                    "The endpoint is 'safesail serve --openai': read simulations from one pass");
   command.add_flag("--dry-run", options.dry_run, "Say what it would cost, and stop");
   command
-      .add_option("--thinking-tokens", settings.thinking_tokens,
-                  "Tokens that an answer may spend on thinking")
+      .add_option(
+          "--thinking-tokens", settings.thinking_tokens,
+          "Tokens that an answer may spend on thinking; --local and --answer-forms cut it there")
+      ->check(zero_or_more());
+  command
+      .add_option("--thinking-seconds", settings.thinking_seconds,
+                  "Seconds that it may beside --timeout; 0: none, of --local without a limit")
       ->check(zero_or_more());
 }
 
 EndpointClient::EndpointClient(const EndpointOptions& options, Atlas& atlas, Session& session)
-    : reporter_(*session.reporter), budget_(budget_of(options, atlas)), ledger_(atlas) {
-  client_ = std::make_unique<ChatClient>(settings_of(options), key_of(options), budget_, &ledger_,
-                                         reporter_, session.stop);
+    : reporter_(*session.reporter),
+      local_(local_of(options, reporter_)),
+      budget_(budget_of(options, atlas)),
+      ledger_(atlas) {
+  client_ = std::make_unique<ChatClient>(settings_of(options, local_.get()),
+                                         local_ ? local_->key() : key_of(options), budget_,
+                                         &ledger_, reporter_, session.stop);
 }
 
 void EndpointClient::announce(const CostEstimate& estimate) {
@@ -92,6 +120,12 @@ void EndpointClient::announce(const CostEstimate& estimate) {
     reporter_.warn(
         "the estimate is beyond the budget: the work will stop there, and go on when "
         "the command is run again with a larger one");
+  if (local_) local_seconds_ = local_->state(estimate, reporter_);
+  if (limits.seconds > 0 && local_seconds_ > limits.seconds)
+    reporter_.warn(
+        fmt::format("that is beyond the {} of the budget: the work will stop there, and "
+                    "go on when the command is run again",
+                    human_duration(limits.seconds)));
   client_->expect(estimate);
 }
 
@@ -125,6 +159,7 @@ Json EndpointClient::spending_json() const {
 
 Json EndpointClient::json_of(const CostEstimate& estimate) const {
   return {
+      {"seconds", local_ ? Json(local_seconds_) : Json()},
       {"requests", estimate.requests},
       {"answered_before", estimate.answered},
       {"prompt_tokens", estimate.usage.prompt},

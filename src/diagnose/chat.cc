@@ -3,16 +3,14 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
+#include "base/clock.h"
+
 namespace safesail {
 namespace {
 
 /// Tokens that are encoded at a time: the encoders are read once for all of them, and a reader does
 /// not notice the delay.
 constexpr std::size_t kTokensAtOnce = 8;
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 }  // namespace
 

@@ -20,4 +20,9 @@ ModelPath kind_of_model(const fs::path& path) {
   return file && start == "GGUF" ? ModelPath::gguf : ModelPath::other;
 }
 
+std::string name_of_model(const fs::path& path) {
+  const fs::path last = path.has_filename() ? path.filename() : path.parent_path().filename();
+  return (last.extension() == ".gguf" ? last.stem() : last).string();
+}
+
 }  // namespace safesail

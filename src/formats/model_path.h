@@ -2,6 +2,8 @@
 // descriptions alike.
 #pragma once
 
+#include <string>
+
 #include "base/file.h"
 
 namespace safesail {
@@ -14,5 +16,8 @@ enum class ModelPath {
 };
 
 ModelPath kind_of_model(const fs::path& path);
+
+/// What people call the model: the last part of the path without ".gguf".
+std::string name_of_model(const fs::path& path);
 
 }  // namespace safesail

@@ -7,6 +7,13 @@
 namespace safesail {
 namespace {
 
+TEST(ModelPath, NamesWhatPeopleCallIt) {
+  EXPECT_EQ(name_of_model("models/smollm2-135m-q4_1.gguf"), "smollm2-135m-q4_1");
+  for (const char* folder : {"Qwen2.5-3B-Instruct", "models/Qwen2.5-3B-Instruct/"})
+    EXPECT_EQ(name_of_model(folder), "Qwen2.5-3B-Instruct");
+  EXPECT_EQ(name_of_model("blobs/sha256-1234"), "sha256-1234");
+}
+
 TEST(ModelPath, IsDecidedByWhatIsThere) {
   const TempFolder folder;
   write_file(folder / "sha256-0123", "GGUF\3\0\0");

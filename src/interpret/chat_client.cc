@@ -176,6 +176,9 @@ ChatResult ChatClient::Impl::send(const ChatRequest& request, const std::string&
 
 void ChatClient::Impl::over_budget() const {
   const Budget::Limits& limits = budget.limits();
+  if (budget.is_late())
+    failed("budget", fmt::format("{} have passed", human_duration(limits.seconds)),
+           "run the same command again to go on: what was answered is kept");
   const std::string limit = limits.tokens > 0
                                 ? fmt::format("{} tokens", limits.tokens)
                                 : fmt::format("{} {}", limits.money, budget.price().currency);
@@ -198,13 +201,14 @@ void ChatClient::Impl::lose(const TokenUsage& usage, ChatResult& result) {
 
 void ChatClient::Impl::send_until_settled(const ChatRequest& request, const std::string& hash,
                                           ChatResult& result, std::string& body) {
-  HttpRequest post{
-      .url = settings.base_url + (settings.base_url.ends_with('/') ? "" : "/") + "chat/completions",
-      .authorization = key.authorization(),
-      .body = {},
-      .timeout = settings.timeout,
-      .max_bytes = kMaxAnswerBytes,
-      .stop_grace = settings.stop_grace};
+  HttpRequest post{.url = address_of(settings) + (address_of(settings).ends_with('/') ? "" : "/") +
+                          "chat/completions",
+                   .authorization = key.authorization(),
+                   .body = {},
+                   .timeout = settings.timeout + Milliseconds(static_cast<std::int64_t>(
+                                                     1000 * settings.thinking_seconds)),
+                   .max_bytes = kMaxAnswerBytes,
+                   .stop_grace = settings.stop_grace};
   using Kind = ChatVerdict::Kind;
   std::string complaint;  // why this request is tried without its schema
   for (int n_tries = 1;; ++n_tries) {
@@ -269,6 +273,7 @@ void ChatClient::Impl::send_until_settled(const ChatRequest& request, const std:
       continue;
     }
     result.status = verdict.kind == Kind::refused ? AnswerStatus::refused : AnswerStatus::failed;
+    result.too_long = verdict.too_long;
     result.money = budget.price().of(result.lost);
     return;
   }
@@ -354,6 +359,7 @@ void ChatClient::Impl::record(const ChatRequest& request, const std::string& has
                               const ChatResult& result, std::string_view body) {
   write_line(request, hash, result, body);
   const std::scoped_lock lock(mutex);
+  if (result.too_long) return;  // its own fault alone
   failures_in_a_row = result.status == AnswerStatus::failed ? failures_in_a_row + 1 : 0;
   if (failures_in_a_row >= settings.max_failures_in_a_row)
     failed(where(),
@@ -384,7 +390,7 @@ void ChatClient::Impl::count(const ChatRequest& request, const ChatResult& resul
 ChatClient::ChatClient(const EndpointSettings& settings, ApiKey key, Budget& budget, Ledger* ledger,
                        Reporter& reporter, std::stop_token stop) {
   check_endpoint(settings);
-  if (!key.empty() && !is_private(settings.base_url))
+  if (!key.empty() && !is_private(address_of(settings)))
     reporter.warn("the key is sent over plain http");
   impl_ =
       std::make_unique<Impl>(settings, std::move(key), budget, ledger, reporter, std::move(stop));
@@ -433,7 +439,11 @@ CostEstimate ChatClient::estimate(std::span<const ChatRequest> requests) {
       continue;
     }
     ++sum.requests;
-    sum.usage += likely_of(request, impl_->settings);
+    const TokenUsage likely = likely_of(request, impl_->settings);
+    sum.usage += likely;
+    if (!impl_->settings.answer_forms || request.form.empty()) sum.written += likely.completion;
+    sum.longest =
+        std::max(sum.longest, likely.prompt + most_of(request, impl_->settings).completion);
   }
   sum.money = impl_->budget.price().of(sum.usage);
   return sum;

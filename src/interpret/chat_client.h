@@ -33,6 +33,7 @@ struct ChatResult {
   /// requests that timed out. Where the endpoint does not say, likely ones.
   TokenUsage lost;
   std::string detail;        ///< why not, for people
+  bool too_long = false;     ///< failed: a shorter prompt may be answered
   bool from_ledger = false;  ///< answered before; nothing was paid now
   int n_requests = 0;        ///< attempts made now
   double money = 0;          ///< what it cost, whenever that was

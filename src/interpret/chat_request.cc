@@ -54,6 +54,9 @@ std::string chat_body(const ChatRequest& request, const EndpointSettings& settin
     for (int digit = 0; digit <= request.form_max; ++digit) digits.push_back(std::to_string(digit));
     body["answer_form"] = {{"text", request.form}, {"slot", "_"}, {"choices", digits}};
   }
+  if (settings.answer_forms && !by_form)
+    body["thinking"] = {{"tokens", settings.thinking_tokens},
+                        {"seconds", settings.thinking_seconds}};
   if (dialect.schema && !request.schema.empty() && !by_form)
     body["response_format"] = {{"type", "json_schema"},
                                {"json_schema",

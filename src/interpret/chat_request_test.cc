@@ -51,6 +51,16 @@ TEST(ChatRequest, LeavesOutWhatTheDialectLacks) {
   EXPECT_EQ(body.at("messages")[0].at("content"), "be brief\n\nhello \uFFFD");
 }
 
+TEST(ChatRequest, NamesTheRoomOfThinkingWhereThatIsSpoken) {
+  EXPECT_FALSE(Json::parse(chat_body(request(), settings(), {})).contains("thinking"));
+  EndpointSettings ours = settings();
+  ours.answer_forms = true;
+  ours.thinking_seconds = 2.5;
+  const Json body = Json::parse(chat_body(request(), ours, {}));
+  EXPECT_EQ(body.at("thinking"), Json({{"tokens", 1000}, {"seconds", 2.5}}));
+  EXPECT_EQ(body.at("max_tokens"), 1050);
+}
+
 TEST(ChatRequest, AsksForAFormWhereThatIsSpoken) {
   ChatRequest asked = request();
   asked.form = R"({"v": [_,_]})";

@@ -82,7 +82,8 @@ ChatVerdict judge(const HttpReply& reply) {
         return {.kind = Kind::refused, .detail = detail};
       return {.kind = Kind::failed,
               .detail = detail,
-              .complaint = is_too_long(said) ? Complaint::none : Complaint::likely};
+              .complaint = is_too_long(said) ? Complaint::none : Complaint::likely,
+              .too_long = is_too_long(said)};
     case 429:
       // OpenAI's way to say 402.
       return says("insufficient_quota") ? end : ChatVerdict{.kind = Kind::again, .detail = detail};

@@ -24,7 +24,8 @@ struct ChatVerdict {
   Kind kind = Kind::failed;
   std::string detail;  ///< for people; from outside, so the key must be taken out of it
   Complaint complaint = Complaint::none;
-  std::string remedy;  ///< of an end
+  std::string remedy;     ///< of an end
+  bool too_long = false;  ///< failed: the model does not read so much
 };
 
 ChatVerdict judge(const HttpReply& reply);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <random>
 #include <utility>
 
 #include "base/error.h"
@@ -14,11 +15,16 @@ namespace {
 constexpr std::uint64_t kMaxKeyBytes = 16 << 10;
 constexpr std::size_t kMinSecretBytes = 8;
 constexpr int kMaxThinkingTokens = 1'000'000;
+constexpr double kMaxThinkingSeconds = 86'400;
 
 }  // namespace
 
+const std::string& address_of(const EndpointSettings& settings) {
+  return settings.address.empty() ? settings.base_url : settings.address;
+}
+
 void check_endpoint(const EndpointSettings& settings) {
-  const std::string& url = settings.base_url;
+  const std::string& url = address_of(settings);
   if (!url.starts_with("http://") && !url.starts_with("https://"))
     bad_input("endpoint",
               fmt::format("expected a URL with http:// or https://, got {}", printable(url)),
@@ -42,6 +48,11 @@ void check_endpoint(const EndpointSettings& settings) {
               fmt::format("expected 0..{} tokens for thinking, got {}", kMaxThinkingTokens,
                           settings.thinking_tokens),
               "correct --thinking-tokens");
+  if (!(settings.thinking_seconds >= 0 && settings.thinking_seconds <= kMaxThinkingSeconds))
+    bad_input("endpoint",
+              fmt::format("expected 0..{} seconds for thinking, got {}", kMaxThinkingSeconds,
+                          settings.thinking_seconds),
+              "correct --thinking-seconds");
   if (settings.timeout.count() < 1 || settings.max_attempts < 1 ||
       settings.first_pause.count() < 0 || settings.longest_pause < settings.first_pause)
     bad_input("endpoint", "expected a time-out, at least one attempt, and pauses of at least 0",
@@ -77,6 +88,13 @@ ApiKey ApiKey::from_file(const fs::path& path) {
   std::string text = read_file(path, kMaxKeyBytes);
   text.erase(text.find_last_not_of(" \t\r\n") + 1);
   return {std::move(text), path.string()};
+}
+
+ApiKey ApiKey::drawn() {
+  std::random_device device;  // of the system: nobody can guess it
+  std::string key;
+  for (int i = 0; i < 8; ++i) key += fmt::format("{:08x}", device());
+  return {std::move(key), "key"};
 }
 
 std::string ApiKey::authorization() const {

@@ -14,15 +14,21 @@ namespace safesail {
 
 struct EndpointSettings {
   std::string base_url;  ///< "https://api.openai.com/v1", "http://127.0.0.1:8080/v1"
-  std::string model;     ///< as the endpoint calls it
+  /// Where base_url is reached, if it is a name of another kind: a server of this process, whose
+  /// port is another at each start.
+  std::string address;
+  std::string model;  ///< as the endpoint calls it
   double temperature = 0;
   std::uint64_t seed = 0;
   /// Tokens that each answer may spend on thinking, beside those of the answer itself.
   int thinking_tokens = 0;
+  /// Seconds that it may, beside the time-out; 0: none beside. An endpoint with answer_forms ends
+  /// thinking that goes beyond either.
+  double thinking_seconds = 0;
   /// Ask for the probabilities of the answers' tokens.
   bool logprobs = true;
-  /// The endpoint takes "answer_form", as Safesail's own does: simulations are then read from one
-  /// pass over the prompt instead of being written.
+  /// The endpoint takes "answer_form" and "thinking", as Safesail's own does: simulations are then
+  /// read from one pass over the prompt instead of being written.
   bool answer_forms = false;
 
   int concurrency = 8;                         ///< requests in flight
@@ -37,6 +43,9 @@ struct EndpointSettings {
   /// The work ends when so many requests in a row failed for good.
   int max_failures_in_a_row = 10;
 };
+
+/// Where requests go.
+const std::string& address_of(const EndpointSettings& settings);
 
 /// An input error unless the settings make sense. The URL may hold no user, key, query or fragment:
 /// it is stored with each answer.
@@ -53,6 +62,8 @@ class ApiKey {
   static ApiKey from_environment(const std::string& variable);
   /// The file's only line.
   static ApiKey from_file(const fs::path& path);
+  /// One that nobody else knows.
+  static ApiKey drawn();
 
   bool empty() const { return key_.empty(); }
   /// The whole header line.

@@ -6,7 +6,8 @@ namespace safesail {
 
 Budget::Budget(const Limits& limits, const Price& price, const Spent& earlier)
     : limits_(limits), price_(price), earlier_(earlier) {
-  if (limits.money < 0) bad_input("budget", "expected at least 0", "correct the budget");
+  if (limits.money < 0 || limits.seconds < 0)
+    bad_input("budget", "expected at least 0", "correct the budget");
   if (limits.money > 0 && !price.known())
     bad_input("budget", "expected the price of the model where money is limited, got none",
               "give a price table, or limit tokens");
@@ -20,8 +21,17 @@ bool Budget::fits(const TokenUsage& more) const {
          (limits_.money == 0 || earlier_.money + price_.of(after) <= limits_.money);
 }
 
-bool Budget::reserve(const TokenUsage& most) {
+bool Budget::is_late() const {
   const std::scoped_lock lock(mutex_);
+  const std::chrono::duration<double> taken =
+      begin_ ? std::chrono::steady_clock::now() - *begin_ : std::chrono::steady_clock::duration{};
+  return limits_.seconds > 0 && taken.count() >= limits_.seconds;
+}
+
+bool Budget::reserve(const TokenUsage& most) {
+  if (is_late()) return false;
+  const std::scoped_lock lock(mutex_);
+  if (!begin_) begin_ = std::chrono::steady_clock::now();
   if (!fits(most)) return false;
   reserved_ += most;
   return true;

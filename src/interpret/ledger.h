@@ -5,6 +5,7 @@
 // one thread at a time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -46,6 +47,7 @@ class Budget {
   struct Limits {
     double money = 0;          ///< 0: no limit
     std::uint64_t tokens = 0;  ///< prompt and completion together; 0: no limit
+    double seconds = 0;        ///< of this start, from its first request on; 0: no limit
   };
   struct Spent {
     double money = 0;
@@ -55,13 +57,14 @@ class Budget {
   /// An input error when money is limited and the price is not known.
   Budget(const Limits& limits, const Price& price, const Spent& earlier = {0, 0});
 
-  /// False when `most` might go beyond a limit.
+  /// False when `most` might go beyond a limit, or when it is late.
   bool reserve(const TokenUsage& most);
   void settle(const TokenUsage& reserved, const TokenUsage& spent);
   /// For what nothing is got; the reservation stays. False when that, with all that is reserved, is
   /// beyond a limit.
   bool pay(const TokenUsage& lost);
 
+  bool is_late() const;
   TokenUsage spent() const;  ///< from here on
   double money() const;
   Spent in_all() const;
@@ -76,7 +79,9 @@ class Budget {
   const Price price_;
   const Spent earlier_;
   mutable std::mutex mutex_;
-  TokenUsage spent_, reserved_;  // protected by mutex_
+  // Protected by mutex_:
+  TokenUsage spent_, reserved_;
+  std::optional<std::chrono::steady_clock::time_point> begin_;
 };
 
 }  // namespace safesail

@@ -85,6 +85,12 @@ std::string text_with_marks(std::string_view text, std::span<const Question::Ran
   return result.append(text.substr(at));
 }
 
+std::optional<ExcerptPlan> ExcerptPlan::fewer() const {
+  const ExcerptPlan half{std::max(1, per_level / 2), near / 2, silent / 2};
+  const bool is_less = half.per_level < per_level || half.near < near || half.silent < silent;
+  return is_less ? std::optional(half) : std::nullopt;
+}
+
 std::vector<const Exemplar*> choose_excerpts(const FeatureRecord& record, const ExcerptPlan& plan,
                                              std::uint64_t seed) {
   std::array<std::vector<const Exemplar*>, kMaxLevel + 1> by_level;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,10 @@ struct ExcerptPlan {
   int per_level = 3;  ///< of each level 1..10
   int near = 6;       ///< hard negatives
   int silent = 4;     ///< drawn at random
+
+  /// Of about half as many, for a model that does not read so much; nothing where that is less than
+  /// an excerpt a level.
+  std::optional<ExcerptPlan> fewer() const;
 };
 
 /// Drawn by `seed` and the feature's name: firing ones by falling level, then near, then silent.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <numeric>
 #include <utility>
 
 #include "base/error.h"
@@ -27,13 +28,20 @@ bool fires(const Exemplar& exemplar) {
   return exemplar.kind == WindowKind::top || exemplar.kind == WindowKind::level;
 }
 
+/// The answer was cut although it had tokens left: the prompt took what the model reads.
+bool no_room(const ChatRequest& request, const ChatResult& result) {
+  return result.answer.finish_reason == "length" && result.answer.usage_given &&
+         result.answer.usage.completion < static_cast<std::uint64_t>(request.max_tokens);
+}
+
 }  // namespace
 
 LlmExplainer::LlmExplainer(ChatClient& client, const LlmExplainerSettings& settings)
     : client_(client), settings_(settings), explain_("explain.v2"), translate_("translate.v1") {}
 
-ChatRequest LlmExplainer::request(const FeatureRecord& record, int& n_excerpts) const {
-  const auto chosen = choose_excerpts(record, settings_.excerpts, client_.settings().seed);
+ChatRequest LlmExplainer::request(const FeatureRecord& record, const ExcerptPlan& plan,
+                                  int& n_excerpts) const {
+  const auto chosen = choose_excerpts(record, plan, client_.settings().seed);
   n_excerpts = static_cast<int>(chosen.size());
   std::vector<std::string_view> texts;
   for (const Exemplar* excerpt : chosen) texts.push_back(excerpt->window.text);
@@ -117,31 +125,58 @@ LlmText LlmExplainer::read(const ChatRequest& request, const ChatResult& result,
   return refuse("expected two texts, none empty or endless");
 }
 
+/// Asks about each record, with fewer excerpts as long as that helps.
+void LlmExplainer::ask(std::span<const FeatureRecord> records,
+                       std::vector<LlmExplanation>& explanations) {
+  std::vector<std::size_t> lacking(records.size());
+  std::iota(lacking.begin(), lacking.end(), 0);
+  std::vector<int> n_planned(records.size(), 0);
+  std::optional<ExcerptPlan> plan = settings_.excerpts;
+  for (; plan && !lacking.empty();) {
+    std::vector<ChatRequest> requests;
+    std::vector<std::size_t> asked;  // the record of each request
+    for (const std::size_t i : lacking) {
+      LlmExplanation& explanation = explanations[i];
+      ChatRequest one = request(records[i], *plan, explanation.n_excerpts);
+      n_planned[i] = std::max(n_planned[i], explanation.n_excerpts);
+      explanation.text.prompt_hash = explain_.hash();
+      explanation.text.detail = "insufficient: no excerpt in which it fires";
+      if (explanation.n_excerpts == 0) continue;
+      requests.push_back(std::move(one));
+      asked.push_back(i);
+    }
+    const std::vector<ChatResult> results = client_.ask(requests);
+    lacking.clear();
+    for (std::size_t k = 0; k < asked.size(); ++k) {
+      LlmExplanation& explanation = explanations[asked[k]];
+      explanation.text = read(requests[k], results[k], explain_);
+      if (explanation.text.status == AnswerStatus::ok) {
+        if (explanation.n_excerpts < n_planned[asked[k]])
+          explanation.text.detail = fmt::format("the model reads no more than {} of {} excerpts",
+                                                explanation.n_excerpts, n_planned[asked[k]]);
+      } else if (results[k].too_long || no_room(requests[k], results[k])) {
+        lacking.push_back(asked[k]);
+      }
+    }
+    plan = plan->fewer();
+  }
+}
+
 std::vector<LlmExplanation> LlmExplainer::explain(std::span<const FeatureRecord> records) {
   std::vector<LlmExplanation> explanations(records.size());
-  std::vector<ChatRequest> requests;
-  std::vector<std::size_t> asked;  // the record of each request
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    ChatRequest one = request(records[i], explanations[i].n_excerpts);
-    explanations[i].text.prompt_hash = explain_.hash();
-    explanations[i].text.detail = "insufficient: no excerpt in which it fires";
-    if (explanations[i].n_excerpts == 0) continue;
-    requests.push_back(std::move(one));
-    asked.push_back(i);
-  }
-  std::vector<ChatResult> results = client_.ask(requests);
-  for (std::size_t i = 0; i < asked.size(); ++i)
-    explanations[asked[i]].text = read(requests[i], results[i], explain_);
+  ask(records, explanations);
   if (settings_.second_language.empty()) return explanations;
 
-  requests.clear();
-  std::erase_if(asked,
-                [&](std::size_t i) { return explanations[i].text.status != AnswerStatus::ok; });
-  for (const std::size_t i : asked)
+  std::vector<ChatRequest> requests;
+  std::vector<std::size_t> asked;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (explanations[i].text.status != AnswerStatus::ok) continue;
     requests.push_back(translation(records[i], explanations[i].text));
-  results = client_.ask(requests);
-  for (std::size_t i = 0; i < asked.size(); ++i)
-    explanations[asked[i]].second = read(requests[i], results[i], translate_);
+    asked.push_back(i);
+  }
+  const std::vector<ChatResult> results = client_.ask(requests);
+  for (std::size_t k = 0; k < asked.size(); ++k)
+    explanations[asked[k]].second = read(requests[k], results[k], translate_);
   return explanations;
 }
 
@@ -149,7 +184,7 @@ CostEstimate LlmExplainer::estimate(std::span<const FeatureRecord> records) {
   std::vector<ChatRequest> requests;
   for (const FeatureRecord& record : records) {
     int n_excerpts = 0;
-    ChatRequest one = request(record, n_excerpts);
+    ChatRequest one = request(record, settings_.excerpts, n_excerpts);
     if (n_excerpts == 0) continue;
     if (!settings_.second_language.empty()) {
       // Its text is not written yet: one of the usual length stands for it.

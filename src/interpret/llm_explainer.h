@@ -36,7 +36,8 @@ struct LlmText {
 };
 
 struct LlmExplanation {
-  LlmText text;
+  LlmText
+      text;  ///< where it is ok, `detail` says if it was written from fewer excerpts than planned
   std::optional<LlmText> second;  ///< only where `text` is ok and a second language was wanted
   int n_excerpts = 0;
 };
@@ -47,7 +48,8 @@ class LlmExplainer {
   LlmExplainer(ChatClient& client, const LlmExplainerSettings& settings = {});
 
   /// One result a record. Each record must hold exemplars of Use::explain alone (std::logic_error).
-  /// A record in which nothing fires is `failed` without a request.
+  /// A record in which nothing fires is `failed` without a request. Where a prompt is too long for
+  /// the model, it is asked again with fewer excerpts.
   std::vector<LlmExplanation> explain(std::span<const FeatureRecord> records);
 
   /// What explain() would probably cost.
@@ -56,7 +58,8 @@ class LlmExplainer {
   const std::string& prompt_hash() const { return explain_.hash(); }
 
  private:
-  ChatRequest request(const FeatureRecord& record, int& n_excerpts) const;
+  ChatRequest request(const FeatureRecord& record, const ExcerptPlan& plan, int& n_excerpts) const;
+  void ask(std::span<const FeatureRecord> records, std::vector<LlmExplanation>& explanations);
   ChatRequest translation(const FeatureRecord& record, const LlmText& text) const;
   LlmText read(const ChatRequest& request, const ChatResult& result, const Prompt& prompt) const;
 

@@ -62,6 +62,8 @@ CostEstimate& CostEstimate::operator+=(const CostEstimate& other) {
   requests += other.requests;
   answered += other.answered;
   usage += other.usage;
+  written += other.written;
+  longest = std::max(longest, other.longest);
   money += other.money;
   return *this;
 }

@@ -41,6 +41,8 @@ struct CostEstimate {
   std::uint64_t requests = 0;
   std::uint64_t answered = 0;  ///< beside those: already in the ledger, free
   TokenUsage usage;
+  std::uint64_t written = 0;  ///< of the completions, where they are not read from one pass
+  std::uint64_t longest = 0;  ///< tokens of a request and its answer
   double money = 0;
 
   CostEstimate& operator+=(const CostEstimate& other);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "base/error.h"
 #include "model/decoder.h"
@@ -22,6 +23,9 @@ bool contains(const std::vector<std::int32_t>& ids, std::int32_t id) {
 Generator::Generator(const LanguageModel& model, std::vector<Site> read,
                      std::vector<SiteEdit> edits)
     : model_(model), read_(std::move(read)), edits_(std::move(edits)), cache_(model) {}
+
+Generator::Generator(const LanguageModel& model, PrefixCache& openings)
+    : model_(model), openings_(&openings), cache_(model) {}
 
 Generator::~Generator() = default;
 
@@ -63,10 +67,37 @@ void Generator::forget(const std::vector<bool>& over) {
   open_ = std::move(still_open);
 }
 
+bool Generator::is_end(const Open& open, std::int32_t token) const {
+  return contains(open.config.stop_tokens, token) ||
+         (open.config.stop_at_eos && contains(model_.spec().eos, token));
+}
+
+/// What is written where the model would write `next`.
+std::int32_t Generator::think(Open& open, std::int32_t next, SequenceStep& step) const {
+  const ThinkingConfig& thinking = *open.config.thinking;
+  if (!open.begin) {
+    open.begin = Clock::now();
+    open.thinks = thinking.is_open || next == thinking.open;
+    if (!thinking.is_open && open.thinks) {  // the tag takes none of the room
+      step.is_thought = true;
+      return next;
+    }
+  }
+  if (!open.thinks) return next;
+  const bool is_full =
+      open.n_thought >= thinking.max_tokens ||
+      (thinking.max_seconds > 0 && seconds_since(*open.begin) >= thinking.max_seconds);
+  if (is_full || is_end(open, next)) next = thinking.close;
+  open.thinks = next != thinking.close;
+  open.n_thought += open.thinks;
+  step.is_thought = true;
+  return next;
+}
+
 void Generator::choose(Open& open, SequenceStep& step) const {
-  const std::int32_t next = open.sampler.next(step.logits);
-  if (contains(open.config.stop_tokens, next) ||
-      (open.config.stop_at_eos && contains(model_.spec().eos, next))) {
+  std::int32_t next = open.sampler.next(step.logits);
+  if (open.config.thinking) next = think(open, next, step);
+  if (is_end(open, next)) {
     step.end = SequenceEnd::stop_token;
     return;
   }
@@ -83,45 +114,73 @@ std::uint64_t Generator::bytes_to_come() const {
     longest += open.longest;
     if (!open.is_cached) n_new += open.n_tokens;
   }
+  if (openings_ != nullptr)  // which are read a piece at a time
+    n_new = std::min<std::int64_t>(n_new, PrefixCache::kPiece);
   return static_cast<std::uint64_t>(longest - cached) * KvCache::bytes_per_token(model_) +
          model_.forward_bytes(n_new, read_.size(), false);
 }
 
-const GeneratorStep& Generator::step() {
-  step_ = {};
-  if (open_.empty()) return step_;
+void Generator::pass(std::size_t first, std::size_t n, KvCache& cache) {
   std::vector<std::int32_t> ids, starts{0};
-  for (Open& open : open_) {
-    ids.insert(ids.end(), open.next.begin(), open.next.end());
+  for (std::size_t i = first; i < first + n; ++i) {
+    ids.insert(ids.end(), open_[i].next.begin(), open_[i].next.end());
     starts.push_back(static_cast<std::int32_t>(ids.size()));
-    if (!open.is_cached) cache_.add(1, open.longest);
-    open.is_cached = true;
   }
-
-  ForwardResult pass = model_.forward({.ids = ids,
-                                       .starts = starts,
-                                       .read = read_,
-                                       .edits = edits_,
-                                       .logits = ForwardRequest::Logits::last_of_each,
-                                       .cache = &cache_});
-  const at::Tensor logits = pass.logits->to(at::kCPU, at::kFloat).contiguous();
+  ForwardResult result = model_.forward({.ids = ids,
+                                         .starts = starts,
+                                         .read = read_,
+                                         .edits = edits_,
+                                         .logits = ForwardRequest::Logits::last_of_each,
+                                         .cache = &cache});
+  step_.sites = std::move(result.sites);
+  const at::Tensor& logits =
+      logits_.emplace_back(result.logits->to(at::kCPU, at::kFloat).contiguous());
   const auto vocab = static_cast<std::size_t>(logits.size(1));
-  const float* scores = logits.const_data_ptr<float>();
-  logits_.assign(scores, scores + static_cast<std::size_t>(logits.numel()));
-  step_.sites = std::move(pass.sites);
-
-  std::vector<bool> over;
-  for (std::size_t i = 0; i < open_.size(); ++i) {
-    const auto first = static_cast<std::size_t>(starts[i]);
+  for (std::size_t i = 0; i < n; ++i) {
+    Open& open = open_[first + i];
     SequenceStep one;
-    one.sequence = open_[i].name;
-    one.first_row = first;
-    one.n_rows = static_cast<std::size_t>(starts[i + 1]) - first;
-    one.logits = std::span(logits_).subspan(i * vocab, vocab);
-    choose(open_[i], one);
-    over.push_back(one.end.has_value());
+    one.sequence = open.name;
+    one.first_row = static_cast<std::size_t>(starts[i]);
+    one.n_rows = static_cast<std::size_t>(starts[i + 1]) - one.first_row;
+    one.n_known = std::exchange(open.n_known, 0);
+    one.logits = std::span(logits.const_data_ptr<float>() + i * vocab, vocab);
+    choose(open, one);
     step_.sequences.push_back(one);
   }
+}
+
+/// A sequence whose prompt goes by its opening: in a pass of its own, so that its bits are those
+/// that they always are.
+void Generator::begin(std::size_t index) {
+  Open& open = open_[index];
+  KvCache alone(model_, 1, open.longest);
+  const PrefixCache::Opening opening = openings_->open(open.next, open.config.seams, alone);
+  open.next.erase(open.next.begin(),
+                  open.next.begin() + static_cast<std::ptrdiff_t>(opening.n_tokens));
+  open.n_known = opening.n_known;
+  pass(index, 1, alone);
+  cache_.take(std::move(alone));
+  open.is_cached = true;
+}
+
+const GeneratorStep& Generator::step() {
+  step_ = {};
+  logits_.clear();
+  if (open_.empty()) return step_;
+  const auto n_cached = static_cast<std::size_t>(cache_.n_sequences());
+  if (openings_ == nullptr) {
+    for (std::size_t i = n_cached; i < open_.size(); ++i) cache_.add(1, open_[i].longest);
+    for (Open& open : open_) open.is_cached = true;
+    pass(0, open_.size(), cache_);
+  } else {
+    // One prompt, and then it is the turn of those that are being answered.
+    if (n_cached > 0) pass(0, n_cached, cache_);
+    if (n_cached < open_.size()) begin(n_cached);
+  }
+
+  std::vector<bool> over;
+  for (const SequenceStep& one : step_.sequences) over.push_back(one.end.has_value());
+  over.resize(open_.size());  // those that are still to begin
   if (std::ranges::find(over, true) != over.end()) forget(over);
   return step_;
 }

@@ -93,6 +93,52 @@ TEST(Generator, MatesOfUnlikeLengthTakeWhatEachUses) {
   EXPECT_EQ(made[greedy_one], alone(a, 20));
 }
 
+TEST(Generator, CutsThinkingToItsRoom) {
+  constexpr std::int32_t kOpen = 198, kClose = 197;
+  const Ids prompt{17, 3, 99, 4};
+  const Ids plain = alone(prompt, 12);
+  ASSERT_EQ(std::ranges::count(plain, kClose), 0);
+  struct Made {
+    Ids ids;
+    std::int64_t n_thought = 0;
+  };
+  const auto made = [&](ThinkingConfig thinking, SequenceConfig config = greedy(12)) {
+    thinking.close = kClose;
+    if (thinking.open == 0) thinking.open = kOpen;
+    config.thinking = thinking;
+    Generator generator(llama());
+    generator.add(prompt, config);
+    Made result;
+    while (!generator.empty())
+      for (const SequenceStep& one : generator.step().sequences) {
+        if (one.token) result.ids.push_back(*one.token);
+        result.n_thought += one.is_thought;
+      }
+    return result;
+  };
+  // The first so many of its own words, then the tag, then it goes on.
+  for (const std::int64_t room : {0, 1, 5}) {
+    const Made cut = made({.is_open = true, .max_tokens = room});
+    Ids expected(plain.begin(), plain.begin() + room);
+    expected.push_back(kClose);
+    EXPECT_EQ(Ids(cut.ids.begin(), cut.ids.begin() + room + 1), expected);
+    EXPECT_EQ(cut.ids.size(), 12u);
+    EXPECT_EQ(cut.n_thought, room + 1);
+  }
+  // It opens the tag itself, which takes none of the room; or does not think at all.
+  const Made own = made({.open = plain[0], .max_tokens = 2});
+  EXPECT_EQ(own.ids[3], kClose);
+  EXPECT_EQ(own.n_thought, 4);
+  EXPECT_EQ(made({.max_tokens = 2}).ids, plain);
+  EXPECT_EQ(made({.max_tokens = 2}).n_thought, 0);
+  // Time is up before the second word, whatever the clock.
+  EXPECT_EQ(made({.is_open = true, .max_tokens = 9, .max_seconds = 1e-12}).ids[0], kClose);
+  // An end while it thinks would be an end without an answer.
+  SequenceConfig ends = greedy(12);
+  ends.stop_tokens = {plain[0]};
+  EXPECT_EQ(made({.is_open = true, .max_tokens = 9}, ends).ids[0], kClose);
+}
+
 TEST(Generator, RefusesWhatCannotBegin) {
   Generator generator(llama());
   EXPECT_THROW(generator.add({}, greedy(3)), Error);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <c10/core/InferenceMode.h>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -44,9 +45,33 @@ void KvCache::keep(std::span<const std::int64_t> kept) {
   sequences_ = std::move(sequences);
 }
 
-void KvCache::shorten(std::int64_t s, std::int64_t length) {
-  SAFESAIL_CHECK(length >= 0 && length <= this->length(s));
-  sequences_[static_cast<std::size_t>(s)].length = length;
+void KvCache::take(KvCache other) {
+  SAFESAIL_CHECK(other.model_ == model_);
+  std::ranges::move(other.sequences_, std::back_inserter(sequences_));
+}
+
+at::Tensor KvCache::rows(std::int64_t s, std::int64_t first, std::int64_t n) const {
+  const c10::InferenceMode inference;
+  const Sequence& sequence = sequences_[static_cast<std::size_t>(s)];
+  SAFESAIL_CHECK(first >= 0 && n >= 1 && first + n <= sequence.length);
+  const auto n_layers = static_cast<std::int64_t>(sequence.layers.size());
+  at::Tensor rows = at::empty({n_layers, n, 2 * model_->spec().kv_dim()},
+                              at::dtype(sequence.layers.front().scalar_type()));
+  for (std::int64_t layer = 0; layer < n_layers; ++layer)
+    rows[layer].copy_(sequence.layers[static_cast<std::size_t>(layer)].narrow(0, first, n));
+  return rows;
+}
+
+void KvCache::extend(std::int64_t s, const at::Tensor& rows) {
+  const c10::InferenceMode inference;
+  Sequence& sequence = sequences_[static_cast<std::size_t>(s)];
+  const std::int64_t n = rows.size(1);
+  SAFESAIL_CHECK(sequence.length + n <= sequence.capacity);
+  for (std::int64_t layer = 0; layer < rows.size(0); ++layer)
+    sequence.layers[static_cast<std::size_t>(layer)]
+        .narrow(0, sequence.length, n)
+        .copy_(rows[layer]);
+  sequence.length += n;
 }
 
 void KvCache::enlarge(Sequence& sequence, std::int64_t capacity) const {

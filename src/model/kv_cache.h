@@ -35,15 +35,21 @@ class KvCache {
   /// Adds empty sequences behind the others. The room of each grows by doubling, but not beyond
   /// `longest` tokens until it has more.
   void add(std::int64_t n_sequences, std::int64_t longest);
+  /// Puts the sequences of `other`, of the same model, behind the others.
+  void take(KvCache other);
   /// Keeps only the sequences `kept`, in that order, which rises.
   void keep(std::span<const std::int64_t> kept);
-  /// Forgets what sequence `s` has behind its first `length` tokens, which it has.
-  void shorten(std::int64_t s, std::int64_t length);
+  /// Makes room for starts[s + 1] - starts[s] more tokens of every sequence s.
+  void reserve(std::span<const std::int32_t> starts);
+
+  /// A copy of `n` tokens of sequence `s` from `first` on, in the machine's memory:
+  /// [n_layers, n, 2 kv_dim].
+  at::Tensor rows(std::int64_t s, std::int64_t first, std::int64_t n) const;
+  /// Appends such a copy to sequence `s`, which has room for it.
+  void extend(std::int64_t s, const at::Tensor& rows);
 
   // ---- For the forward pass.
 
-  /// Makes room for starts[s + 1] - starts[s] more tokens of every sequence s.
-  void reserve(std::span<const std::int32_t> starts);
   /// Copies the new keys and values out of qkv [n_tokens, qkv_dim] and points `spans` at them.
   void append(std::int64_t layer, const ModelSpec& spec, const at::Tensor& qkv,
               std::span<AttentionSpan> spans);

@@ -13,8 +13,12 @@ constexpr std::chrono::milliseconds kBetweenLooks{200};
 
 }  // namespace
 
-SharedGenerator::SharedGenerator(const LanguageModel& model, std::size_t max_open)
-    : model_(model), max_open_(max_open), generator_(std::make_unique<Generator>(model)) {}
+SharedGenerator::SharedGenerator(const LanguageModel& model, PrefixCache& openings,
+                                 std::size_t max_open)
+    : model_(model),
+      openings_(openings),
+      max_open_(max_open),
+      generator_(std::make_unique<Generator>(model, openings)) {}
 
 std::unique_lock<std::mutex> SharedGenerator::hold() {
   ++n_arriving_;
@@ -33,9 +37,12 @@ std::unique_ptr<SharedGenerator::Sequence> SharedGenerator::open(
   }
   const std::size_t name = generator_->add(std::move(prompt), config);
   try {
-    if (model_.options().device == "cpu")
-      require_memory(generator_->bytes_to_come(), "the answers under way",
+    if (model_.options().device == "cpu") {
+      const std::uint64_t bytes = generator_->bytes_to_come();
+      openings_.leave(bytes);
+      require_memory(bytes, "the answers under way",
                      "ask for a shorter answer, or fewer at a time");
+    }
     std::unique_ptr<Sequence> sequence(new Sequence(*this, name, wants_logits));
     open_.emplace(name, sequence.get());
     return sequence;
@@ -71,13 +78,14 @@ void SharedGenerator::make_pass() {
   try {
     for (const SequenceStep& one : generator_->step().sequences) {
       Sequence& sequence = *open_.at(one.sequence);
-      Step& step = sequence.steps_.emplace_back(Step{one.token, one.end, {}});
+      Step& step =
+          sequence.steps_.emplace_back(Step{one.token, one.end, {}, one.n_known, one.is_thought});
       if (sequence.wants_logits_) step.logits.assign(one.logits.begin(), one.logits.end());
     }
   } catch (...) {
     for (const auto& [name, sequence] : open_) sequence->fault_ = std::current_exception();
     open_.clear();
-    generator_ = std::make_unique<Generator>(model_);
+    generator_ = std::make_unique<Generator>(model_, openings_);
   }
   changed_.notify_all();
 }

@@ -23,14 +23,18 @@ namespace safesail {
 
 class SharedGenerator {
  public:
-  /// At most `max_open` sequences at once; more wait until one of them ends.
-  SharedGenerator(const LanguageModel& model, std::size_t max_open);
+  /// At most `max_open` sequences at once; more wait until one of them ends. What their prompts
+  /// have in common with earlier ones comes from `openings`, of the same model, which is used while
+  /// this is held and must outlive it.
+  SharedGenerator(const LanguageModel& model, PrefixCache& openings, std::size_t max_open);
 
   /// What a pass did for a sequence, as SequenceStep; the logits are there when asked for.
   struct Step {
     std::optional<std::int32_t> token;
     std::optional<SequenceEnd> end;
     std::vector<float> logits;  ///< [vocab]
+    std::size_t n_known = 0;    ///< of the prompt, in the first step
+    bool is_thought = false;
   };
 
   class Sequence {
@@ -69,6 +73,7 @@ class SharedGenerator {
   void make_pass();
 
   const LanguageModel& model_;
+  PrefixCache& openings_;
   const std::size_t max_open_;
   std::mutex mutex_;
   std::condition_variable_any changed_;

@@ -17,6 +17,7 @@ using testing::Ids;
 using testing::llama;
 
 constexpr auto kAlways = [] { return true; };
+constexpr std::uint64_t kPlenty = std::uint64_t{1} << 30;
 
 Ids all_of(SharedGenerator::Sequence& sequence) {
   Ids ids;
@@ -29,7 +30,8 @@ Ids all_of(SharedGenerator::Sequence& sequence) {
 }
 
 TEST(SharedGenerator, ManyThreadsReadWhatEachWouldAlone) {
-  SharedGenerator generator(llama(), 3);  // fewer places than threads
+  PrefixCache openings(llama(), kPlenty);
+  SharedGenerator generator(llama(), openings, 3);  // fewer places than threads
   std::vector<Ids> prompts, made(8);
   std::vector<std::jthread> threads;
   for (std::int32_t i = 0; i < 8; ++i) prompts.push_back({i, 17, 3 * i + 1});
@@ -48,7 +50,8 @@ TEST(SharedGenerator, ManyThreadsReadWhatEachWouldAlone) {
 }
 
 TEST(SharedGenerator, GivesTheLogitsThatAreAskedFor) {
-  SharedGenerator generator(llama(), 2);
+  PrefixCache openings(llama(), kPlenty);
+  SharedGenerator generator(llama(), openings, 2);
   const auto with = generator.open({5, 6}, greedy(4), true, kAlways);
   const auto without = generator.open({7}, greedy(4), false, kAlways);
   const SharedGenerator::Step step = with->next();
@@ -58,7 +61,8 @@ TEST(SharedGenerator, GivesTheLogitsThatAreAskedFor) {
 }
 
 TEST(SharedGenerator, AnAbandonedSequenceLeavesItsPlace) {
-  SharedGenerator generator(llama(), 1);
+  PrefixCache openings(llama(), kPlenty);
+  SharedGenerator generator(llama(), openings, 1);
   {
     const auto abandoned = generator.open({1, 2}, greedy(100), false, kAlways);
     abandoned->next();
@@ -74,7 +78,8 @@ TEST(SharedGenerator, AnAbandonedSequenceLeavesItsPlace) {
 
 TEST(SharedGenerator, WhatCannotBeReadIsRefusedAndTheOthersGoOn) {
   const LanguageModel gpt2 = testing::load_model(testing::data_folder() / "gpt2");
-  SharedGenerator generator(gpt2, 4);
+  PrefixCache openings(gpt2, kPlenty);
+  SharedGenerator generator(gpt2, openings, 4);
   const auto innocent = generator.open({1, 2}, greedy(8), false, kAlways);
   innocent->next();
   const Ids too_long(static_cast<std::size_t>(gpt2.spec().max_positions) + 1, 3);
@@ -89,7 +94,8 @@ TEST(SharedGenerator, WhatCannotBeReadIsRefusedAndTheOthersGoOn) {
 TEST(SharedGenerator, MemoryThatWasPromisedIsNotPromisedTwice) {
   const std::uint64_t a_token = KvCache::bytes_per_token(llama());
   const auto most = static_cast<std::int64_t>(available_memory_bytes() / a_token * 3 / 5);
-  SharedGenerator generator(llama(), 4);
+  PrefixCache openings(llama(), kPlenty);
+  SharedGenerator generator(llama(), openings, 4);
   const auto first = generator.open({1, 2}, greedy(most), false, kAlways);
   first->next();
   EXPECT_THROW(generator.open({3, 4}, greedy(most), false, kAlways), Error);

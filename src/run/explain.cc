@@ -38,6 +38,7 @@ void count(const Explanation& explanation, ExplainCounts& counts) {
   switch (explanation.status) {
     case TextStatus::ok:
       ++counts.n_ok;
+      counts.n_from_fewer += !explanation.reason.empty();
       break;
     case TextStatus::unparsable:
       ++counts.n_unparsable;

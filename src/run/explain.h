@@ -31,7 +31,8 @@ Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& set
 
 struct ExplainCounts {
   std::size_t n_ok = 0, n_unparsable = 0, n_refused = 0, n_copied = 0, n_failed = 0;
-  std::string reason;  ///< of the last that failed
+  std::size_t n_from_fewer = 0;  ///< of those ok: the model does not read all excerpts
+  std::string reason;            ///< of the last that failed
 
   bool only_failed() const {
     return n_failed > 0 && n_ok + n_unparsable + n_refused + n_copied == 0;

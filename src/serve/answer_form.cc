@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "serve/prompt_seams.h"
 #include "text/chat.h"
 
 namespace safesail {
@@ -47,22 +48,6 @@ std::vector<std::size_t> places_of(const Encoding& encoding, const Written& writ
   return places;
 }
 
-/// Bytes of the prompt before the last message: what other questions are likely to open with.
-std::size_t opening_of(std::string_view prompt, const std::vector<ChatMessage>& messages) {
-  // Templates trim what they put in.
-  std::string_view last = messages.back().content;
-  last.remove_prefix(std::min(last.find_first_not_of(" \n"), last.size()));
-  const auto at = prompt.rfind(last.substr(0, last.find_last_not_of(" \n") + 1));
-  return at == prompt.npos ? 0 : at;
-}
-
-/// How many tokens end at byte `end` or before it.
-std::size_t n_tokens_before(const Encoding& encoding, std::size_t end) {
-  const auto behind =
-      std::ranges::find_if(encoding.offsets, [&](const auto& bytes) { return bytes.second > end; });
-  return static_cast<std::size_t>(behind - encoding.offsets.begin());
-}
-
 CompletionPiece written_piece(const std::string& text) {
   return {.text = text, .bytes = text};
 }
@@ -76,8 +61,8 @@ FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
   const std::string prompt =
       render_chat(tokenizer, request.messages, true, request.template_arguments);
   std::vector<std::int32_t> ids, choices;
-  std::vector<std::size_t> places;
-  std::size_t n_prompt = 0, n_opening = 0;
+  std::vector<std::size_t> places, seams;
+  std::size_t n_prompt = 0;
   for (const std::string& choice : form.choices) {
     const Written written = write(prompt, form, choice);
     const Encoding encoding = tokenizer.encode(written.text, false);
@@ -94,13 +79,11 @@ FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
     places = here;
     ids = encoding.ids;
     n_prompt = n_tokens_before(encoding, prompt.size());
-    n_opening = n_tokens_before(encoding, opening_of(prompt, request.messages));
+    seams = prompt_seams(written.text, encoding, request.messages);
   }
   if (const std::int64_t longest = model.model.spec().longest_text(); std::ssize(ids) > longest)
-    bad_input("request",
-              fmt::format("'messages': expected at most {} tokens, got {}", longest, ids.size()),
-              "shorten the messages");
-  const ChoiceReader::Read read = reader.read(ids, n_opening, places, choices);
+    throw too_long(fmt::format("expected at most {} tokens, got {}", longest, ids.size()));
+  const ChoiceReader::Read read = reader.read(ids, seams, places, choices);
 
   FilledForm filled{
       .pieces = {}, .n_prompt = n_prompt, .n_form = ids.size() - n_prompt, .n_known = read.n_known};

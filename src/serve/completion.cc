@@ -7,12 +7,16 @@
 #include <span>
 
 #include "base/error.h"
+#include "serve/prompt_seams.h"
 #include "text/chat.h"
 #include "text/stream_decoder.h"
 #include "text/token_bytes.h"
 
 namespace safesail {
 namespace {
+
+/// Around thinking, as all models write it that we know.
+constexpr std::string_view kOpen = "<think>", kClose = "</think>";
 
 /// Holds back the pieces that may be the beginning of a stop text, and drops those from where one
 /// stands.
@@ -132,48 +136,78 @@ class Probabilities {
 
 }  // namespace
 
-std::vector<std::int32_t> completion_prompt(const TextModel& model,
-                                            const CompletionRequest& request) {
-  const Tokenizer& tokenizer = model.tokenizer;
-  auto prompt =
-      tokenizer
-          .encode(render_chat(tokenizer, request.messages, true, request.template_arguments), false)
-          .ids;
-  const std::int64_t longest = model.model.spec().longest_text();
-  if (std::ssize(prompt) >= longest)
-    bad_input(
-        "request",
-        fmt::format("'messages': expected fewer than {} tokens, got {}", longest, prompt.size()),
-        "shorten the messages");
-  return prompt;
+Refusal too_long(std::string_view problem) {
+  return {400, kTooLong, fmt::format("'messages': {}", problem), "shorten the messages"};
 }
 
+CompletionPrompt completion_prompt(const TextModel& model, const CompletionRequest& request) {
+  const Tokenizer& tokenizer = model.tokenizer;
+  const std::string text =
+      render_chat(tokenizer, request.messages, true, request.template_arguments);
+  Encoding encoding = tokenizer.encode(text, false);
+  const std::int64_t longest = model.model.spec().longest_text();
+  if (std::ssize(encoding.ids) >= longest)
+    throw too_long(
+        fmt::format("expected fewer than {} tokens, got {}", longest, encoding.ids.size()));
+  std::vector<std::size_t> seams = prompt_seams(text, encoding, request.messages);
+  const std::size_t last = text.find_last_not_of(" \n");
+  return {std::move(encoding.ids), std::move(seams),
+          last != text.npos && std::string_view(text).substr(0, last + 1).ends_with(kOpen)};
+}
+
+namespace {
+
+/// Nothing for a model that has no tokens for it.
+std::optional<ThinkingConfig> thinking_of(const Tokenizer& tokenizer,
+                                          const CompletionRequest& request,
+                                          const CompletionPrompt& prompt) {
+  const auto open = tokenizer.id_of(kOpen), close = tokenizer.id_of(kClose);
+  if (!request.thinking || !open || !close) return std::nullopt;
+  return ThinkingConfig{.open = *open,
+                        .close = *close,
+                        .is_open = prompt.opens_thinking,
+                        .max_tokens = request.thinking->tokens,
+                        .max_seconds = request.thinking->seconds};
+}
+
+}  // namespace
+
 CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
-                       const CompletionRequest& request, std::vector<std::int32_t> prompt,
+                       const CompletionRequest& request, CompletionPrompt prompt,
                        const std::function<bool(const CompletionPiece&)>& give,
                        const std::function<bool()>& is_wanted) {
   const Tokenizer& tokenizer = model.tokenizer;
-  CompletionEnd end{.n_prompt = prompt.size()};
-  const std::int64_t room = model.model.spec().longest_text() - std::ssize(prompt);
+  CompletionEnd end{.n_prompt = prompt.ids.size()};
+  const std::int64_t room = model.model.spec().longest_text() - std::ssize(prompt.ids);
   StreamDecoder decoder(tokenizer);
   StopFilter filter(request.stop, give);
   Probabilities probabilities(tokenizer, request.n_alternatives.value_or(0));
-  const auto sequence = generator.open(
-      std::move(prompt),
-      {.max_new_tokens = std::min(room, request.max_tokens), .sampling = request.sampling},
-      request.n_alternatives.has_value(), is_wanted);
+  const std::optional<ThinkingConfig> thinking = thinking_of(tokenizer, request, prompt);
+  // So that the answer alone tells what in it is thinking.
+  if (thinking && thinking->is_open && !filter.add({.text = std::string(kOpen)})) return end;
+  const auto sequence = generator.open(std::move(prompt.ids),
+                                       {.max_new_tokens = std::min(room, request.max_tokens),
+                                        .sampling = request.sampling,
+                                        .thinking = thinking,
+                                        .seams = std::move(prompt.seams)},
+                                       request.n_alternatives.has_value(), is_wanted);
   std::optional<SequenceEnd> over;
   while (!over) {
     const SharedGenerator::Step step = sequence->next();
     over = step.end;
+    end.n_known += step.n_known;
     if (step.token) {
       ++end.n_new;
+      end.n_thought += step.is_thought;
       CompletionPiece piece;
       if (request.n_alternatives) {
         probabilities.see(step.logits);
         probabilities.fill(piece, *step.token, decoder);
       }
       piece.text = decoder.add(*step.token);
+      // Where the tag is a special token, it has no text of its own.
+      if (step.is_thought && *step.token == thinking->close && !piece.text.ends_with(kClose))
+        piece.text += kClose;
       if (!filter.add(std::move(piece)) || !is_wanted()) return end;
     }
   }

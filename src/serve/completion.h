@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/shared_generator.h"
 #include "model/text_model.h"
 #include "serve/completion_request.h"
+#include "serve/refusal.h"
 
 namespace safesail {
 
@@ -31,19 +33,28 @@ struct CompletionPiece {
 struct CompletionEnd {
   bool cut_short = false;  ///< by max_tokens or the model's length
   std::size_t n_prompt = 0, n_new = 0;
-  std::size_t n_known = 0;  ///< of the prompt, read for an earlier one
+  std::size_t n_known = 0;    ///< of the prompt, read for an earlier one
+  std::size_t n_thought = 0;  ///< of the new ones
 };
 
-/// The tokens of the request's messages. An input error when the template refuses them, or when
-/// they are more than the model reads.
-std::vector<std::int32_t> completion_prompt(const TextModel& model,
-                                            const CompletionRequest& request);
+struct CompletionPrompt {
+  std::vector<std::int32_t> ids;
+  std::vector<std::size_t> seams;  ///< as in SequenceConfig
+  bool opens_thinking = false;     ///< its last word is the tag
+};
+
+/// For messages that are more than the model reads, with the code that clients know.
+constexpr const char* kTooLong = "context_length_exceeded";
+Refusal too_long(std::string_view problem);
+
+/// The tokens of the request's messages. An input error when the template refuses them; too_long().
+CompletionPrompt completion_prompt(const TextModel& model, const CompletionRequest& request);
 
 /// Answers completion_prompt(). Calls `give` with each piece while `is_wanted`, which is asked at
 /// each token and while all places of `generator`, of the same model, are taken; false from either
 /// ends the work. An input error when the model cannot read the prompt.
 CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
-                       const CompletionRequest& request, std::vector<std::int32_t> prompt,
+                       const CompletionRequest& request, CompletionPrompt prompt,
                        const std::function<bool(const CompletionPiece&)>& give,
                        const std::function<bool()>& is_wanted);
 

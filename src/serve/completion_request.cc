@@ -49,8 +49,9 @@ using Names = std::span<const std::string_view>;
 constexpr auto kRead = std::to_array<std::string_view>(
     {"model", "messages", "chat_template_kwargs", "max_tokens", "max_completion_tokens",
      "temperature", "top_p", "top_k", "seed", "stop", "stream", "logprobs", "top_logprobs",
-     "answer_form", "stream_options"});
+     "answer_form", "thinking", "stream_options"});
 constexpr auto kReadOfMessages = std::to_array<std::string_view>({"role", "content"});
+constexpr auto kReadOfThinking = std::to_array<std::string_view>({"tokens", "seconds"});
 constexpr auto kReadOfStreamOptions = std::to_array<std::string_view>({"include_usage"});
 /// They are for the provider's books, and change no answer.
 constexpr auto kForTheBooks = std::to_array<std::string_view>(
@@ -113,6 +114,20 @@ std::optional<AnswerForm> read_form(const JsonObject& body) {
                     kMaxSlots, kMaxChoices),
         "correct 'answer_form'");
   return form;
+}
+
+std::optional<ThinkingRoom> read_thinking(const JsonObject& body) {
+  const auto object = body.find_object("thinking");
+  if (!object) return std::nullopt;
+  check_fields(object->json(), kReadOfThinking, "thinking.");
+  const ThinkingRoom room{object->get<std::int64_t>("tokens"),
+                          object->get_or<double>("seconds", 0)};
+  if (room.tokens < 0 || room.tokens > kMaxNewTokens || !(room.seconds >= 0))
+    bad_input(
+        "request",
+        fmt::format("'thinking': expected 0..{} tokens and at least 0 seconds", kMaxNewTokens),
+        "correct 'thinking'");
+  return room;
 }
 
 /// A text, or parts that are texts.
@@ -185,6 +200,7 @@ CompletionRequest parse_completion_request(std::string_view body) {
   request.stop = read_stops(json);
   request.stream = object.get_or<bool>("stream", false);
   request.form = read_form(object);
+  request.thinking = read_thinking(object);
   if (request.form && request.stream) not_supported("stream", "streaming of an 'answer_form'");
   if (const auto options = object.find_object("stream_options")) {
     check_fields(options->json(), kReadOfStreamOptions, "stream_options.");

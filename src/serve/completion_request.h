@@ -24,6 +24,12 @@ struct AnswerForm {
   std::vector<std::string> choices;  ///< each a token of its own
 };
 
+/// What a model may spend on thinking before it must answer.
+struct ThinkingRoom {
+  std::int64_t tokens = 0;
+  double seconds = 0;  ///< 0: no limit
+};
+
 struct CompletionRequest {
   std::string model;
   std::vector<ChatMessage> messages;
@@ -33,7 +39,9 @@ struct CompletionRequest {
   std::vector<std::string> stop;      ///< texts at which the answer ends, themselves left out
   std::optional<int> n_alternatives;  ///< give log probabilities, and so many alternatives a token
   bool stream = false, stream_usage = false;
-  std::optional<AnswerForm> form;  ///< our own addition to the API: "answer_form"
+  // Our own additions to the API: "answer_form", "thinking".
+  std::optional<AnswerForm> form;
+  std::optional<ThinkingRoom> thinking;  ///< nothing: as much as max_tokens allows
 };
 
 CompletionRequest parse_completion_request(std::string_view body);

@@ -78,6 +78,17 @@ TEST(CompletionRequest, TakesWhatAsksForNothing) {
             false);
 }
 
+TEST(CompletionRequest, ReadsTheRoomOfThinking) {
+  const auto thinking = [](const std::string& room) {
+    return parse_completion_request(R"({"messages": [{"role": "user", "content": "hi"}])" + room +
+                                    "}")
+        .thinking;
+  };
+  EXPECT_FALSE(thinking(""));
+  EXPECT_EQ(thinking(R"(, "thinking": {"tokens": 0})")->tokens, 0);
+  EXPECT_EQ(thinking(R"(, "thinking": {"tokens": 7, "seconds": 2.5})")->seconds, 2.5);
+}
+
 TEST(CompletionRequest, RefusesWhatItCannotHonour) {
   const auto with = [](const std::string& field) {
     return R"({"messages": [{"role": "user", "content": "hi"}], )" + field + "}";
@@ -105,6 +116,10 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
       {R"("top_p": 0)", "top_p"},
       {R"("logprobs": true, "top_logprobs": 21)", "top_logprobs"},
       {R"("stop": [""])", "stop"},
+      {R"("thinking": {"tokens": -1})", "thinking"},
+      {R"("thinking": {"seconds": 1})", "tokens"},
+      {R"("thinking": {"tokens": 1, "effort": "low"})", "thinking.effort"},
+      {R"("thinking": {"tokens": 1, "seconds": -1})", "thinking"},
       {R"("stop": 3)", "stop"},
       {R"("answer_form": {"text": "none", "slot": "_", "choices": ["0", "1"]})", "answer_form"},
       {R"("answer_form": {"text": "_", "slot": "", "choices": ["0", "1"]})", "answer_form"},

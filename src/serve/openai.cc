@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/utf8.h"
 #include "formats/json.h"
 #include "serve/answer_form.h"
@@ -24,7 +25,7 @@ std::string error_body(const Refusal& refusal) {
   const bool no_key = refusal.code == "unauthorized";
   Json code;
   if (no_key) code = "invalid_api_key";
-  if (refusal.code == kModelNotFound) code = kModelNotFound;
+  if (refusal.code == kModelNotFound || refusal.code == kTooLong) code = refusal.code;
   return dump_json(Json{{"error",
                          {{"message", refusal.message + "; " + refusal.remedy},
                           {"type", no_key                  ? "authentication_error"
@@ -67,7 +68,8 @@ Json usage_of(const CompletionEnd& end) {
   return {{"prompt_tokens", end.n_prompt},
           {"completion_tokens", end.n_new},
           {"total_tokens", end.n_prompt + end.n_new},
-          {"prompt_tokens_details", {{"cached_tokens", end.n_known}}}};
+          {"prompt_tokens_details", {{"cached_tokens", end.n_known}}},
+          {"completion_tokens_details", {{"reasoning_tokens", end.n_thought}}}};
 }
 
 std::string finish_of(const CompletionEnd& end) {
@@ -93,8 +95,9 @@ struct OpenAiServer::Impl {
       : model(model_),
         model_name(options.model_name),
         created(std::time(nullptr)),
-        generator(model_.model, options.max_active),
-        choices(model_.model),
+        openings(model_.model, options.prefix_bytes.value_or(available_memory_bytes() / 8)),
+        generator(model_.model, openings, options.max_active),
+        choices(model_.model, openings),
         server({.host = options.host,
                 .port = options.port,
                 .token = options.key,
@@ -106,8 +109,9 @@ struct OpenAiServer::Impl {
   const TextModel& model;
   const std::string model_name;
   const std::time_t created;
+  PrefixCache openings;  // used while the generator is held, as the reader of choices is
   SharedGenerator generator;
-  ChoiceReader choices;  // used while the generator is held
+  ChoiceReader choices;
   HttpServer server;
   std::stop_source ending;
   std::atomic<std::uint64_t> n_completions = 0;

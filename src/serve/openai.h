@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -26,6 +27,9 @@ struct OpenAiServerOptions {
   std::size_t max_active = 8;           ///< completions answered at once
   ApiKey key;                           ///< requests must bring it; empty: none
   std::uint64_t max_body_bytes = std::uint64_t{4} << 20;
+  /// For what prompts have in common with earlier ones; 0: nothing is kept; without one an eighth
+  /// of the memory that is there.
+  std::optional<std::uint64_t> prefix_bytes;
 };
 
 class OpenAiServer {
