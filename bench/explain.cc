@@ -89,7 +89,7 @@ void answer_all(const TextModel& model, const std::vector<CompletionRequest>& re
       threads.emplace_back([&] {
         for (std::size_t i = next++; i < requests.size(); i = next++) {
           const CompletionEnd end = complete(
-              model, generator, requests[i], completion_prompt(model, requests[i]),
+              model, generator, requests[i], {completion_prompt(model, requests[i])},
               [&](const CompletionPiece& piece) {
                 outcome.answers[i] += piece.text;
                 return true;

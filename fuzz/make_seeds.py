@@ -75,6 +75,16 @@ def tokenizers() -> dict[str, tuple[dict, dict]]:
     }
 
 
+# By the digit of their kind: a schema, a regular expression, choices.
+CONSTRAINTS = {
+    "schema": b'0{"type": "object", "required": ["v"], "additionalProperties": false, "properties": {"v": {"type": "array", '
+    b'"items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 2, "maxItems": 2}, "t": {"anyOf": '
+    b'[{"$ref": "#/$defs/t"}, {"enum": ["a", null]}]}}, "$defs": {"t": {"type": "string", "maxLength": 4}}}',
+    "prefix_items": b'0{"type": "array", "prefixItems": [{"const": 1}, {"type": "number", "multipleOf": 0.5}], "items": false}',
+    "pattern": b'0{"patternProperties": {"^[a-c]+$": {"type": "string", "format": "date"}}, "oneOf": [{"required": ["a"]}, false]}',
+    "regex": b"1([0-9]{2,4}-|\\pL+?)*[^a-z\n]$",
+    "choice": b'2["yes", "yes please", "n\u00e3o"]',
+}
 TEMPLATES = {
     "chatml": "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m.content | trim }}{% endfor %}"
     "{% if add_generation_prompt %}{{ bos_token }}{% endif %}",
@@ -142,6 +152,10 @@ def llm_answers() -> None:
                "answer_form": {"text": "[_]", "slot": "_", "choices": ["0", "1"]},
                "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}
     put("fuzz_completion_request", "full", json.dumps(request).encode())
+    form = {"type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": {"type": "object"}}}
+    put("fuzz_completion_request", "form", json.dumps({"messages": request["messages"], "response_format": form}).encode())
+    put("fuzz_completion_request", "choice",
+        json.dumps({"messages": request["messages"], "structured_outputs": {"choice": ["a", "b"], "regex": None}}).encode())
     put("fuzz_trace_request", "trace", json.dumps({
         "text": "rain", "domains": ["terror"], "min_score": 0.2, "top_n": 3, "saes": ["a"], "unlisted": True,
         "mask_special": False, "interventions": []}).encode())
@@ -236,6 +250,8 @@ def main() -> None:
         put("fuzz_tokenizer", name, json.dumps(tokenizer).encode() + b"\n\n" + json.dumps(config).encode())
     for name, template in TEMPLATES.items():
         put("fuzz_chat_template", name, template.encode())
+    for name, source in CONSTRAINTS.items():
+        put("fuzz_constraint", name, source)
     dialects()
     plans()
     gguf_tokenizers()

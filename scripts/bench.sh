@@ -14,7 +14,7 @@ model=.deps/models/smollm2-135m-instruct-q4_1.gguf
 corpus=.deps/corpora/wordnet.jsonl
 shapes=(576,4608,32,1024 2048,20480,200,4096)
 
-cmake --build "$build" --target bench_prefill bench_sae_step bench_grid bench_tokenize bench_roofline bench_atlas bench_serve bench_diagnose bench_explain >"$build/bench.log" ||
+cmake --build "$build" --target bench_prefill bench_sae_step bench_grid bench_tokenize bench_roofline bench_atlas bench_serve bench_diagnose bench_explain bench_constraint >"$build/bench.log" ||
   { cat "$build/bench.log" >&2; exit 1; }
 
 scripts/machine.sh
@@ -38,6 +38,7 @@ echo
 "$bin/bench_diagnose" "$model" "$repeats"  # what features cost a chat, and 32 chats at once
 echo
 "$bin/bench_explain" "$model" "$corpus"  # what prompts have in common, read once and each time
+"$bin/bench_constraint" "$model" "$repeats"  # what a form costs an answer
 echo
 scripts/bench_memory.py "$bin/safesail" "$model" "$corpus"
 echo

@@ -35,6 +35,7 @@ std::string_view name_of(Generated::End end) {
     case Generated::End::length:
       return "length";
     case Generated::End::cancelled:
+    case Generated::End::fault:  // of a constraint, which it has none of
       return "cancelled";
   }
   return "";

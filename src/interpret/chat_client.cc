@@ -219,7 +219,7 @@ void ChatClient::Impl::send_until_settled(const ChatRequest& request, const std:
       known = dialect;
     }
     ChatDialect spoken = known;
-    if (!complaint.empty()) spoken.schema = false;
+    if (!complaint.empty()) spoken.schema = ChatDialect::Schema::none;
     post.body = chat_body(request, settings, spoken);
     HttpReply reply = pool.post(post, stop);
     ++result.n_requests;
@@ -260,8 +260,8 @@ void ChatClient::Impl::send_until_settled(const ChatRequest& request, const std:
         continue;
       }
       // It may be the schema, unnamed, or this request alone: only what helps is learnt.
-      if (verdict.complaint == ChatVerdict::Complaint::likely && spoken.schema &&
-          !request.schema.empty()) {
+      if (verdict.complaint == ChatVerdict::Complaint::likely &&
+          spoken.schema != ChatDialect::Schema::none && !request.schema.empty()) {
         complaint = verdict.detail;
         --n_tries;
         continue;
@@ -293,7 +293,7 @@ bool ChatClient::Impl::learn(const ChatRequest& request, const ChatDialect& spok
 
 void ChatClient::Impl::leave_out_schema(std::string_view complaint) {
   const std::scoped_lock lock(mutex);
-  if (!std::exchange(dialect.schema, false)) return;
+  if (std::exchange(dialect.schema, ChatDialect::Schema::none) == ChatDialect::Schema::none) return;
   note_learnt(complaint);
 }
 

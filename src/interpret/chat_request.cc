@@ -6,16 +6,17 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "formats/json.h"
+#include "interpret/answer_schema.h"
 
 namespace safesail {
 namespace {
 
-Json message(std::string_view role, std::string_view content) {
+OrderedJson message(std::string_view role, std::string_view content) {
   return {{"role", role}, {"content", content}};
 }
 
-Json messages_json(const std::vector<ChatMessage>& messages, bool system_role) {
-  Json list = Json::array();
+OrderedJson messages_json(const std::vector<ChatMessage>& messages, bool system_role) {
+  OrderedJson list = OrderedJson::array();
   std::string instructions;  // of the system, put before the user's next words
   for (const ChatMessage& m : messages) {
     if (m.role == "system" && !system_role) {
@@ -38,31 +39,40 @@ std::size_t find_word(std::string_view text, std::string_view word, std::size_t 
   return text.npos;
 }
 
+bool has_bounds(const std::string& schema) {
+  return plain_schema(schema) != dump_json(parse_ordered_json(schema, "answer schema"));
+}
+
 }  // namespace
 
 std::string chat_body(const ChatRequest& request, const EndpointSettings& settings,
                       const ChatDialect& dialect) {
-  Json body{{"model", settings.model},
-            {"messages", messages_json(request.messages, dialect.system_role)}};
+  // Ordered for the schema: its keys stand in the order in which they are to be written.
+  OrderedJson body{{"model", settings.model},
+                   {"messages", messages_json(request.messages, dialect.system_role)}};
   body[dialect.max_completion_tokens ? "max_completion_tokens" : "max_tokens"] =
       request.max_tokens + settings.thinking_tokens;
   if (dialect.temperature) body["temperature"] = settings.temperature;
   if (dialect.seed) body["seed"] = settings.seed;
   const bool by_form = settings.answer_forms && !request.form.empty();
   if (by_form) {
-    Json digits = Json::array();
+    OrderedJson digits = OrderedJson::array();
     for (int digit = 0; digit <= request.form_max; ++digit) digits.push_back(std::to_string(digit));
     body["answer_form"] = {{"text", request.form}, {"slot", "_"}, {"choices", digits}};
   }
   if (settings.answer_forms && !by_form)
     body["thinking"] = {{"tokens", settings.thinking_tokens},
                         {"seconds", settings.thinking_seconds}};
-  if (dialect.schema && !request.schema.empty() && !by_form)
+  using Schema = ChatDialect::Schema;
+  if (dialect.schema != Schema::none && !request.schema.empty() && !by_form) {
+    const std::string schema =
+        dialect.schema == Schema::exact ? request.schema : plain_schema(request.schema);
     body["response_format"] = {{"type", "json_schema"},
                                {"json_schema",
                                 {{"name", "answer"},
                                  {"strict", true},
-                                 {"schema", parse_json(request.schema, "answer schema")}}}};
+                                 {"schema", parse_ordered_json(schema, "answer schema")}}}};
+  }
   if (dialect.logprobs && settings.logprobs && request.top_logprobs > 0) {
     body["logprobs"] = true;
     body["top_logprobs"] = request.top_logprobs;
@@ -85,6 +95,7 @@ ChatDialect adapt(const ChatDialect& dialect, const ChatRequest& request,
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const auto names = [&](std::string_view word) { return find_word(text, word) != text.npos; };
 
+  using Schema = ChatDialect::Schema;
   ChatDialect next = dialect;
   if (names("max_completion_tokens") && !dialect.max_completion_tokens)
     next.max_completion_tokens = true;
@@ -98,8 +109,9 @@ ChatDialect adapt(const ChatDialect& dialect, const ChatRequest& request,
   else if (names("system") && names("role") && dialect.system_role)
     next.system_role = false;
   else if ((names("response_format") || names("json_schema") || names("schema")) &&
-           dialect.schema && !request.schema.empty())
-    next.schema = false;
+           dialect.schema != Schema::none && !request.schema.empty())
+    next.schema = dialect.schema == Schema::exact && has_bounds(request.schema) ? Schema::plain
+                                                                                : Schema::none;
   return next;
 }
 

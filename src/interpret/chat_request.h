@@ -26,7 +26,10 @@ struct ChatRequest {
 
 /// What an endpoint accepts; learnt from the requests it refuses.
 struct ChatDialect {
-  bool schema = true, logprobs = true, seed = true, temperature = true, system_role = true;
+  /// How much of an answer's schema: all of it, no bounds (plain_schema), or none.
+  enum class Schema { exact, plain, none };
+  Schema schema = Schema::exact;
+  bool logprobs = true, seed = true, temperature = true, system_role = true;
   bool max_completion_tokens = false;  ///< what newer models call max_tokens
 
   bool operator==(const ChatDialect&) const = default;

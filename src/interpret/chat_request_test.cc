@@ -38,7 +38,7 @@ TEST(ChatRequest, IsWrittenAsTheApiWantsIt) {
 }
 
 TEST(ChatRequest, LeavesOutWhatTheDialectLacks) {
-  const ChatDialect plain{.schema = false,
+  const ChatDialect plain{.schema = ChatDialect::Schema::none,
                           .logprobs = false,
                           .seed = false,
                           .temperature = false,
@@ -99,8 +99,19 @@ TEST(ChatRequest, HashNamesTheQuestion) {
 
 TEST(ChatDialect, LearnsFromComplaints) {
   const ChatDialect full;
-  EXPECT_FALSE(adapt(full, request(), "response_format: unknown").schema);
-  EXPECT_FALSE(adapt(full, request(), "Invalid JSON schema").schema);
+  using Schema = ChatDialect::Schema;
+  EXPECT_EQ(adapt(full, request(), "response_format: unknown").schema, Schema::none)
+      << "without bounds it would be the same again";
+  ChatRequest bounded = request();
+  bounded.schema = R"({"type": "string", "maxLength": 9})";
+  const ChatDialect loose = adapt(full, bounded, "Invalid JSON schema: maxLength");
+  EXPECT_EQ(loose.schema, Schema::plain);
+  EXPECT_EQ(Json::parse(chat_body(bounded, settings(), loose))
+                .at("response_format")
+                .at("json_schema")
+                .at("schema"),
+            Json::parse(R"({"type": "string"})"));
+  EXPECT_EQ(adapt(loose, bounded, "Invalid JSON schema").schema, Schema::none);
   EXPECT_EQ(adapt(full, request(), "something is wrong"), full) << "nothing is guessed";
   EXPECT_EQ(adapt(full, request(), "the model seed is loading", "seed"), full);
   EXPECT_EQ(adapt(full, request(), "the model is loading", ""), full);

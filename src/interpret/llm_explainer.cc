@@ -6,15 +6,13 @@
 #include <utility>
 
 #include "base/error.h"
+#include "interpret/answer_schema.h"
 #include "interpret/json_in_text.h"
 #include "interpret/llm_values.h"
 
 namespace safesail {
 namespace {
 
-constexpr std::string_view kSchema = R"({
-  "type": "object", "additionalProperties": false, "required": ["short", "long"],
-  "properties": {"short": {"type": "string"}, "long": {"type": "string"}}})";
 constexpr std::size_t kMaxShortBytes = 600, kMaxLongBytes = 6000, kMaxTokensShown = 10;
 
 std::string token_list(const std::vector<WeightedToken>& tokens) {
@@ -70,7 +68,7 @@ ChatRequest LlmExplainer::request(const FeatureRecord& record, const ExcerptPlan
                                      {"firing", fmt::format("{}", fmt::join(firing, "\n"))},
                                      {"silent", fmt::format("{}", fmt::join(silent, "\n"))}},
                                     name),
-          .schema = std::string(kSchema),
+          .schema = explanation_schema(),
           .max_tokens = settings_.max_tokens,
           .expected_tokens = 160};
 }
@@ -82,7 +80,7 @@ ChatRequest LlmExplainer::translation(const FeatureRecord& record, const LlmText
           .feature = feature_name(record.sae, record.feature),
           .messages = translate_.fill(
               {{"language", settings_.second_language}, {"explanation", explanation}}),
-          .schema = std::string(kSchema),
+          .schema = explanation_schema(),
           .max_tokens = 2 * settings_.max_tokens,
           .expected_tokens = 200};
 }

@@ -20,7 +20,7 @@ namespace safesail {
 struct LlmExplainerSettings {
   ExcerptPlan excerpts;
   std::string second_language;  ///< its English name, as in "Chinese"; empty: none
-  int max_tokens = 700;         ///< of an answer
+  int max_tokens = 1000;        ///< of an answer
 };
 
 /// One text in two lengths, in one language.

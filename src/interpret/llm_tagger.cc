@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "interpret/answer_schema.h"
 #include "interpret/json_in_text.h"
 #include "interpret/llm_excerpts.h"
 #include "interpret/llm_values.h"
@@ -30,21 +31,12 @@ std::string label_lines() {
 }
 
 std::string schema() {
-  std::vector<std::string> domains, subclasses;
+  std::vector<TagLabels> labels;
   for (const SafetyDomain& domain : kSafetyDomains) {
-    domains.push_back(json_string(domain.name));
-    for (const std::string_view name : subclasses_of(domain))
-      subclasses.push_back(json_string(name));
+    labels.push_back({domain.name, subclasses_of(domain)});
+    labels.back().subclasses.push_back(kOther);
   }
-  subclasses.push_back(json_string(kOther));
-  return fmt::format(
-      R"({{"type": "object", "additionalProperties": false, "required": ["tags"],
-  "properties": {{"tags": {{"type": "array", "items": {{
-    "type": "object", "additionalProperties": false, "required": ["domain", "subclass", "evidence"],
-    "properties": {{"domain": {{"type": "string", "enum": [{}]}},
-                   "subclass": {{"type": "string", "enum": [{}]}},
-                   "evidence": {{"type": "string"}}}}}}}}}}}})",
-      fmt::join(domains, ", "), fmt::join(subclasses, ", "));
+  return tags_schema(labels);
 }
 
 /// An input error where the labels are not of the closed set.
@@ -114,7 +106,7 @@ std::vector<ChatRequest> LlmTagger::requests(std::span<const TagQuestion> questi
                                    {"excerpts", fmt::format("{}", fmt::join(excerpts, "\n"))}},
                                   question.feature),
          .schema = schema(),
-         .max_tokens = 400,
+         .max_tokens = 700,
          .expected_tokens = 50});
   }
   return all;

@@ -95,8 +95,16 @@ std::int32_t Generator::think(Open& open, std::int32_t next, SequenceStep& step)
 }
 
 void Generator::choose(Open& open, SequenceStep& step) const {
-  std::int32_t next = open.sampler.next(step.logits);
-  if (open.config.thinking) next = think(open, next, step);
+  Constraint* const constraint = open.config.constraint.get();
+  const auto draw = [&](std::span<const std::uint32_t> allowed) {
+    return open.sampler.next(step.logits, allowed);
+  };
+  std::int32_t next = 0;
+  const bool may_think = open.config.thinking && (open.thinks || !open.begin);
+  if (may_think) next = think(open, draw({}), step);
+  // The constraint holds the answer, not the thinking before it.
+  if (!step.is_thought && (constraint != nullptr || !may_think))
+    next = draw(constraint ? constraint->allowed() : std::span<const std::uint32_t>());
   if (is_end(open, next)) {
     step.end = SequenceEnd::stop_token;
     return;
@@ -104,6 +112,9 @@ void Generator::choose(Open& open, SequenceStep& step) const {
   step.token = next;
   open.next.assign(1, next);
   if (++open.n_tokens >= open.longest) step.end = SequenceEnd::length;
+  if (constraint == nullptr || step.is_thought) return;
+  constraint->take(next);
+  if (constraint->is_over()) step.end = SequenceEnd::stop_token;
 }
 
 std::uint64_t Generator::bytes_to_come() const {
@@ -144,7 +155,13 @@ void Generator::pass(std::size_t first, std::size_t n, KvCache& cache) {
     one.n_rows = static_cast<std::size_t>(starts[i + 1]) - one.first_row;
     one.n_known = std::exchange(open.n_known, 0);
     one.logits = std::span(logits.const_data_ptr<float>() + i * vocab, vocab);
-    choose(open, one);
+    try {
+      choose(open, one);
+    } catch (const Error&) {
+      // Of this sequence's constraint: the others go on.
+      one.fault = std::current_exception();
+      one.end = SequenceEnd::fault;
+    }
     step_.sequences.push_back(one);
   }
 }

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -15,11 +17,12 @@
 #include "model/language_model.h"
 #include "model/prefix_cache.h"
 #include "model/sampler.h"
+#include "text/constraint.h"
 
 namespace safesail {
 
 /// Why a sequence ended.
-enum class SequenceEnd { stop_token, length, cancelled };
+enum class SequenceEnd { stop_token, length, cancelled, fault };
 
 /// The thinking that some models write before their answer. What is beyond its room is cut: `close`
 /// is written for the model, also where it would end without an answer.
@@ -40,6 +43,9 @@ struct SequenceConfig {
   std::optional<ThinkingConfig> thinking;
   /// Of the prompt, as in PrefixCache::open; without one they are nothing.
   std::vector<std::size_t> seams = {};
+  /// The form of what is generated after the thinking, of the model's own tokenizer; this sequence's alone. One that
+  /// is over ends the sequence as a stop token does.
+  std::shared_ptr<Constraint> constraint;
 };
 
 /// What a pass did for one sequence.
@@ -47,11 +53,13 @@ struct SequenceStep {
   std::size_t sequence = 0;               ///< as add() named it
   std::size_t first_row = 0, n_rows = 0;  ///< its tokens among those of `sites`
   std::size_t n_known = 0;                ///< of its prompt, if new: read for an earlier one
-  std::span<const float> logits;          ///< [vocab] of the next token; until the next pass
-  std::optional<std::int32_t> token;      ///< the new token; nothing when it was a stop token
+  /// [vocab] of the next token, before its constraint rules any out; until the next pass.
+  std::span<const float> logits;
+  std::optional<std::int32_t> token;  ///< the new token; nothing when it was a stop token
   bool is_thought = false;  ///< it is of the thinking, whose last token is its `close`
   /// The sequence is over and forgotten; its last new token has been through no pass.
   std::optional<SequenceEnd> end;
+  std::exception_ptr fault;  ///< of the constraint, where that is the end
 };
 
 /// Holds until the next pass.

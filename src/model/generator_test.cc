@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
+#include <regex>
+#include <set>
 
 #include "base/error.h"
 #include "model/generate.h"
@@ -137,6 +139,108 @@ TEST(Generator, CutsThinkingToItsRoom) {
   SequenceConfig ends = greedy(12);
   ends.stop_tokens = {plain[0]};
   EXPECT_EQ(made({.is_open = true, .max_tokens = 9}, ends).ids[0], kClose);
+}
+
+TEST(Generator, WritesWhatItsConstraintAllows) {
+  Generator generator(llama());
+  std::map<std::size_t, Ids> made;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    SequenceConfig config{.max_new_tokens = 50, .stop_tokens = {3}};
+    config.sampling = {.temperature = seed == 0 ? 0.0 : 2.0, .seed = seed};
+    config.constraint = testing::letters("ship|shop|q[xyz]{2,3}");
+    generator.add({17, 3, 99, 4}, config);
+  }
+  while (!generator.empty())
+    for (const SequenceStep& step : generator.step().sequences) {
+      Ids& ids = made[step.sequence];
+      if (step.token) ids.push_back(*step.token);
+      EXPECT_EQ(step.end.value_or(SequenceEnd::stop_token), SequenceEnd::stop_token);
+      EXPECT_TRUE(step.end || ids.size() < 4) << "what is whole is over: no pass more";
+    }
+  std::set<std::string> words;
+  for (const auto& [sequence, ids] : made) words.insert(testing::word_of(ids));
+  EXPECT_GT(words.size(), 3U);
+  for (const std::string& word : words)
+    EXPECT_TRUE(std::regex_match(word, std::regex("ship|shop|q[xyz]{2,3}"))) << word;
+}
+
+// A constraint that held the thinking too would forbid its closing tag: no letter.
+TEST(Generator, AConstraintHoldsWhatComesAfterThinking) {
+  constexpr std::int32_t kOpen = 198, kClose = 197;
+  const Ids prompt{17, 3, 99, 4};
+  const Ids plain = alone(prompt, 2);
+  const auto made = [&](ThinkingConfig thinking) {
+    Generator generator(llama());
+    SequenceConfig config = greedy(20);
+    config.thinking = thinking;
+    config.constraint = testing::letters("ship|shop");
+    generator.add(prompt, config);
+    Ids ids;
+    while (!generator.empty())
+      if (const auto token = generator.step().sequences[0].token) ids.push_back(*token);
+    return ids;
+  };
+  const Ids opened = made({.open = kOpen, .close = kClose, .is_open = true, .max_tokens = 2});
+  ASSERT_GT(opened.size(), 3U);
+  EXPECT_EQ(Ids(opened.begin(), opened.begin() + 3), (Ids{plain[0], plain[1], kClose}));
+  const auto is_word = [](const Ids& ids) {
+    return std::regex_match(testing::word_of(ids), std::regex("ship|shop"));
+  };
+  EXPECT_TRUE(is_word({opened.begin() + 3, opened.end()}));
+  // It does not open it, and so does not think.
+  EXPECT_TRUE(is_word(made({.open = kOpen, .close = kClose, .max_tokens = 2})));
+}
+
+TEST(Generator, AConstraintThatIsCutShortEndsByLength) {
+  Generator generator(llama());
+  SequenceConfig config = greedy(3);
+  config.constraint = testing::letters("[a-z]{5}");
+  generator.add({17, 3}, config);
+  generator.step();
+  generator.step();
+  EXPECT_EQ(generator.step().sequences[0].end, SequenceEnd::length);
+  EXPECT_TRUE(generator.empty());
+}
+
+TEST(Generator, NeighboursOfAConstraintReadTheSameBits) {
+  const auto logits_beside = [](std::shared_ptr<Constraint> constraint) {
+    Generator generator(llama());
+    SequenceConfig formed = greedy(8);
+    formed.constraint = std::move(constraint);
+    generator.add({5, 6, 7}, formed);
+    generator.add({17, 3, 99, 4}, greedy(8));
+    std::vector<std::vector<float>> own, beside;
+    while (!generator.empty()) {
+      const auto& steps = generator.step().sequences;
+      own.emplace_back(steps[0].logits.begin(), steps[0].logits.end());
+      beside.emplace_back(steps[1].logits.begin(), steps[1].logits.end());
+    }
+    return std::pair(own, beside);
+  };
+  const auto [free, beside_free] = logits_beside(nullptr);
+  const auto [formed, beside_formed] = logits_beside(testing::letters("[a-z]{8,}"));
+  EXPECT_EQ(beside_formed, beside_free);
+  EXPECT_EQ(formed[0], free[0]) << "what is given are the model's own";
+  EXPECT_NE(formed[1], free[1]) << "another token went before: or nothing was tested";
+}
+
+TEST(Generator, AFaultOfAConstraintIsItsSequencesAlone) {
+  Generator generator(llama());
+  SequenceConfig faulty = greedy(8);
+  faulty.constraint = testing::letters("b{8}");
+  EXPECT_THROW(faulty.constraint->take(10), Error);  // it is broken from now on
+  const Ids prompt{17, 3, 99, 4};
+  const std::size_t guilty = generator.add({5, 6, 7}, faulty);
+  const std::size_t innocent = generator.add(prompt, greedy(8));
+  Ids made;
+  while (!generator.empty())
+    for (const SequenceStep& one : generator.step().sequences) {
+      if (one.sequence == innocent && one.token) made.push_back(*one.token);
+      if (one.sequence != guilty) continue;
+      EXPECT_EQ(one.end, SequenceEnd::fault);
+      EXPECT_THROW(std::rethrow_exception(one.fault), Error);
+    }
+  EXPECT_EQ(made, alone(prompt, 8));
 }
 
 TEST(Generator, RefusesWhatCannotBegin) {

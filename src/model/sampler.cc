@@ -1,8 +1,10 @@
 #include "model/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 
 #include "base/error.h"
 
@@ -55,17 +57,36 @@ double sum(const std::vector<TokenProbability>& tokens) {
   return total;
 }
 
-/// What may be drawn, in no order; not normalised.
-std::vector<TokenProbability> allowed(std::span<const float> logits, const SamplingConfig& config) {
-  SAFESAIL_CHECK(!logits.empty());
-  const auto greedy = std::max_element(logits.begin(), logits.end());
-  if (config.temperature == 0) return {{static_cast<std::int32_t>(greedy - logits.begin()), 1.0}};
+/// Calls `visit` with each id below `n`, or with those whose bits are set.
+template <class Visit>
+void visit_ids(std::size_t n, std::span<const std::uint32_t> bits, Visit visit) {
+  if (bits.empty())
+    for (std::size_t id = 0; id < n; ++id) visit(id);
+  for (std::size_t word = 0; word < bits.size(); ++word)
+    for (std::uint32_t left = bits[word]; left != 0; left &= left - 1) {
+      const std::size_t id = 32 * word + static_cast<std::size_t>(std::countr_zero(left));
+      if (id < n) visit(id);
+    }
+}
 
-  std::vector<TokenProbability> tokens(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const double p = std::exp((static_cast<double>(logits[i]) - *greedy) / config.temperature);
-    tokens[i] = {static_cast<std::int32_t>(i), p > 0 ? p : 0};  // NaN has no place in an order
-  }
+/// What may be drawn, in no order; not normalised.
+std::vector<TokenProbability> candidates(std::span<const float> logits,
+                                         const SamplingConfig& config,
+                                         std::span<const std::uint32_t> allowed) {
+  std::optional<std::size_t> greedy;
+  visit_ids(logits.size(), allowed, [&](std::size_t id) {
+    if (!greedy || logits[id] > logits[*greedy]) greedy = id;
+  });
+  SAFESAIL_CHECK(greedy);
+  if (config.temperature == 0) return {{static_cast<std::int32_t>(*greedy), 1.0}};
+
+  std::vector<TokenProbability> tokens;
+  tokens.reserve(logits.size());
+  visit_ids(logits.size(), allowed, [&](std::size_t id) {
+    const double p =
+        std::exp((static_cast<double>(logits[id]) - logits[*greedy]) / config.temperature);
+    tokens.push_back({static_cast<std::int32_t>(id), p > 0 ? p : 0});  // NaN has no order
+  });
   if (config.top_k > 0 && static_cast<std::size_t>(config.top_k) < tokens.size()) {
     std::nth_element(tokens.begin(), tokens.begin() + config.top_k, tokens.end(), likelier);
     tokens.resize(static_cast<std::size_t>(config.top_k));
@@ -85,7 +106,7 @@ std::vector<TokenProbability> allowed(std::span<const float> logits, const Sampl
 
 std::vector<TokenProbability> sampling_distribution(std::span<const float> logits,
                                                     const SamplingConfig& config) {
-  std::vector<TokenProbability> tokens = allowed(logits, config);
+  std::vector<TokenProbability> tokens = candidates(logits, config, {});
   std::sort(tokens.begin(), tokens.end(), likelier);
   const double total = sum(tokens);
   for (TokenProbability& token : tokens) token.probability /= total;
@@ -95,8 +116,8 @@ std::vector<TokenProbability> sampling_distribution(std::span<const float> logit
 Sampler::Sampler(const SamplingConfig& config, std::uint64_t stream)
     : config_(config), rng_(config.seed, stream) {}
 
-std::int32_t Sampler::next(std::span<const float> logits) {
-  std::vector<TokenProbability> tokens = allowed(logits, config_);
+std::int32_t Sampler::next(std::span<const float> logits, std::span<const std::uint32_t> allowed) {
+  std::vector<TokenProbability> tokens = candidates(logits, config_, allowed);
   if (tokens.size() == 1) return tokens.front().id;
   double left = rng_.uniform() * sum(tokens);
   Likeliest likeliest(tokens);

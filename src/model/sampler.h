@@ -33,7 +33,8 @@ std::vector<TokenProbability> sampling_distribution(std::span<const float> logit
 class Sampler {
  public:
   Sampler(const SamplingConfig& config, std::uint64_t stream);
-  std::int32_t next(std::span<const float> logits);
+  /// `allowed`: a bit an id, of which some are among `logits`; empty: any may be drawn.
+  std::int32_t next(std::span<const float> logits, std::span<const std::uint32_t> allowed = {});
 
  private:
   SamplingConfig config_;

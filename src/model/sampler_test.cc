@@ -28,6 +28,29 @@ TEST(Sampler, GreedyTakesTheFirstHighest) {
   EXPECT_EQ(sampler.next(tie), 1);
 }
 
+TEST(Sampler, DrawsWhatIsAllowed) {
+  const std::vector<std::uint32_t> bits{0b1011};  // not id 2, the likeliest
+  EXPECT_EQ(Sampler({}, 0).next(kLogits, bits), 0);
+  const std::vector<std::uint32_t> padded{0b1000, 0xFFFFFFFF};  // vocabularies may be longer
+  for (const SamplingConfig& config : {SamplingConfig{},
+                                       {.temperature = 2},
+                                       {.temperature = 2, .top_k = 3},
+                                       {.temperature = 2, .top_p = 0.9}})
+    EXPECT_EQ(Sampler(config, 0).next(kLogits, padded), 3);
+  // What is left is drawn by its odds: 2 : 1 : 1.
+  Sampler sampler({.temperature = 1, .seed = 4}, 0);
+  std::map<std::int32_t, int> drawn;
+  constexpr int kDraws = 4000;
+  for (int i = 0; i < kDraws; ++i) ++drawn[sampler.next(kLogits, bits)];
+  EXPECT_EQ(drawn.count(2), 0U);
+  // Five standard deviations of a binomial share of a half.
+  EXPECT_NEAR(drawn[0], kDraws / 2, 5 * std::sqrt(kDraws * 0.25));
+  // The same random numbers choose the same where all is allowed.
+  const std::vector<std::uint32_t> all{0b1111};
+  Sampler free({.temperature = 1, .seed = 5}, 0), formed({.temperature = 1, .seed = 5}, 0);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(free.next(kLogits), formed.next(kLogits, all));
+}
+
 TEST(Sampler, DistributionIsTheSoftmaxAtTheTemperature) {
   const auto plain = sampling_distribution(kLogits, {.temperature = 1});
   EXPECT_EQ(ids_of(plain), (std::vector<std::int32_t>{2, 0, 1, 3}));

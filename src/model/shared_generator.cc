@@ -78,6 +78,10 @@ void SharedGenerator::make_pass() {
   try {
     for (const SequenceStep& one : generator_->step().sequences) {
       Sequence& sequence = *open_.at(one.sequence);
+      if (one.fault) {
+        sequence.fault_ = one.fault;
+        continue;
+      }
       Step& step =
           sequence.steps_.emplace_back(Step{one.token, one.end, {}, one.n_known, one.is_thought});
       if (sequence.wants_logits_) step.logits.assign(one.logits.begin(), one.logits.end());

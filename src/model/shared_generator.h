@@ -44,8 +44,8 @@ class SharedGenerator {
     Sequence(const Sequence&) = delete;
     Sequence& operator=(const Sequence&) = delete;
 
-    /// The next step, of which the last has an `end`; not to be called after that. Throws what a
-    /// pass threw: then all sequences that were open are over.
+    /// The next step, of which the last has an `end`; not to be called after that. Throws what its
+    /// constraint threw: then it is over; or what a pass threw: then all that were open are.
     Step next();
 
    private:

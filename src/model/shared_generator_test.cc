@@ -90,6 +90,18 @@ TEST(SharedGenerator, WhatCannotBeReadIsRefusedAndTheOthersGoOn) {
   EXPECT_EQ(all_of(*innocent).size(), 7u);
 }
 
+TEST(SharedGenerator, AConstraintThatFailsEndsItsOwnSequence) {
+  PrefixCache openings(llama(), kPlenty);
+  SharedGenerator generator(llama(), openings, 4);
+  SequenceConfig faulty = greedy(8);
+  faulty.constraint = testing::letters("b{8}");
+  EXPECT_THROW(faulty.constraint->take(10), Error);  // it is broken from now on
+  const auto guilty = generator.open({1, 2}, faulty, false, kAlways);
+  const auto innocent = generator.open({3, 4}, greedy(5), false, kAlways);
+  EXPECT_THROW(guilty->next(), Error);
+  EXPECT_EQ(all_of(*innocent).size(), 5u);
+}
+
 // Two of these fit the machine's memory each, but not both at once; neither has taken it yet.
 TEST(SharedGenerator, MemoryThatWasPromisedIsNotPromisedTwice) {
   const std::uint64_t a_token = KvCache::bytes_per_token(llama());

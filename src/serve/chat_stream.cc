@@ -19,6 +19,7 @@ const char* name_of(SequenceEnd end) {
     case SequenceEnd::length:
       return "length";
     case SequenceEnd::cancelled:
+    case SequenceEnd::fault:  // of a constraint, which a chat has none of
       break;
   }
   return "cancelled";

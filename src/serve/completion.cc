@@ -157,26 +157,31 @@ CompletionPrompt completion_prompt(const TextModel& model, const CompletionReque
 
 namespace {
 
-/// Nothing for a model that has no tokens for it.
+/// Nothing for a model that has no tokens for it. Where the template opens it, the form of an answer
+/// has to wait until it is over, however long that is.
 std::optional<ThinkingConfig> thinking_of(const Tokenizer& tokenizer,
                                           const CompletionRequest& request,
                                           const CompletionPrompt& prompt) {
   const auto open = tokenizer.id_of(kOpen), close = tokenizer.id_of(kClose);
-  if (!request.thinking || !open || !close) return std::nullopt;
+  if (!open || !close) return std::nullopt;
+  const bool must_wait = request.constraint && prompt.opens_thinking;
+  if (!request.thinking && !must_wait) return std::nullopt;
+  const ThinkingRoom room = request.thinking.value_or(ThinkingRoom{request.max_tokens});
   return ThinkingConfig{.open = *open,
                         .close = *close,
                         .is_open = prompt.opens_thinking,
-                        .max_tokens = request.thinking->tokens,
-                        .max_seconds = request.thinking->seconds};
+                        .max_tokens = room.tokens,
+                        .max_seconds = room.seconds};
 }
 
 }  // namespace
 
 CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
-                       const CompletionRequest& request, CompletionPrompt prompt,
+                       const CompletionRequest& request, CompletionStart start,
                        const std::function<bool(const CompletionPiece&)>& give,
                        const std::function<bool()>& is_wanted) {
   const Tokenizer& tokenizer = model.tokenizer;
+  CompletionPrompt& prompt = start.prompt;
   CompletionEnd end{.n_prompt = prompt.ids.size()};
   const std::int64_t room = model.model.spec().longest_text() - std::ssize(prompt.ids);
   StreamDecoder decoder(tokenizer);
@@ -189,7 +194,8 @@ CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
                                        {.max_new_tokens = std::min(room, request.max_tokens),
                                         .sampling = request.sampling,
                                         .thinking = thinking,
-                                        .seams = std::move(prompt.seams)},
+                                        .seams = std::move(prompt.seams),
+                                        .constraint = std::move(start.constraint)},
                                        request.n_alternatives.has_value(), is_wanted);
   std::optional<SequenceEnd> over;
   while (!over) {

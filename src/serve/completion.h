@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,11 +51,18 @@ Refusal too_long(std::string_view problem);
 /// The tokens of the request's messages. An input error when the template refuses them; too_long().
 CompletionPrompt completion_prompt(const TextModel& model, const CompletionRequest& request);
 
+/// What an answer begins with.
+struct CompletionStart {
+  CompletionPrompt prompt;
+  std::shared_ptr<Constraint> constraint = nullptr;  ///< new; of the request, where it asks for one
+};
+
 /// Answers completion_prompt(). Calls `give` with each piece while `is_wanted`, which is asked at
 /// each token and while all places of `generator`, of the same model, are taken; false from either
-/// ends the work. An input error when the model cannot read the prompt.
+/// ends the work. An input error when the model cannot read the prompt, or when the constraint
+/// became too complex to go on.
 CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
-                       const CompletionRequest& request, CompletionPrompt prompt,
+                       const CompletionRequest& request, CompletionStart start,
                        const std::function<bool(const CompletionPiece&)>& give,
                        const std::function<bool()>& is_wanted);
 

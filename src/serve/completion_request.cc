@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <initializer_list>
 #include <limits>
 #include <random>
 #include <span>
@@ -14,7 +16,7 @@
 namespace safesail {
 namespace {
 
-constexpr JsonLimits kLimits{.max_bytes = std::uint64_t{16} << 20, .max_depth = 32};
+constexpr JsonLimits kLimits{.max_bytes = std::uint64_t{16} << 20, .max_depth = 64};
 constexpr std::int64_t kMaxNewTokens = 1 << 20;
 constexpr std::int64_t kMaxAlternatives = 20;
 constexpr std::size_t kMaxStops = 16, kMaxStopBytes = 256;
@@ -39,20 +41,41 @@ const std::vector<NeutralField>& neutral_fields() {
                                                    {"min_p", 0},
                                                    {"logit_bias", Json::object()},
                                                    {"modalities", Json::array({"text"})},
-                                                   {"reasoning_effort", "none"},
-                                                   {"response_format", {{"type", "text"}}}};
+                                                   {"reasoning_effort", "none"}};
   return fields;
 }
 
 using Names = std::span<const std::string_view>;
 
-constexpr auto kRead = std::to_array<std::string_view>(
-    {"model", "messages", "chat_template_kwargs", "max_tokens", "max_completion_tokens",
-     "temperature", "top_p", "top_k", "seed", "stop", "stream", "logprobs", "top_logprobs",
-     "answer_form", "thinking", "stream_options"});
+constexpr auto kRead = std::to_array<std::string_view>({"model",
+                                                        "messages",
+                                                        "chat_template_kwargs",
+                                                        "max_tokens",
+                                                        "max_completion_tokens",
+                                                        "temperature",
+                                                        "top_p",
+                                                        "top_k",
+                                                        "seed",
+                                                        "stop",
+                                                        "stream",
+                                                        "logprobs",
+                                                        "top_logprobs",
+                                                        "answer_form",
+                                                        "thinking",
+                                                        "stream_options",
+                                                        "response_format",
+                                                        "structured_outputs",
+                                                        "guided_json",
+                                                        "guided_choice",
+                                                        "guided_regex"});
 constexpr auto kReadOfMessages = std::to_array<std::string_view>({"role", "content"});
 constexpr auto kReadOfThinking = std::to_array<std::string_view>({"tokens", "seconds"});
 constexpr auto kReadOfStreamOptions = std::to_array<std::string_view>({"include_usage"});
+constexpr auto kReadOfFormat = std::to_array<std::string_view>({"type", "json_schema"});
+constexpr auto kReadOfSchema =
+    std::to_array<std::string_view>({"name", "description", "schema", "strict"});
+constexpr auto kReadOfStructure =
+    std::to_array<std::string_view>({"json", "json_object", "choice", "regex"});
 /// They are for the provider's books, and change no answer.
 constexpr auto kForTheBooks = std::to_array<std::string_view>(
     {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"});
@@ -130,6 +153,72 @@ std::optional<ThinkingRoom> read_thinking(const JsonObject& body) {
   return room;
 }
 
+constexpr const char* kAnyObject = R"({"type": "object"})";
+
+/// The object at `path` as it was written: the order of its keys is that of the answer's. vLLM also
+/// takes it as a text.
+std::string schema_at(std::string_view body, std::initializer_list<const char*> path) {
+  const OrderedJson json = parse_ordered_json(body, "request", kLimits);
+  const OrderedJson* at = &json;
+  for (const char* key : path) at = &at->at(key);
+  if (at->is_string()) return at->get<std::string>();
+  if (!at->is_object())
+    bad_input("request", fmt::format("'{}': expected a JSON schema", fmt::join(path, ".")),
+              "give an object");
+  return dump_json(*at);
+}
+
+std::optional<ConstraintRequest> read_response_format(const JsonObject& body,
+                                                      std::string_view text) {
+  using Kind = ConstraintSource::Kind;
+  constexpr const char* kField = "response_format";
+  const auto format = body.find_object(kField);
+  if (!format) return std::nullopt;
+  check_fields(format->json(), kReadOfFormat, "response_format.");
+  const auto type = format->get<std::string>("type");
+  if (type == "text") return std::nullopt;
+  if (type == "json_object") return ConstraintRequest{{Kind::json_schema, kAnyObject}, kField};
+  if (type != "json_schema") not_supported(kField, "a type but text, json_object and json_schema");
+  check_fields(format->object("json_schema").json(), kReadOfSchema, "response_format.json_schema.");
+  format->object("json_schema").object("schema");
+  return ConstraintRequest{{Kind::json_schema, schema_at(text, {kField, "json_schema", "schema"})},
+                           kField};
+}
+
+std::optional<ConstraintRequest> read_constraint(const JsonObject& body, std::string_view text) {
+  using Kind = ConstraintSource::Kind;
+  std::vector<ConstraintRequest> asked;
+  if (auto format = read_response_format(body, text)) asked.push_back(*std::move(format));
+  const auto add = [&](Kind kind, std::string source, std::string field) {
+    asked.push_back({{kind, std::move(source)}, std::move(field)});
+  };
+  const auto choices = [](const JsonObject& object, std::string_view key) {
+    return dump_json(Json(object.get<std::vector<std::string>>(key)));
+  };
+  if (const auto object = body.find_object("structured_outputs")) {
+    check_fields(object->json(), kReadOfStructure, "structured_outputs.");
+    if (object->contains("json"))
+      add(Kind::json_schema, schema_at(text, {"structured_outputs", "json"}),
+          "structured_outputs.json");
+    if (object->get_or<bool>("json_object", false))
+      add(Kind::json_schema, kAnyObject, "structured_outputs.json_object");
+    if (object->contains("choice"))
+      add(Kind::choice, choices(*object, "choice"), "structured_outputs.choice");
+    if (const auto regex = object->find<std::string>("regex"))
+      add(Kind::regex, *regex, "structured_outputs.regex");
+  }
+  if (body.contains("guided_json"))
+    add(Kind::json_schema, schema_at(text, {"guided_json"}), "guided_json");
+  if (body.contains("guided_choice"))
+    add(Kind::choice, choices(body, "guided_choice"), "guided_choice");
+  if (const auto regex = body.find<std::string>("guided_regex"))
+    add(Kind::regex, *regex, "guided_regex");
+  if (asked.size() > 1)
+    not_supported(asked[1].field, fmt::format("this beside '{}'", asked[0].field));
+  if (asked.empty()) return std::nullopt;
+  return std::move(asked.front());
+}
+
 /// A text, or parts that are texts.
 std::string content_of(const Json& message, const std::string& where) {
   const auto content = message.find("content");
@@ -202,6 +291,9 @@ CompletionRequest parse_completion_request(std::string_view body) {
   request.form = read_form(object);
   request.thinking = read_thinking(object);
   if (request.form && request.stream) not_supported("stream", "streaming of an 'answer_form'");
+  request.constraint = read_constraint(object, body);
+  if (request.form && request.constraint)
+    not_supported(request.constraint->field, "this beside 'answer_form'");
   if (const auto options = object.find_object("stream_options")) {
     check_fields(options->json(), kReadOfStreamOptions, "stream_options.");
     request.stream_usage = options->get_or<bool>("include_usage", false);

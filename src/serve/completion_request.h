@@ -12,6 +12,7 @@
 
 #include "model/sampler.h"
 #include "text/chat.h"
+#include "text/constraint.h"
 
 namespace safesail {
 
@@ -30,6 +31,12 @@ struct ThinkingRoom {
   double seconds = 0;  ///< 0: no limit
 };
 
+/// The form that an answer is to have, in OpenAI's words or in vLLM's.
+struct ConstraintRequest {
+  ConstraintSource source;
+  std::string field;  ///< that asks for it: "response_format"
+};
+
 struct CompletionRequest {
   std::string model;
   std::vector<ChatMessage> messages;
@@ -39,6 +46,7 @@ struct CompletionRequest {
   std::vector<std::string> stop;      ///< texts at which the answer ends, themselves left out
   std::optional<int> n_alternatives;  ///< give log probabilities, and so many alternatives a token
   bool stream = false, stream_usage = false;
+  std::optional<ConstraintRequest> constraint;
   // Our own additions to the API: "answer_form", "thinking".
   std::optional<AnswerForm> form;
   std::optional<ThinkingRoom> thinking;  ///< nothing: as much as max_tokens allows

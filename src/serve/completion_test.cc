@@ -89,6 +89,46 @@ TEST(CompletionRequest, ReadsTheRoomOfThinking) {
   EXPECT_EQ(thinking(R"(, "thinking": {"tokens": 7, "seconds": 2.5})")->seconds, 2.5);
 }
 
+TEST(CompletionRequest, ReadsTheFormOfTheAnswer) {
+  using Kind = ConstraintSource::Kind;
+  const auto read = [](const std::string& field) {
+    return parse_completion_request(R"({"messages": [{"role": "user", "content": "hi"}], )" +
+                                    field + "}")
+        .constraint;
+  };
+  EXPECT_FALSE(read(R"("response_format": {"type": "text"})"));
+  EXPECT_FALSE(read(R"("structured_outputs": {"regex": null})"));
+  struct Case {
+    std::string field;
+    Kind kind;
+    std::string text, name;
+  };
+  // The keys of a schema stay in their order.
+  const std::vector<Case> cases = {
+      {R"("response_format": {"type": "json_object"})", Kind::json_schema, R"({"type": "object"})",
+       "response_format"},
+      {R"("response_format": {"type": "json_schema", "json_schema": {"name": "a", "description": "b",
+          "strict": true, "schema": {"z": 1, "a": {"c": 2, "b": 3}}}})",
+       Kind::json_schema, R"({"z":1,"a":{"c":2,"b":3}})", "response_format"},
+      {R"("structured_outputs": {"json": {"z": 1, "a": 2}})", Kind::json_schema, R"({"z":1,"a":2})",
+       "structured_outputs.json"},
+      {R"("structured_outputs": {"json": "{\"z\": 1}"})", Kind::json_schema, R"({"z": 1})",
+       "structured_outputs.json"},
+      {R"("structured_outputs": {"choice": ["b", "a"]})", Kind::choice, R"(["b","a"])",
+       "structured_outputs.choice"},
+      {R"("structured_outputs": {"regex": "a+"})", Kind::regex, "a+", "structured_outputs.regex"},
+      {R"("guided_json": {"z": 1, "a": 2})", Kind::json_schema, R"({"z":1,"a":2})", "guided_json"},
+      {R"("guided_choice": ["x"])", Kind::choice, R"(["x"])", "guided_choice"},
+      {R"("guided_regex": "[ab]")", Kind::regex, "[ab]", "guided_regex"}};
+  for (const Case& one : cases) {
+    const auto constraint = read(one.field);
+    ASSERT_TRUE(constraint) << one.field;
+    EXPECT_EQ(constraint->source.kind, one.kind) << one.field;
+    EXPECT_EQ(constraint->source.text, one.text) << one.field;
+    EXPECT_EQ(constraint->field, one.name);
+  }
+}
+
 TEST(CompletionRequest, RefusesWhatItCannotHonour) {
   const auto with = [](const std::string& field) {
     return R"({"messages": [{"role": "user", "content": "hi"}], )" + field + "}";
@@ -96,6 +136,20 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
   // The complaint names the field, so that clients know what to leave out.
   const std::vector<std::pair<std::string, std::string>> cases = {
       {R"("response_format": {"type": "json_schema"})", "response_format"},
+      {R"("response_format": {"type": "json_schema", "json_schema": {"name": "a"}})", "schema"},
+      {R"("response_format": {"type": "json_schema", "json_schema": {"schema": [1]}})", "schema"},
+      {R"("response_format": {"type": "grammar"})", "response_format"},
+      {R"("response_format": {"type": "json_object", "depth": 3})", "response_format.depth"},
+      {R"("response_format": "json")", "response_format"},
+      {R"("structured_outputs": {"grammar": "a"})", "structured_outputs.grammar"},
+      {R"("structured_outputs": {"json": 3})", "structured_outputs.json"},
+      {R"("structured_outputs": {"choice": "a"})", "choice"},
+      {R"("structured_outputs": {"choice": ["a"], "regex": "a"})", "structured_outputs.regex"},
+      {R"("guided_regex": "a", "response_format": {"type": "json_object"})", "guided_regex"},
+      {R"("guided_grammar": "a")", "guided_grammar"},
+      {R"("response_format": {"type": "json_object"},
+          "answer_form": {"text": "_", "slot": "_", "choices": ["0", "1"]})",
+       "response_format"},
       {R"("tools": [])", "tools"},
       {R"("n": 2)", "'n'"},
       {R"("logit_bias": {"33": -100})", "'logit_bias'"},

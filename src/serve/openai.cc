@@ -3,6 +3,8 @@
 #include <atomic>
 #include <ctime>
 #include <fmt/format.h>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -115,9 +117,12 @@ struct OpenAiServer::Impl {
   HttpServer server;
   std::stop_source ending;
   std::atomic<std::uint64_t> n_completions = 0;
+  std::once_flag first_constraint;
+  std::optional<ConstraintVocabulary> vocabulary;  // made for the first that asks for a form
 
   Json entry() const;
   void require_name(const std::string& name) const;
+  CompletionStart start_of(const CompletionRequest& request);
   void chat(const httplib::Request& request, httplib::Response& response);
   void whole(const httplib::Request& http, const CompletionRequest& request,
              httplib::Response& response);
@@ -140,6 +145,18 @@ void OpenAiServer::Impl::require_name(const std::string& name) const {
   if (name != model_name)
     throw Refusal(404, kModelNotFound, fmt::format("the model here is {}", printable(model_name)),
                   "ask for it, or name none");
+}
+
+/// What is wrong with the request is known then.
+CompletionStart OpenAiServer::Impl::start_of(const CompletionRequest& request) {
+  CompletionStart start{completion_prompt(model, request)};
+  if (!request.constraint) return start;
+  std::call_once(first_constraint,
+                 [&] { vocabulary.emplace(model.tokenizer, model.model.spec().eos); });
+  const auto& [source, field] = *request.constraint;
+  start.constraint =
+      std::make_shared<Constraint>(*vocabulary, source, fmt::format("request: '{}'", field));
+  return start;
 }
 
 void OpenAiServer::Impl::chat(const httplib::Request& http, httplib::Response& response) {
@@ -169,7 +186,7 @@ void OpenAiServer::Impl::whole(const httplib::Request& http, const CompletionReq
     end.n_new = form.n_form;
     end.n_known = form.n_known;
   } else {
-    end = complete(model, generator, request, completion_prompt(model, request), take, is_wanted);
+    end = complete(model, generator, request, start_of(request), take, is_wanted);
   }
   if (ending.stop_requested()) throw ending_refusal();
   Json choice{{"index", 0},
@@ -185,7 +202,7 @@ void OpenAiServer::Impl::whole(const httplib::Request& http, const CompletionReq
 
 void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Response& response) {
   // What is wrong with it is said before the status is sent.
-  const auto write = [this, request, prompt = completion_prompt(model, request),
+  const auto write = [this, request, start = start_of(request),
                       chunk = head("chat.completion.chunk")](std::size_t,
                                                              httplib::DataSink& sink) mutable {
     const auto send = [&](const std::string& data) {
@@ -200,7 +217,7 @@ void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Res
     try {
       send_choice({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
       const CompletionEnd end = complete(
-          model, generator, request, std::move(prompt),
+          model, generator, request, std::move(start),
           [&](const CompletionPiece& piece) {
             const Json logprobs =
                 request.n_alternatives ? Json{{"content", logprobs_of(piece)}} : Json();

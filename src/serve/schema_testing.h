@@ -18,8 +18,10 @@ class Schema {
   /// The first violation, with its place; empty when there is none.
   std::string violation(const Json& value, const Json& schema, const std::string& at = "$") const {
     static const std::set<std::string> known = {
-        "$ref",  "type",  "const",    "enum",     "properties", "required", "additionalProperties",
-        "items", "oneOf", "minItems", "maxItems", "minimum",    "maximum",  "description"};
+        "$ref",      "type",      "const",       "enum",    "properties",
+        "required",  "items",     "oneOf",       "anyOf",   "additionalProperties",
+        "minItems",  "maxItems",  "prefixItems", "minimum", "maximum",
+        "minLength", "maxLength", "description"};
     for (const auto& [keyword, ignored] : schema.items())
       if (!known.contains(keyword)) return at + ": the test does not know " + keyword;
     if (schema.contains("$ref"))
@@ -31,6 +33,10 @@ class Schema {
           schema["oneOf"], [&](const Json& one) { return violation(value, one, at).empty(); });
       if (n != 1) return fmt::format("{}: is {} of the alternatives", at, n);
     }
+    if (schema.contains("anyOf") && std::ranges::none_of(schema["anyOf"], [&](const Json& one) {
+          return violation(value, one, at).empty();
+        }))
+      return at + ": is none of the alternatives";
     if (schema.contains("type") && !has_type(value, schema["type"]))
       return at + ": is " + value.type_name() + ", not " + schema["type"].dump();
     if (schema.contains("const") && value != schema["const"]) return at + ": is another constant";
@@ -39,6 +45,13 @@ class Schema {
     if (value.is_number()) {
       if (schema.contains("minimum") && value < schema["minimum"]) return at + ": is too small";
       if (schema.contains("maximum") && value > schema["maximum"]) return at + ": is too large";
+    }
+    if (value.is_string()) {
+      const auto n = std::ranges::count_if(value.get_ref<const std::string&>(), [](char byte) {
+        return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;  // begins a character
+      });
+      if (schema.contains("minLength") && n < schema["minLength"]) return at + ": is too short";
+      if (schema.contains("maxLength") && n > schema["maxLength"]) return at + ": is too long";
     }
     if (value.is_array()) return violation_in_list(value, schema, at);
     if (value.is_object()) return violation_in_object(value, schema, at);
@@ -60,11 +73,18 @@ class Schema {
       return at + ": is too short";
     if (schema.contains("maxItems") && list.size() > schema["maxItems"])
       return at + ": is too long";
-    if (!schema.contains("items")) return "";
-    for (std::size_t i = 0; i < list.size(); ++i)
-      if (std::string found = violation(list[i], schema["items"], fmt::format("{}[{}]", at, i));
-          !found.empty())
-        return found;
+    const Json none = Json::array();
+    const Json& first = schema.contains("prefixItems") ? schema["prefixItems"] : none;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const std::string place = fmt::format("{}[{}]", at, i);
+      std::string found;
+      if (i < first.size())
+        found = violation(list[i], first[i], place);
+      else if (schema.contains("items"))
+        found = schema["items"] == false ? place + ": is not described"
+                                         : violation(list[i], schema["items"], place);
+      if (!found.empty()) return found;
+    }
     return "";
   }
 

@@ -1,5 +1,5 @@
-// The C border of the Rust half of this room (src/text/rust): tokenizers, templates, parquet; and
-// t-SNE, which the atlas borrows, so that the program links one Rust library.
+// The C border of the Rust half of this room (src/text/rust): tokenizers, templates, constraints,
+// parquet; and t-SNE, which the atlas borrows, so that the program links one Rust library.
 //
 // Every function that can fail returns true and writes `*out`, or returns false and writes
 // `*error`; the caller owns what was written and frees it with the function named beside it. Slices
@@ -65,6 +65,32 @@ void text_rs_template_free(TextRsTemplate* chat_template);
 /// `context_json`: an object, the template's variables. Bounded in steps and in memory.
 bool text_rs_template_render(const TextRsTemplate* chat_template, TextRsSlice context_json,
                              TextRsString* out, TextRsString* error);
+
+struct TextRsVocabulary;
+/// What each token writes, laid end to end: token i is bytes[ends[i - 1]..ends[i]), nothing where no
+/// answer may hold it. `end_tokens`: those that end an answer, at least one. Free with
+/// text_rs_vocabulary_free.
+bool text_rs_vocabulary_new(TextRsSlice bytes, const std::size_t* ends, std::size_t n_tokens,
+                            const std::int32_t* end_tokens, std::size_t n_end_tokens,
+                            TextRsVocabulary** out, TextRsString* error);
+void text_rs_vocabulary_free(TextRsVocabulary* vocabulary);
+
+struct TextRsConstraint;
+/// `kind`: "json_schema", "regex", or "choice" (a JSON list of texts). Bounded in memory. Free with
+/// text_rs_constraint_free, before the vocabulary or after it. Used by one thread at a time.
+bool text_rs_constraint_new(const TextRsVocabulary* vocabulary, TextRsSlice kind,
+                            TextRsSlice source, TextRsConstraint** out, TextRsString* error);
+void text_rs_constraint_free(TextRsConstraint* constraint);
+/// Bits of tokens, 32 a word; lent until the next call on their constraint.
+struct TextRsMask {
+  const std::uint32_t* words;
+  std::size_t n_words;
+};
+/// The tokens that may come next, end tokens where the answer may end. Bounded in steps.
+bool text_rs_constraint_mask(TextRsConstraint* constraint, TextRsMask* out, TextRsString* error);
+/// Goes on with a token of the mask; gives whether nothing but an end token may follow.
+bool text_rs_constraint_take(TextRsConstraint* constraint, std::int32_t token, bool* out,
+                             TextRsString* error);
 
 struct TextRsParquet;
 /// Opens the column `field`, or `other_field` where the file has no `field`. Free with

@@ -1,0 +1,74 @@
+#include "text/constraint.h"
+
+#include "text/rust.h"
+#include "text/token_bytes.h"
+
+namespace safesail {
+namespace {
+
+constexpr std::string_view kRemedy = "ask for a simpler form, or leave it out";
+
+std::string_view name_of(ConstraintSource::Kind kind) {
+  switch (kind) {
+    case ConstraintSource::Kind::json_schema:
+      return "json_schema";
+    case ConstraintSource::Kind::regex:
+      return "regex";
+    case ConstraintSource::Kind::choice:
+      break;
+  }
+  return "choice";
+}
+
+std::vector<std::string> bytes_of(const Tokenizer& tokenizer) {
+  std::vector<std::string> tokens(static_cast<std::size_t>(tokenizer.vocab_size()));
+  for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id)
+    if (!tokenizer.is_special(id))
+      tokens[static_cast<std::size_t>(id)] = token_bytes(tokenizer, id);
+  return tokens;
+}
+
+}  // namespace
+
+ConstraintVocabulary::ConstraintVocabulary(const Tokenizer& tokenizer,
+                                           std::span<const std::int32_t> ends)
+    : ConstraintVocabulary(bytes_of(tokenizer), ends) {}
+
+ConstraintVocabulary::ConstraintVocabulary(std::span<const std::string> tokens,
+                                           std::span<const std::int32_t> ends) {
+  std::string bytes;
+  std::vector<std::size_t> token_ends;
+  for (const std::string& token : tokens) token_ends.push_back((bytes += token).size());
+  vocabulary_.reset(
+      rust<TextRsVocabulary*>("tokenizer", "use a model whose answers end with a token",
+                              [&](auto* out, auto* error) {
+                                return text_rs_vocabulary_new(slice_of(bytes), token_ends.data(),
+                                                              token_ends.size(), ends.data(),
+                                                              ends.size(), out, error);
+                              }),
+      text_rs_vocabulary_free);
+}
+
+Constraint::Constraint(const ConstraintVocabulary& vocabulary, const ConstraintSource& source,
+                       std::string where)
+    : where_(std::move(where)), constraint_(nullptr, text_rs_constraint_free) {
+  constraint_.reset(rust<TextRsConstraint*>(where_, kRemedy, [&](auto* out, auto* error) {
+    return text_rs_constraint_new(vocabulary.vocabulary_.get(), slice_of(name_of(source.kind)),
+                                  slice_of(source.text), out, error);
+  }));
+}
+
+std::span<const std::uint32_t> Constraint::allowed() {
+  const auto mask = rust<TextRsMask>(where_, kRemedy, [&](auto* out, auto* error) {
+    return text_rs_constraint_mask(constraint_.get(), out, error);
+  });
+  return {mask.words, mask.n_words};
+}
+
+void Constraint::take(std::int32_t id) {
+  is_over_ = rust<bool>(where_, kRemedy, [&](auto* out, auto* error) {
+    return text_rs_constraint_take(constraint_.get(), id, out, error);
+  });
+}
+
+}  // namespace safesail
