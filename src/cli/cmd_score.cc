@@ -15,6 +15,7 @@
 #include "formats/json.h"
 #include "interpret/lexical_simulator.h"
 #include "interpret/llm_simulator.h"
+#include "interpret/verdict_elicitation.h"
 #include "run/compare.h"
 #include "run/score.h"
 
@@ -26,7 +27,8 @@ struct ScoreOptionsOfCommand {
   std::vector<std::string> scorers = {"segment"};
   ScoreConfig score;
   std::optional<std::size_t> n_floors;
-  int batch = kQuestionsPerRequest;
+  std::optional<int> batch;
+  std::string asking;  ///< empty: as serves best
   EndpointOptions endpoint;
   bool compare = false, as_json = false;
 };
@@ -86,6 +88,21 @@ void score_by(Simulator& simulator, const ScoreConfig& config, const ScoreOption
              "see that the endpoint works, then run the same command again with --again");
 }
 
+/// Verdicts are read at little cost by an engine of our own, which keeps what it has read; of any
+/// other endpoint they take several times the tokens of lists. Who says how many windows a request
+/// means lists.
+LlmSimulator simulator_for(const ScoreOptionsOfCommand& options, ChatClient& client) {
+  const Asking asking = !options.asking.empty() ? parse_asking(options.asking)
+                        : client.settings().answer_forms && !options.batch ? Asking::verdicts
+                                                                           : Asking::lists;
+  if (asking == Asking::lists)
+    return LlmSimulator(client, options.batch.value_or(kQuestionsPerRequest));
+  if (options.batch)
+    bad_input("--batch", "verdicts are asked for one a request",
+              "leave --batch out, or --ask lists");
+  return {client, std::make_unique<const VerdictElicitation>()};
+}
+
 void run_score(const ScoreOptionsOfCommand& options, Session& session) {
   ScoreConfig config = options.score;
   config.scorers.clear();
@@ -97,8 +114,8 @@ void run_score(const ScoreOptionsOfCommand& options, Session& session) {
   atlas.begin_run({.version = kVersion, .seed = config.options.seed, .config = {}});
   if (!options.endpoint.given()) {
     if (options.endpoint.dry_run)
-      bad_input("--dry-run", "expected an endpoint, without which nothing is paid",
-                "give --endpoint");
+      bad_input("--dry-run", "expected a language model, without which nothing is paid",
+                "give --endpoint or --local");
     LexicalSimulator simulator;
     score_by(simulator, config, options, nullptr, atlas, session);
     return;
@@ -106,7 +123,7 @@ void run_score(const ScoreOptionsOfCommand& options, Session& session) {
   EndpointOptions endpoint_options = options.endpoint;
   endpoint_options.settings.seed = config.options.seed;
   EndpointClient endpoint(endpoint_options, atlas, session);
-  LlmSimulator simulator(endpoint.client(), options.batch);
+  LlmSimulator simulator = simulator_for(options, endpoint.client());
   const CostEstimate estimate = estimate_scoring(simulator, config, atlas);
   endpoint.announce(estimate);
   if (!endpoint_options.dry_run)
@@ -140,9 +157,18 @@ void add_score_command(CLI::App& app, Session& session) {
                    "Windows of each side, firing and silent")
       ->check(above_zero())
       ->capture_default_str();
-  command->add_option("--batch", options->batch, "Windows a request to the endpoint, of any scorer")
-      ->check(CLI::Range(1, 100))
-      ->capture_default_str();
+  command
+      ->add_option(
+          "--ask", options->asking,
+          "How an endpoint is asked: by verdicts (one window a request, Yes against No by "
+          "their probabilities) or by lists (several windows a request, numbers in JSON); "
+          "unset: verdicts of --local and --answer-forms, else lists, which cost less. For "
+          "models of up to 8B: verdicts, where the endpoint gives probabilities")
+      ->check(CLI::IsMember({"verdicts", "lists"}));
+  command
+      ->add_option("--batch", options->batch,
+                   "Windows a request to the endpoint, of any scorer asked by lists: 6 unless set")
+      ->check(CLI::Range(1, 100));
   command
       ->add_option("--floors", options->n_floors,
                    "Other explanations that the floor is made of, each asked about as the own one "
@@ -158,9 +184,11 @@ void add_score_command(CLI::App& app, Session& session) {
   command->add_option("--seed", options->score.questions.seed, "Of the windows and the intervals")
       ->capture_default_str();
   command->footer(
-      "Without --endpoint the lexical baseline simulates. Run it again to go on where it stopped.\n"
+      "Without --endpoint and --local the lexical baseline simulates. Run it again to go on where "
+      "it stopped.\n"
       "Examples:\n"
       "  safesail score --run runs/demo\n"
+      "  safesail score --run runs/demo --local model.gguf --scorer detection\n"
       "  safesail score --run runs/demo --scorer segment detection --endpoint "
       "http://127.0.0.1:8080/v1 --llm my-model\n"
       "  safesail score --run runs/demo --scorer token segment detection fuzzing --compare");

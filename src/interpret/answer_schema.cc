@@ -68,7 +68,6 @@ std::string values_schema(std::span<const std::size_t> n_units, int max_value) {
   return dump_json(object_of({{"answers",
                                {{"type", "array"},
                                 {"prefixItems", answers},
-                                {"items", false},
                                 {"minItems", n_units.size()},
                                 {"maxItems", n_units.size()}}}}));
 }

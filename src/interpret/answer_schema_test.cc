@@ -22,7 +22,7 @@ TEST(AnswerSchema, ValuesAreThoseOfTheRequest) {
   const Json answers = Json::parse(values_schema(n_units, 9))["properties"]["answers"];
   EXPECT_EQ(answers["minItems"], 2);
   EXPECT_EQ(answers["maxItems"], 2);
-  EXPECT_EQ(answers["items"], false);
+  EXPECT_FALSE(answers.contains("items")) << "llama.cpp refuses false, and the bounds say it";
   ASSERT_EQ(answers["prefixItems"].size(), 2U);
   for (std::size_t i = 0; i < 2; ++i) {
     const Json& properties = answers["prefixItems"][i]["properties"];

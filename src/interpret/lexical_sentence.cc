@@ -202,4 +202,29 @@ std::string lexical_sentence(const LexicalFindings& findings,
   return text;
 }
 
+std::string lexical_gist(std::string_view sentence) {
+  for (const std::string_view rest : {" Promotes ", " Dense: fires on "})
+    if (const auto at = sentence.find(rest); at != sentence.npos && sentence[at - (at > 0)] == '.')
+      sentence = sentence.substr(0, at);
+  for (const std::string_view opening : {"Fires on ", "many different words, among them ",
+                                         "many different words, most strongly on "})
+    if (sentence.starts_with(opening)) sentence.remove_prefix(opening.size());
+  std::string gist;
+  for (std::size_t at = 0; at < sentence.size(); ++at) {
+    // " (41 % of its activation)", " (18 %)"
+    if (sentence.substr(at).starts_with(" (")) {
+      std::size_t end = at + 2;
+      while (end < sentence.size() && sentence[end] >= '0' && sentence[end] <= '9') ++end;
+      if (end > at + 2 && sentence.substr(end).starts_with(" %"))
+        if (const auto close = sentence.find(')', end); close != sentence.npos) {
+          at = close;
+          continue;
+        }
+    }
+    gist += sentence[at];
+  }
+  gist.erase(gist.find_last_not_of(". ") + 1);
+  return gist;
+}
+
 }  // namespace safesail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "interpret/lexical_findings.h"
@@ -14,5 +15,10 @@ enum class SentenceLanguage { english, chinese };
 std::string lexical_sentence(const LexicalFindings& findings,
                              const std::vector<std::string>& promoted, double density,
                              SentenceLanguage language);
+
+/// What an English sentence of these says the feature fires on, without shares, promoted tokens and
+/// density: "head, horn, face, in some contexts only. In texts with deer". Of other text nothing is
+/// lost but percentages in brackets.
+std::string lexical_gist(std::string_view sentence);
 
 }  // namespace safesail

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "interpret/lexical_explainer.h"
+#include "interpret/lexical_sentence.h"
 #include "interpret/lexical_simulator.h"
 #include "interpret/score.h"
 #include "interpret/score_testing.h"
@@ -51,6 +52,21 @@ TEST(Lexical, ScoresAPlantedFeatureNearOneAndAWrongExplanationAtChance) {
     EXPECT_NEAR(at_chance.counted().value(), chance(scorer), exclusive + sampling(at_chance))
         << to_string(scorer);
   }
+}
+
+TEST(Lexical, TheGistIsWhatItFiresOn) {
+  EXPECT_EQ(lexical_gist("Fires on head (41 % of its activation), horn (18 %) and others. In texts "
+                         "with deer (9 %). Promotes ear, tail. Dense: fires on 12 % of tokens."),
+            "head, horn and others. In texts with deer");
+  EXPECT_EQ(lexical_gist("Fires on many different words, among them a (b) and c (12 kg)."),
+            "a (b) and c (12 kg)");
+  EXPECT_EQ(lexical_gist("She (41"), "She (41");
+  EXPECT_EQ(lexical_gist(""), "");
+  // Of real sentences, too.
+  const FeatureRecord record = planted_feature(many(1), fires_on_words({3, 17, 41}));
+  const std::string gist = lexical_gist(explain_lexically(record).english.text);
+  for (const char* word : {"w3", "w17", "w41"}) EXPECT_THAT(gist, HasSubstr(word));
+  EXPECT_THAT(gist, testing::Not(HasSubstr("%")));
 }
 
 TEST(Lexical, ReadsProseAsAListOfWords) {

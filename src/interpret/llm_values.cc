@@ -1,13 +1,13 @@
 #include "interpret/llm_values.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <fmt/format.h>
 #include <optional>
 
 #include "base/error.h"
 #include "formats/json.h"
+#include "interpret/written_numbers.h"
 
 namespace safesail {
 namespace {
@@ -80,51 +80,8 @@ std::vector<Found> read_objects(std::string_view content) {
   return all;
 }
 
-/// The tokens of an answer by their place in its text.
-class TokenMap {
- public:
-  explicit TokenMap(const std::vector<AnswerToken>& tokens) : tokens_(tokens) {
-    std::size_t at = 0;
-    for (const AnswerToken& token : tokens) starts_.push_back(at), at += token.text.size();
-  }
-
-  /// The mean over what might have been written at `place`, if one token holds all of it.
-  std::optional<float> mean_at(Question::Range place, int max_value) const {
-    const auto after = std::upper_bound(starts_.begin(), starts_.end(), place.begin);
-    if (after == starts_.begin()) return std::nullopt;
-    const auto index = static_cast<std::size_t>(after - starts_.begin()) - 1;
-    const AnswerToken& token = tokens_[index];
-    const std::size_t from = place.begin - starts_[index], to = place.end - starts_[index];
-    if (to > token.text.size()) return std::nullopt;
-    const std::string_view before = std::string_view(token.text).substr(0, from);
-    const std::string_view behind = std::string_view(token.text).substr(to);
-    double sum = 0, weighted = 0;
-    bool has_own = false;
-    for (const auto& [text, logprob] : token.alternatives) {
-      if (text.size() <= before.size() + behind.size() || !text.starts_with(before) ||
-          !text.ends_with(behind) || !(logprob <= 1e-3F))
-        continue;
-      const char* const first = text.data() + before.size();
-      const char* const last = text.data() + text.size() - behind.size();
-      int value = 0;
-      const auto [end, fault] = std::from_chars(first, last, value);
-      if (fault != std::errc() || end != last || value < 0 || value > max_value) continue;
-      const double probability = std::exp(static_cast<double>(logprob));
-      sum += probability;
-      weighted += probability * value;
-      has_own = has_own || text == token.text;
-    }
-    if (!has_own || !(sum > 0)) return std::nullopt;
-    return static_cast<float>(weighted / sum);
-  }
-
- private:
-  const std::vector<AnswerToken>& tokens_;
-  std::vector<std::size_t> starts_;
-};
-
 Answer read_answer(const std::vector<const Found*>& found, std::size_t n_units, int max_value,
-                   const TokenMap& tokens) {
+                   const WrittenNumbers& written) {
   Answer answer{AnswerStatus::unparsable, {}, ""};
   if (found.size() != 1) {
     answer.detail = fmt::format("expected one answer, got {}", found.size());
@@ -142,7 +99,7 @@ Answer read_answer(const std::vector<const Found*>& found, std::size_t n_units, 
       answer.values.clear();
       return answer;
     }
-    if (!one.written.empty()) value = tokens.mean_at(one.written[i], max_value).value_or(value);
+    if (!one.written.empty()) value = written.mean_at(one.written[i], max_value).value_or(value);
     answer.values.push_back(value);
   }
   answer.status = AnswerStatus::ok;
@@ -161,10 +118,10 @@ std::vector<Answer> read_values(const ChatAnswer& answer, std::span<const std::s
   for (const Found& found : all)
     if (found.id >= 1 && found.id <= static_cast<std::int64_t>(n_units.size()))
       by_id[static_cast<std::size_t>(found.id - 1)].push_back(&found);
-  const TokenMap tokens(answer.tokens);
+  const WrittenNumbers written(answer.tokens);
   std::vector<Answer> answers;
   for (std::size_t i = 0; i < n_units.size(); ++i)
-    answers.push_back(read_answer(by_id[i], n_units[i], max_value, tokens));
+    answers.push_back(read_answer(by_id[i], n_units[i], max_value, written));
   return answers;
 }
 

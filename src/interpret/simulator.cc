@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/enum_names.h"
+#include "interpret/lexical_sentence.h"
 
 namespace safesail {
 namespace {
@@ -18,7 +19,8 @@ ExplanationText explanation_for_simulator(std::string_view short_text, std::stri
                                           std::string_view feature, std::string_view lexicon) {
   std::string text(short_text);
   if (!short_text.empty() && !long_text.empty()) text += ". ";
-  return {text.append(long_text), std::string(lexicon), std::string(feature)};
+  const std::string gist = lexicon.empty() ? std::string(short_text) : lexical_gist(short_text);
+  return {text.append(long_text), std::string(lexicon), std::string(feature), gist};
 }
 
 SimulationCost& SimulationCost::operator+=(const SimulationCost& other) {

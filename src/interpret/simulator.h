@@ -31,9 +31,13 @@ struct ExplanationText {
   std::string text;     ///< the sentences that people read
   std::string lexicon;  ///< JSON; see lexical_explainer.h
   std::string feature;  ///< whose it is, for the ledger: SAE and index
+  /// What of the text is needed to judge other text, for models that lose themselves in more;
+  /// empty: all of it.
+  std::string gist = {};
 };
 
-/// "short. long", as simulators are given an explanation in two lengths; either may be empty.
+/// "short. long", as simulators are given an explanation in two lengths; either may be empty. The
+/// gist is the short one, and of our own sentences what they fire on (lexical_sentence.h).
 ExplanationText explanation_for_simulator(std::string_view short_text, std::string_view long_text,
                                           std::string_view feature, std::string_view lexicon = {});
 

@@ -43,8 +43,8 @@ struct SequenceConfig {
   std::optional<ThinkingConfig> thinking;
   /// Of the prompt, as in PrefixCache::open; without one they are nothing.
   std::vector<std::size_t> seams = {};
-  /// The form of what is generated after the thinking, of the model's own tokenizer; this sequence's alone. One that
-  /// is over ends the sequence as a stop token does.
+  /// The form of what is generated after the thinking, of the model's own tokenizer; this
+  /// sequence's alone. One that is over ends the sequence as a stop token does.
   std::shared_ptr<Constraint> constraint;
 };
 
@@ -56,7 +56,7 @@ struct SequenceStep {
   /// [vocab] of the next token, before its constraint rules any out; until the next pass.
   std::span<const float> logits;
   std::optional<std::int32_t> token;  ///< the new token; nothing when it was a stop token
-  bool is_thought = false;  ///< it is of the thinking, whose last token is its `close`
+  bool is_thought = false;            ///< it is of the thinking, whose last token is its `close`
   /// The sequence is over and forgotten; its last new token has been through no pass.
   std::optional<SequenceEnd> end;
   std::exception_ptr fault;  ///< of the constraint, where that is the end

@@ -157,8 +157,8 @@ CompletionPrompt completion_prompt(const TextModel& model, const CompletionReque
 
 namespace {
 
-/// Nothing for a model that has no tokens for it. Where the template opens it, the form of an answer
-/// has to wait until it is over, however long that is.
+/// Nothing for a model that has no tokens for it. Where the template opens it, the form of an
+/// answer has to wait until it is over, however long that is.
 std::optional<ThinkingConfig> thinking_of(const Tokenizer& tokenizer,
                                           const CompletionRequest& request,
                                           const CompletionPrompt& prompt) {

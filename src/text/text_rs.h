@@ -67,8 +67,8 @@ bool text_rs_template_render(const TextRsTemplate* chat_template, TextRsSlice co
                              TextRsString* out, TextRsString* error);
 
 struct TextRsVocabulary;
-/// What each token writes, laid end to end: token i is bytes[ends[i - 1]..ends[i]), nothing where no
-/// answer may hold it. `end_tokens`: those that end an answer, at least one. Free with
+/// What each token writes, laid end to end: token i is bytes[ends[i - 1]..ends[i]), nothing where
+/// no answer may hold it. `end_tokens`: those that end an answer, at least one. Free with
 /// text_rs_vocabulary_free.
 bool text_rs_vocabulary_new(TextRsSlice bytes, const std::size_t* ends, std::size_t n_tokens,
                             const std::int32_t* end_tokens, std::size_t n_end_tokens,
