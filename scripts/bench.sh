@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Speed of this machine on our own work, beside what its bare matrix products and memory reach in the
-# same run, as Markdown tables. A few minutes.
+# same run, as Markdown tables. A few minutes; half an hour more where the two models of `scripts/setup.sh qwen` and
+# runs/demo are there.
 #   scripts/bench.sh [REPEATS]
 # BUILD names another build folder than build/release.
 set -euo pipefail
@@ -39,6 +40,10 @@ echo
 echo
 "$bin/bench_explain" "$model" "$corpus"  # what prompts have in common, read once and each time
 "$bin/bench_constraint" "$model" "$repeats"  # what a form costs an answer
+echo
+# What people wait for: explanations and scores by models that write
+scripts/bench_explainer.py --log "$build/bench_explainer.log" "$bin/safesail" \
+  .deps/models/qwen2.5-coder-{0.5b,1.5b}-instruct-q4_k_m.gguf
 echo
 scripts/bench_memory.py "$bin/safesail" "$model" "$corpus"
 echo
