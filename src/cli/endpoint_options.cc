@@ -82,8 +82,10 @@ void add_endpoint_options(CLI::App& command, EndpointOptions& options) {
   command.add_option("--timeout", options.timeout_seconds, "Seconds for one attempt")
       ->check(above_zero())
       ->capture_default_str();
-  command.add_flag("--answer-forms", settings.answer_forms,
-                   "The endpoint is 'safesail serve --openai': read simulations from one pass");
+  command.add_flag(
+      "--answer-forms", settings.answer_forms,
+      "The endpoint is 'safesail serve --openai': it is asked by verdicts, or lists are "
+      "read from one pass");
   command.add_flag("--dry-run", options.dry_run, "Say what it would cost, and stop");
   command
       .add_option(

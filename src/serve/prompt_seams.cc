@@ -22,6 +22,8 @@ std::vector<std::size_t> prompt_seams(std::string_view text, const Encoding& enc
     const std::size_t at = content.empty() ? text.npos : text.find(content, from);
     if (at == text.npos) continue;
     seams.push_back(n_tokens_before(encoding, at));
+    if (const std::size_t line = content.find('\n'); line != content.npos)
+      seams.push_back(n_tokens_before(encoding, at + line + 1));
     from = at + content.size();
   }
   return seams;
