@@ -294,6 +294,7 @@ TEST_F(ChatClientTest, AsksTheSameQuestionOnce) {
   FileLedger ledger(dir_ / "ledger.jsonl");
   ChatClient client = client_for(settings, &ledger);
   const std::vector<ChatRequest> same(8, question(0));
+  EXPECT_EQ(client.estimate(same).requests, 1U);
   const auto results = client.ask(same);
   EXPECT_EQ(oracle.n_requests(), 1);
   EXPECT_EQ(
@@ -301,6 +302,15 @@ TEST_F(ChatClientTest, AsksTheSameQuestionOnce) {
       7);
   EXPECT_EQ(client.estimate(same).answered, 8U);
   EXPECT_EQ(client.spending().at("test").answers, 8U);
+}
+
+TEST_F(ChatClientTest, EstimatesWhatRequestsHaveInCommon) {
+  ChatClient client = client_for(settings_for(oracle), nullptr);
+  std::vector<ChatRequest> asked(3);
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    asked[i].messages = {{"system", "You know a lot."}, {"user", fmt::format("Question {}", i)}};
+  asked[2].messages[0].content = "You know nothing.";
+  EXPECT_EQ(client.estimate(asked).shared, likely_tokens("You know a lot."));
 }
 
 TEST_F(ChatClientTest, StaysWithinTheBudget) {

@@ -160,7 +160,7 @@ void add_score_command(CLI::App& app, Session& session) {
   command
       ->add_option(
           "--ask", options->asking,
-          "How an endpoint is asked: by verdicts (one window a request, Yes against No by "
+          "How an endpoint is asked: by verdicts (one text a request, Yes against No by "
           "their probabilities) or by lists (several windows a request, numbers in JSON); "
           "unset: verdicts of --local and --answer-forms, else lists, which cost less. For "
           "models of up to 8B: verdicts, where the endpoint gives probabilities")

@@ -429,16 +429,35 @@ std::vector<ChatResult> ChatClient::ask(std::span<const ChatRequest> requests) {
   return results;
 }
 
+namespace {
+
+/// Tokens of the messages with which both open.
+std::uint64_t shared_tokens(const ChatRequest& a, const ChatRequest& b) {
+  std::uint64_t n = 0;
+  for (std::size_t m = 0; m < std::min(a.messages.size(), b.messages.size()); ++m) {
+    if (a.messages[m].content != b.messages[m].content) break;
+    n += likely_tokens(a.messages[m].content);
+  }
+  return n;
+}
+
+}  // namespace
+
 CostEstimate ChatClient::estimate(std::span<const ChatRequest> requests) {
   CostEstimate sum;
+  std::set<std::string> counted;
+  const ChatRequest* before = nullptr;
   for (const ChatRequest& request : requests) {
     const std::scoped_lock lock(impl_->mutex);
-    if (impl_->ledger != nullptr &&
-        impl_->ledger->find(request_hash(request, impl_->settings)).has_value()) {
+    const std::string hash = request_hash(request, impl_->settings);
+    if (!counted.insert(hash).second ||
+        (impl_->ledger != nullptr && impl_->ledger->find(hash).has_value())) {
       ++sum.answered;
       continue;
     }
     ++sum.requests;
+    if (before != nullptr) sum.shared += shared_tokens(*before, request);
+    before = &request;
     const TokenUsage likely = likely_of(request, impl_->settings);
     sum.usage += likely;
     if (!impl_->settings.answer_forms || request.form.empty()) sum.written += likely.completion;

@@ -62,6 +62,7 @@ CostEstimate& CostEstimate::operator+=(const CostEstimate& other) {
   requests += other.requests;
   answered += other.answered;
   usage += other.usage;
+  shared += other.shared;
   written += other.written;
   longest = std::max(longest, other.longest);
   money += other.money;

@@ -93,12 +93,13 @@ double LocalEndpoint::state(const CostEstimate& estimate, Reporter& reporter) co
                   {openings, "what prompts have in common"}},
                  "the answers", "lower --concurrency", reporter);
   const ModelSpeed speed = measure_speed(model, at_once);
-  const auto n_read = static_cast<double>(estimate.usage.total() - estimate.written);
+  const auto n_read =
+      static_cast<double>(estimate.usage.total() - estimate.written - estimate.shared);
   const double seconds =
       n_read / speed.read + static_cast<double>(estimate.written) / speed.written;
   reporter.note(fmt::format(
-      "time: about {}, less by what prompts have in common (measured: {} tokens/s read, {} "
-      "written by {} answers at once)",
+      "time: about {} (measured: {} tokens/s read, {} written by {} answers at once; what prompts "
+      "have in common is read once)",
       human_duration(seconds), human_count(speed.read), human_count(speed.written), at_once));
   return seconds;
 }
