@@ -419,6 +419,40 @@ class Turns(Plain):
         return log_odds(answer["slots"][0], YES, NO), [answer]
 
 
+class Literal:
+    """No model: how many of the explanation's own words stand in the text. What it says, taken by the letter."""
+
+    at_even = None
+
+    def judge(self, endpoint, feature, e, windows):
+        named = set(re.findall(r"\w+", e.lower())) - {"and", "other", "words", "in", "any", "some", "context", "contexts",
+                                                     "only", "often", "texts", "with", "after", "what", "follows", "many",
+                                                     "different", "most", "strongly", "on", "among", "them", "numbers"}
+        values = [[len(named & set(re.findall(r"\w+", w.text.lower())))] for w in windows]
+        return values, [{"prompt": 0, "cached": 0, "seconds": 0}]
+
+
+class Prompted(Plain):
+    """A window a request, as the program asks: by the prompt of a file."""
+
+    at_even = None
+
+    def __init__(self, name):
+        super().__init__()
+        text = (pathlib.Path(__file__).parent.parent / "prompts" / f"{name}.txt").read_text()
+        self.messages = [part.split("\n", 1) for part in text.split("@@ ")[1:]]
+
+    def one(self, endpoint, e, t):
+        filled = {"{{explanation}}": json.dumps(e, ensure_ascii=False), "{{text}}": json.dumps(t, ensure_ascii=False)}
+        messages = []
+        for role, content in self.messages:
+            for placeholder, value in filled.items():
+                content = content.replace(placeholder, value)
+            messages.append({"role": role, "content": content.rstrip("\n")})
+        answer = endpoint.ask(messages, "_", YES[:1] + NO[:1])
+        return log_odds(answer["slots"][0], YES, NO), [answer]
+
+
 class Each(Plain):
     """Every segment asked about as if it were the whole text."""
 
@@ -514,6 +548,10 @@ WAYS = {
     "segments-each": Each(Plain(shots=EXAMPLES)),
     "segments-each-turns": Each(Turns(shots=EXAMPLES)),
     "words-each-turns": Each(Turns(shots=EXAMPLES), "word"),
+    "literal": Literal(),
+    "verdicts": Prompted("detection.v2"),
+    "verdicts-segments": Each(Prompted("detection.v2")),
+    "verdicts-words": Each(Prompted("detection.v2"), "word"),
     "segments-3-json-null": Pieces(system=PIECES01, shots=PIECE_SHOTS, line="{j}:_\n", choices=("0", "1"), null="N/A"),
     "segments-only": Pieces(system=PIECES01, shots=PIECE_SHOTS, line="{j}:_\n", choices=("0", "1"),
                             ask="Description: {e}"),
