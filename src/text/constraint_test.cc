@@ -367,7 +367,7 @@ TEST(Constraint, TakesWhatARealTokenizerMakesOfATextOfItsForm) {
       EXPECT_EQ(ids_of(constraint.allowed()), [&] {
         Ids sorted = ends;
         std::ranges::sort(sorted);
-        sorted.erase(std::ranges::unique(sorted).begin(), sorted.end());
+        sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
         return sorted;
       }());
     }
