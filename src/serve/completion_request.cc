@@ -291,6 +291,7 @@ CompletionRequest parse_completion_request(std::string_view body) {
   request.form = read_form(object);
   request.thinking = read_thinking(object);
   if (request.form && request.stream) not_supported("stream", "streaming of an 'answer_form'");
+  if (request.form && !request.stop.empty()) not_supported("stop", "this beside 'answer_form'");
   request.constraint = read_constraint(object, body);
   if (request.form && request.constraint)
     not_supported(request.constraint->field, "this beside 'answer_form'");

@@ -175,6 +175,8 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
       {R"("thinking": {"tokens": 1, "effort": "low"})", "thinking.effort"},
       {R"("thinking": {"tokens": 1, "seconds": -1})", "thinking"},
       {R"("stop": 3)", "stop"},
+      {R"("stop": ["a"], "answer_form": {"text": "_", "slot": "_", "choices": ["0", "1"]})",
+       "stop"},
       {R"("answer_form": {"text": "none", "slot": "_", "choices": ["0", "1"]})", "answer_form"},
       {R"("answer_form": {"text": "_", "slot": "", "choices": ["0", "1"]})", "answer_form"},
       {R"("answer_form": {"text": "_", "slot": "_", "choices": ["0"]})", "answer_form"},

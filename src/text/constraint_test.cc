@@ -194,6 +194,13 @@ TEST_F(SmallVocabulary, WhatCannotBeHeldIsNamed) {
   using ::testing::HasSubstr;
   const auto schema = [&](const std::string& text) { return complaint(Kind::json_schema, text); };
   EXPECT_THAT(schema(R"({"type": "array", "uniqueItems": true})"), HasSubstr("uniqueItems"));
+  for (const char* beyond : {"9007199254740993", "-123456789012345678", "1e30"}) {
+    EXPECT_THAT(schema(fmt::format(R"({{"const": {}}})", beyond)), HasSubstr("2^53"));
+    EXPECT_THAT(schema(fmt::format(R"({{"properties": {{"a": {{"maximum": {}}}}}}})", beyond)),
+                HasSubstr("2^53"));
+  }
+  EXPECT_THAT(schema(R"({"patternProperties": {"^a$": {}}, "minProperties": 3})"),
+              HasSubstr("minProperties"));
   EXPECT_THAT(schema(R"({"if": {"type": "string"}, "then": false})"), HasSubstr("then"));
   EXPECT_THAT(schema(R"({"type": "string", "format": "poem"})"), HasSubstr("poem"));
   EXPECT_THAT(schema(R"({"$ref": "https://example.com/schema"})"), HasSubstr("example.com"));

@@ -75,12 +75,36 @@ fn new_vocabulary(bytes: &[u8], ends: &[usize], end_tokens: &[i32]) -> Result<Vo
     Ok(Vocabulary(factory))
 }
 
+/// From it on neighbouring integers are the same number: one that is asked for exactly would be written as another.
+const MAX_INTEGER: f64 = 9_007_199_254_740_992.0; // 2^53
+
+/// What would be held otherwise than it says.
+fn refuse_inexact(schema: &Value) -> Result<(), String> {
+    match schema {
+        Value::Number(number) if number.as_f64().map_or(true, |n| n.abs() >= MAX_INTEGER) => {
+            Err(format!("the number {number} is not below 2^53, where integers are not exact"))
+        }
+        Value::Array(items) => items.iter().try_for_each(refuse_inexact),
+        Value::Object(fields) => {
+            // A key that is not named may be written twice, and counts once when it is read.
+            let named = fields.get("required").and_then(Value::as_array).map_or(0, Vec::len);
+            let least = fields.get("minProperties").and_then(Value::as_u64).unwrap_or(0);
+            if least > 1 && least > named as u64 {
+                return Err(format!("minProperties {least} is above the {named} keys in required"));
+            }
+            fields.values().try_for_each(refuse_inexact)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn schema_grammar(schema: &str) -> Result<TopLevelGrammar, String> {
     let mut schema: Value = serde_json::from_str(schema).map_err(text_of)?;
     let object = schema.as_object().ok_or("expected an object")?;
     if object.contains_key("x-guidance") {
         return Err("x-guidance is not supported".into());
     }
+    refuse_inexact(&schema)?;
     let options = JsonCompileOptions {
         whitespace_pattern: Some(WHITESPACE.into()),
         ..JsonCompileOptions::default()
