@@ -155,7 +155,7 @@ void add_score_command(CLI::App& app, Session& session) {
   command
       ->add_option("--windows", options->score.questions.max_windows,
                    "Windows of each side, firing and silent")
-      ->check(above_zero())
+      ->check(CLI::Range(options->score.questions.min_windows, std::size_t{1} << 20))
       ->capture_default_str();
   command
       ->add_option(

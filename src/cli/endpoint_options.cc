@@ -14,6 +14,8 @@ std::unique_ptr<LocalEndpoint> local_of(const EndpointOptions& options, Reporter
   if (options.local.empty()) return nullptr;
   if (!options.settings.base_url.empty())
     bad_input("--local", "expected a model file or an endpoint, got both", "leave one out");
+  if (!options.settings.model.empty())
+    bad_input("--llm", "expected no name beside --local, which is a model", "leave it out");
   return std::make_unique<LocalEndpoint>(options.local, LoadOptions{.device = options.device},
                                          options.settings.concurrency, reporter);
 }

@@ -24,6 +24,11 @@ namespace {
 constexpr std::chrono::hours kPatience{24};
 
 void require_template(const fs::path& path) {
+  const bool has_config = fs::exists(path / "config.json");
+  if (const ModelPath kind = kind_of_model(path);
+      kind == ModelPath::other || (kind == ModelPath::folder && !has_config))
+    bad_input(path.string(), "expected a GGUF file or a folder with a Hugging Face model",
+              "name a model, as in --local model.gguf");
   if (!Tokenizer::load(path).chat_template())
     bad_input(path.string(), "expected a model with a chat template, got one without",
               "use a model that was trained to answer (\"instruct\", \"chat\", \"it\")");
