@@ -41,7 +41,7 @@ struct CostEstimate {
   std::uint64_t requests = 0;
   std::uint64_t answered = 0;  ///< beside those: in the ledger, or asked twice; free
   TokenUsage usage;
-  std::uint64_t shared = 0;  ///< of the prompts: an earlier one of these requests opens with them
+  std::uint64_t shared = 0;   ///< of the prompts: an earlier one of these requests opens with them
   std::uint64_t written = 0;  ///< of the completions, where they are not read from one pass
   std::uint64_t longest = 0;  ///< tokens of a request and its answer
   double money = 0;
