@@ -2,7 +2,6 @@
 //   bench_constraint MODEL REPEATS
 // Prints a Markdown table: a row a form. The answers are drawn at temperature 1.
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <numeric>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "interpret/answer_schema.h"
 #include "model/generator.h"
@@ -24,9 +24,9 @@ using Kind = ConstraintSource::Kind;
 constexpr std::int64_t kMaxTokens = 200;
 
 double seconds(const auto& work) {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = Clock::now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return seconds_since(begin);
 }
 
 double median(std::vector<double> values) {

@@ -651,8 +651,8 @@ def main():
     parser.add_argument("--each", action="store_true", help="also each feature's AUROC")
     options = parser.parse_args()
     atlas = options.run if options.run.suffix == ".sqlite" else options.run / "atlas.sqlite"
-    features = {"atlas": load, "words": planted_words}[options.truth](atlas, options) if (
-        options.truth != "pairs") else planted_subclasses(options.run, options)
+    load_features = {"atlas": load, "words": planted_words, "pairs": planted_subclasses}[options.truth]
+    features = load_features(options.run if options.truth == "pairs" else atlas, options)
     for feature in features:
         print(f"# {feature.name}  {feature.gist}")
     if not options.ways:

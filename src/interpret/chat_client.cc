@@ -43,6 +43,16 @@ TokenUsage likely_of(const ChatRequest& request, const EndpointSettings& setting
   return likely;
 }
 
+/// Tokens of the messages with which both open.
+std::uint64_t shared_tokens(const ChatRequest& a, const ChatRequest& b) {
+  std::uint64_t n = 0;
+  for (std::size_t m = 0; m < std::min(a.messages.size(), b.messages.size()); ++m) {
+    if (a.messages[m].content != b.messages[m].content) break;
+    n += likely_tokens(a.messages[m].content);
+  }
+  return n;
+}
+
 }  // namespace
 
 struct ChatClient::Impl {
@@ -428,20 +438,6 @@ std::vector<ChatResult> ChatClient::ask(std::span<const ChatRequest> requests) {
   if (error) std::rethrow_exception(error);
   return results;
 }
-
-namespace {
-
-/// Tokens of the messages with which both open.
-std::uint64_t shared_tokens(const ChatRequest& a, const ChatRequest& b) {
-  std::uint64_t n = 0;
-  for (std::size_t m = 0; m < std::min(a.messages.size(), b.messages.size()); ++m) {
-    if (a.messages[m].content != b.messages[m].content) break;
-    n += likely_tokens(a.messages[m].content);
-  }
-  return n;
-}
-
-}  // namespace
 
 CostEstimate ChatClient::estimate(std::span<const ChatRequest> requests) {
   CostEstimate sum;

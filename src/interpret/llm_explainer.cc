@@ -130,7 +130,7 @@ void LlmExplainer::ask(std::span<const FeatureRecord> records,
   std::iota(lacking.begin(), lacking.end(), 0);
   std::vector<int> n_planned(records.size(), 0);
   std::optional<ExcerptPlan> plan = settings_.excerpts;
-  for (; plan && !lacking.empty();) {
+  while (plan && !lacking.empty()) {
     std::vector<ChatRequest> requests;
     std::vector<std::size_t> asked;  // the record of each request
     for (const std::size_t i : lacking) {

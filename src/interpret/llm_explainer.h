@@ -36,8 +36,8 @@ struct LlmText {
 };
 
 struct LlmExplanation {
-  LlmText
-      text;  ///< where it is ok, `detail` says if it was written from fewer excerpts than planned
+  /// Where it is ok, `detail` says if it was written from fewer excerpts than planned.
+  LlmText text;
   std::optional<LlmText> second;  ///< only where `text` is ok and a second language was wanted
   int n_excerpts = 0;
 };

@@ -66,13 +66,9 @@ std::vector<AskedBatch> VerdictElicitation::batches(Scorer scorer,
   const auto ask = [&](std::size_t q, std::size_t unit, std::vector<ChatMessage> messages) {
     all.push_back({{q},
                    unit,
-                   {.purpose = {},
-                    .feature = {},
-                    .messages = std::move(messages),
-                    .schema = {},
+                   {.messages = std::move(messages),
                     .max_tokens = 1,
                     .expected_tokens = 1,
-                    .form = {},
                     .top_logprobs = kAlternatives}});
   };
   const auto about = [&](std::string_view text) {
