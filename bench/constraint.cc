@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "interpret/answer_schema.h"
 #include "model/generator.h"
 #include "model/text_model.h"
 #include "text/chat.h"
+#include "timing.h"
 
 namespace safesail {
 namespace {
@@ -22,12 +22,6 @@ namespace {
 using Kind = ConstraintSource::Kind;
 
 constexpr std::int64_t kMaxTokens = 200;
-
-double seconds(const auto& work) {
-  const auto begin = Clock::now();
-  work();
-  return seconds_since(begin);
-}
 
 double median(std::vector<double> values) {
   std::ranges::sort(values);

@@ -11,17 +11,12 @@
 
 #include "diagnose/engine.h"
 #include "model/generate.h"
+#include "timing.h"
 
 namespace safesail {
 namespace {
 
 constexpr std::int64_t kNewTokens = 128, kFeatures = 2304, kK = 32, kChats = 32, kShort = 24;
-
-double seconds(const auto& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 Subject subject_with_four_saes(const std::string& path) {
   SilentReporter silent;
