@@ -3,11 +3,9 @@
 
     scripts/bench_explainer.py [--peer LLAMA_SERVER] [--run runs/demo] [--rounds 3] PROGRAM MODEL.gguf...
 
-The servers are driven as people drive them: by `safesail explain` and `safesail score` on copies of the run's atlas,
-with eight requests under way. Ours reads simulations in one pass (`--answer-forms`). With --peer llama.cpp's server has
-its turns between ours, with the same file, threads, prompts and schemas, a slot for each request and its prompt cache;
-it is asked in the way by which it judges most (`--ask`). Where that is by lists ours is asked so, too; the prompts of
-verdicts are those of one pass.
+The servers are driven as people drive them: by `safesail explain` and `safesail score --ask verdicts` on copies of the
+run's atlas, with eight requests under way. With --peer llama.cpp's server has its turns between ours, with the same file,
+threads, prompts and schemas, a slot for each request and its prompt cache.
 
 Each turn is about features that nobody was asked about before: no answer comes from the ledger, and what prompts have
 in common is known, as in the midst of a long run. The first turn is not counted. A rate counts the answers that could
@@ -29,7 +27,7 @@ import tempfile
 import time
 import urllib.request
 
-SCORERS = ("token", "segment", "detection")
+WINDOWS = {"token": 10, "segment": 10, "detection": 40}  # a side, of one feature a turn
 CONCURRENCY = 8  # the program's own
 THREADS = len(os.sched_getaffinity(0))
 SLOT_TOKENS = 8192  # of the peer's context: more than any prompt here with its answer
@@ -89,10 +87,10 @@ def serving(command, log):
 
 
 class Side:
-    """An endpoint, and an atlas for what it answers when it is asked in one way."""
+    """An endpoint, and an atlas for what it answers."""
 
-    def __init__(self, program, endpoint, run, folder, *how):
-        self.program, self.how, self.said = program, how, set()
+    def __init__(self, program, endpoint, run, folder):
+        self.program, self.said = program, set()
         self.asked_of = ["--endpoint", endpoint, "--llm", NAME, "--concurrency", str(CONCURRENCY), "--timeout", "3600"]
         self.atlas = f"{folder}/{len(os.listdir(folder))}.sqlite"
         with contextlib.closing(open_atlas(run)) as source, contextlib.closing(sqlite3.connect(self.atlas)) as copy:
@@ -100,7 +98,7 @@ class Side:
 
     def run(self, verb, *options):
         """Seconds, and what it printed."""
-        command = [self.program, verb, "--run", self.atlas, *self.asked_of, *self.how, *map(str, options), "--json"]
+        command = [self.program, verb, "--run", self.atlas, *self.asked_of, *map(str, options), "--json"]
         begin = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True)
         seconds = time.monotonic() - begin
@@ -119,10 +117,11 @@ class Side:
         unread = sum(counts[why] for why in ("unparsable", "refused", "copied", "failed"))
         return Turn(seconds, counts["explained"] + unread, counts["explained"])
 
-    def judge(self, scorer, n, *how):
+    def judge(self, scorer, n):
         """The windows of those of the first n explanations that it has not scored."""
         asked, read = self.judged(scorer)
-        seconds, _ = self.run("score", "--scorer", scorer, "--explainer", "lexical", "--floors", 0, "--first", n, *how)
+        seconds, _ = self.run("score", "--scorer", scorer, "--ask", "verdicts", "--windows", WINDOWS[scorer],
+                              "--explainer", "lexical", "--floors", 0, "--first", n)
         asked_now, read_now = self.judged(scorer)
         return Turn(seconds, asked_now - asked, read_now - read)
 
@@ -161,8 +160,8 @@ def explaining(side, options):
     return lambda i: side.explain((i + 1) * options.features)
 
 
-def judging(side, scorer, places, *how):
-    return lambda i: side.judge(scorer, places[i], *how)
+def judging(side, scorer, places):
+    return lambda i: side.judge(scorer, places[i])
 
 
 def row(*cells):
@@ -175,38 +174,24 @@ def cells_of(turns):
     return f"{statistics.median(rates):,.0f} ({min(rates):,.0f}-{max(rates):,.0f})", f"{read:,.0f} of {asked:,.0f}"
 
 
-def compared(name, work, way, own, theirs):
-    ratios = [rate(a) / rate(b) if b.read else float("inf") for a, b in zip(own, theirs)]
-    row(name, work, way, *cells_of(own), *cells_of(theirs),
-        f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
+def report(name, work, own, theirs=None):
+    cells = [*cells_of(own)]
+    if theirs:
+        ratios = [rate(a) / rate(b) if b.read else float("inf") for a, b in zip(own, theirs)]
+        cells += [*cells_of(theirs), f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"]
+    row(name, work, *cells)
 
 
 def header(*numbers):
-    row("model", "an hour", "asked by", *numbers)
-    row("---", "---", "---", *["--:"] * len(numbers))
+    row("model", "an hour", *numbers)
+    row("---", "---", *["--:"] * len(numbers))
 
 
-def alone(side, name, options, places):
-    own, = in_turns(options.rounds, explaining(side, options))
-    row(name, "features explained", "", *cells_of(own))
-    for scorer in SCORERS:
-        own, = in_turns(options.rounds, judging(side, scorer, places))
-        row(name, f"windows judged, {scorer}", "one pass", *cells_of(own))
-
-
-def beside(side, alike, peer, name, options, places):
-    own, theirs = in_turns(options.rounds, explaining(side, options), explaining(peer, options))
-    compared(name, "features explained", "", own, theirs)
-    for scorer in SCORERS:
-        # On few windows, because some ways take long; the turns that count are about other features.
-        way = max(("lists", "verdicts"),
-                  key=lambda way: rate(peer.judge(scorer, places[0], "--ask", way, "--windows", 10)))
-        sides = {"one pass": judging(side, scorer, places)}
-        if way == "lists":  # the prompts of verdicts are those of one pass: our server would know them already
-            sides[way] = judging(alike, scorer, places, "--ask", way)
-        *all_own, theirs = in_turns(options.rounds, *sides.values(), judging(peer, scorer, places, "--ask", way))
-        for own_way, own in zip(sides, all_own):
-            compared(name, f"windows judged, {scorer}", f"{own_way} / {way}", own, theirs)
+def compare(name, options, places, *sides):
+    report(name, "features explained", *in_turns(options.rounds, *(explaining(side, options) for side in sides)))
+    for scorer in WINDOWS:
+        report(name, f"windows judged, {scorer}",
+               *in_turns(options.rounds, *(judging(side, scorer, places) for side in sides)))
 
 
 def main():
@@ -240,16 +225,9 @@ def main():
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             log = stack.enter_context(open(options.log, "a"))
-
-            def side(endpoint, *how):
-                return Side(options.program, endpoint, run, folder, *how)
-
-            own = stack.enter_context(serving(ours(options.program, model), log))
-            if not options.peer:
-                alone(side(own, "--answer-forms"), name, options, places)
-                continue
-            theirs = stack.enter_context(serving(llama(options.peer, model), log))
-            beside(side(own, "--answer-forms"), side(own), side(theirs), name, options, places)
+            servers = [ours(options.program, model)] + ([llama(options.peer, model)] if options.peer else [])
+            compare(name, options, places, *(
+                Side(options.program, stack.enter_context(serving(server, log)), run, folder) for server in servers))
 
 
 main()
