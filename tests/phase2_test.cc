@@ -186,7 +186,8 @@ TEST_F(Phase2Test, AnEndpointExplainsWithoutSeeingTheTest) {
   ChatClient client(settings, {}, budget, &ledger, silent);
   LlmExplainer llm(client);
   const Explainer explainer = llm_explainer(llm, {}, settings);
-  const ExplainCounts counts = explain_features(explainer, "", 0, atlas, silent, {});
+  ExplainCounts counts;
+  explain_features(explainer, "", 0, atlas, silent, {}, counts);
   EXPECT_GT(counts.n_ok, 4U);
 
   const std::vector<std::string> asked = oracle.bodies();
@@ -208,11 +209,13 @@ TEST_F(Phase2Test, AnEndpointExplainsWithoutSeeingTheTest) {
   EXPECT_GT(n_explain_windows, 40U);
 
   const int n_requests = oracle.n_requests();
-  explain_features(explainer, "", 0, atlas, silent, {});
+  ExplainCounts again;
+  explain_features(explainer, "", 0, atlas, silent, {}, again);
   EXPECT_EQ(oracle.n_requests(), n_requests) << "what is explained is not asked again";
 
   LlmTagger tagger(client);
-  const TagCounts tagged = tag_features(tagger, explainer.key, "", atlas, silent, {});
+  TagCounts tagged;
+  tag_features(tagger, explainer.key, "", atlas, silent, {}, tagged);
   EXPECT_EQ(tagged.n_tagged + tagged.n_without_risk, counts.n_ok);
   EXPECT_EQ(tagged.n_unanswered, 0U);
 
@@ -220,7 +223,8 @@ TEST_F(Phase2Test, AnEndpointExplainsWithoutSeeingTheTest) {
   ScoreConfig score_config;
   score_config.scorers = {Scorer::segment, Scorer::detection};
   score_config.which.explainer = "llm";
-  score_explanations(simulator, score_config, atlas, silent, {});
+  std::vector<ScorerOutcome> outcomes;
+  score_explanations(simulator, score_config, atlas, silent, {}, outcomes);
   for (std::size_t word = 0; word < kConcept.size(); ++word)
     for (const ExplanationWithScores& explained :
          atlas.entry(feature_of(atlas, word)).explanations) {

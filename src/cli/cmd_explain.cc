@@ -70,8 +70,9 @@ void explain_offline(const ExplainOptions& options, Atlas& atlas, Session& sessi
   if (options.endpoint.dry_run)
     bad_input("--dry-run", "expected a language model, without which nothing is paid",
               "give --endpoint or --local");
-  const ExplainCounts counts = explain_features(lexical_explainer(), options.sae, options.n_first,
-                                                atlas, *session.reporter, session.stop);
+  ExplainCounts counts;
+  explain_features(lexical_explainer(), options.sae, options.n_first, atlas, *session.reporter,
+                   session.stop, counts);
   options.as_json ? print_json(json_of(counts), 2) : print_counts(counts);
 }
 
@@ -94,13 +95,17 @@ void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& s
   }
   // The client reports its requests; a second line of progress would only flicker.
   SilentReporter silent;
-  const ExplainCounts counts =
-      explain_features(explainer, options.sae, options.n_first, atlas, silent, session.stop);
+  ExplainCounts counts;
+  std::exception_ptr ended = what_ended([&] {
+    explain_features(explainer, options.sae, options.n_first, atlas, silent, session.stop, counts);
+  });
   Json json = json_of(counts);
   if (!options.as_json) print_counts(counts);
-  if (options.tag) {
-    const TagCounts tagged =
-        tag_features(tagger, explainer.key, options.sae, atlas, silent, session.stop);
+  if (options.tag && !ended) {
+    TagCounts tagged;
+    ended = what_ended([&] {
+      tag_features(tagger, explainer.key, options.sae, atlas, silent, session.stop, tagged);
+    });
     json["tags"] = json_of(tagged);
     if (!options.as_json) print_counts(tagged);
   }
@@ -109,6 +114,7 @@ void explain_by_endpoint(const ExplainOptions& options, Atlas& atlas, Session& s
     print_json(json, 2);
   else
     print("{}", endpoint.spending());
+  if (ended) std::rethrow_exception(ended);
   if (counts.only_failed())
     failed("explain",
            fmt::format("none of {} was answered{}", counts.n_failed, with_reason(counts.reason)),

@@ -47,8 +47,9 @@ Json json_of(const ScorerOutcome& outcome) {
 }
 
 void print_outcome(const ScorerOutcome& outcome) {
-  print("{}: {} scores; {} explanations with too few windows or answers\n",
-        to_string(outcome.scorer), outcome.n_scored, outcome.n_without);
+  print("{}: {} scores; {} explanations with too few windows or answers{}\n",
+        to_string(outcome.scorer), outcome.n_scored, outcome.n_without,
+        outcome.n_without > 0 ? " (asked about anew with --again)" : "");
   if (std::isfinite(outcome.mean)) print("  mean {:.3f}", outcome.mean);
   if (outcome.n_with_floor > 0)
     print("; {} of {} above their floor", outcome.n_above_floor, outcome.n_with_floor);
@@ -65,8 +66,9 @@ void score_by(Simulator& simulator, const ScoreConfig& config, const ScoreOption
   // The client reports its requests; a second line of progress would only flicker.
   SilentReporter silent;
   Reporter& reporter = endpoint == nullptr ? *session.reporter : silent;
-  const std::vector<ScorerOutcome> outcomes =
-      score_explanations(simulator, config, atlas, reporter, session.stop);
+  std::vector<ScorerOutcome> outcomes;
+  const std::exception_ptr ended = what_ended(
+      [&] { score_explanations(simulator, config, atlas, reporter, session.stop, outcomes); });
   Json json{{"scorers", Json::array()}};
   for (const ScorerOutcome& outcome : outcomes) json["scorers"].push_back(json_of(outcome));
   if (endpoint != nullptr) json["spending"] = endpoint->spending_json();
@@ -74,13 +76,14 @@ void score_by(Simulator& simulator, const ScoreConfig& config, const ScoreOption
     if (endpoint != nullptr) print("{}", endpoint->spending());
     for (const ScorerOutcome& outcome : outcomes) print_outcome(outcome);
   }
-  if (options.compare) {
+  if (options.compare && !ended) {
     const ScorerComparison comparison =
         compare_scores(simulator, config, endpoint == nullptr ? "" : endpoint->currency(), atlas);
     json["comparison"] = to_json(comparison);
     if (!options.as_json) print("{}\n", comparison_table(comparison));
   }
   if (options.as_json) print_json(json, 2);
+  if (ended) std::rethrow_exception(ended);
   for (const ScorerOutcome& outcome : outcomes)
     if (outcome.n_unanswered > 0 && outcome.n_unanswered == outcome.n_without &&
         outcome.n_scored == 0)

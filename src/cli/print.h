@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdio>
+#include <exception>
 #include <fmt/format.h>
 #include <utility>
 
+#include "base/error.h"
 #include "base/utf8.h"
 #include "formats/json.h"
 
@@ -27,6 +29,18 @@ void print(fmt::format_string<Args...> format, Args&&... args) {
 template <class... Args>
 void print_error(fmt::format_string<Args...> format, Args&&... args) {
   print_text(stderr, fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// What ended `work` early, to be thrown again once what was done is printed: a command that goes
+/// on where it stopped says how far it came.
+template <class Work>
+std::exception_ptr what_ended(Work&& work) {
+  try {
+    work();
+    return nullptr;
+  } catch (const Error&) {
+    return std::current_exception();
+  }
 }
 
 inline void print_json(const Json& json, int indent = -1) {

@@ -118,8 +118,8 @@ ChatResult ChatClient::Impl::resolve(const ChatRequest& request) {
   std::unique_lock lock(mutex);
   // The same question may be under way already: its answer serves both.
   changed.wait(lock, [&] { return !in_flight.contains(hash); });
+  if (auto known = recall(request, hash)) return *std::move(known);  // free, even after the end
   throw_if_ended();
-  if (auto known = recall(request, hash)) return *std::move(known);
   in_flight.insert(hash);
   lock.unlock();
   const auto leave = [&] {

@@ -55,6 +55,30 @@ void count(const Explanation& explanation, ExplainCounts& counts) {
   }
 }
 
+void write(std::span<const std::int64_t> features,
+           const std::vector<std::vector<Explanation>>& explained, Atlas& atlas,
+           ExplainCounts& counts) {
+  Transaction transaction = atlas.transaction();
+  for (std::size_t i = 0; i < features.size(); ++i) {
+    for (const Explanation& explanation : explained[i])
+      atlas.put_explanation(features[i], explanation);
+    count(explained[i].front(), counts);
+  }
+  transaction.commit();
+}
+
+/// After the end has come amid these features: those that were answered are known to the explainer
+/// and need no asking.
+void write_answered(const Explainer& explainer, std::span<const std::int64_t> features,
+                    std::span<const FeatureRecord> records, Atlas& atlas, ExplainCounts& counts) {
+  for (std::size_t i = 0; i < features.size(); ++i) {
+    try {
+      write(features.subspan(i, 1), explainer.explain(records.subspan(i, 1)), atlas, counts);
+    } catch (const Error&) {  // not answered; why is known
+    }
+  }
+}
+
 }  // namespace
 
 Explainer lexical_explainer() {
@@ -96,7 +120,6 @@ Explainer llm_explainer(LlmExplainer& explainer, const LlmExplainerSettings& set
                        .long_text = text.long_text,
                        .raw = text.raw,
                        .request_hash = text.request_hash,
-
                        .reason = text.detail};
   };
   return {.key = key,
@@ -131,11 +154,10 @@ CostEstimate estimate_explaining(LlmExplainer& llm, std::span<const std::int64_t
   return estimate;
 }
 
-ExplainCounts explain_features(const Explainer& explainer, const std::string& sae,
-                               std::size_t n_first, Atlas& atlas, Reporter& reporter,
-                               std::stop_token stop) {
+void explain_features(const Explainer& explainer, const std::string& sae, std::size_t n_first,
+                      Atlas& atlas, Reporter& reporter, std::stop_token stop,
+                      ExplainCounts& counts) {
   const std::vector<std::int64_t> lacking = features_to_explain(explainer, sae, n_first, atlas);
-  ExplainCounts counts;
   for (std::size_t first = 0; first < lacking.size();) {
     if (stop.stop_requested())
       failed("explain", fmt::format("stopped after {} of {} features", first, lacking.size()),
@@ -144,18 +166,16 @@ ExplainCounts explain_features(const Explainer& explainer, const std::string& sa
     std::vector<FeatureRecord> records;
     for (std::size_t i = first; i < first + n; ++i)
       records.push_back(for_explaining(atlas.record(lacking[i])));
-    const std::vector<std::vector<Explanation>> explained = explainer.explain(records);
-    Transaction transaction = atlas.transaction();
-    for (std::size_t i = 0; i < n; ++i) {
-      for (const Explanation& explanation : explained[i])
-        atlas.put_explanation(lacking[first + i], explanation);
-      count(explained[i].front(), counts);
+    const std::span ids = std::span(lacking).subspan(first, n);
+    try {
+      write(ids, explainer.explain(records), atlas, counts);
+    } catch (const Error&) {
+      write_answered(explainer, ids, records, atlas, counts);
+      throw;
     }
-    transaction.commit();
     first += n;
     reporter.progress("explain", first, lacking.size(), "features", "");
   }
-  return counts;
 }
 
 }  // namespace safesail

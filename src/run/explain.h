@@ -40,10 +40,11 @@ struct ExplainCounts {
 };
 
 /// `sae` (its name) unless empty: of that one alone. Of the first `n_first` features of the atlas,
-/// with those that have one; 0: of all.
-ExplainCounts explain_features(const Explainer& explainer, const std::string& sae,
-                               std::size_t n_first, Atlas& atlas, Reporter& reporter,
-                               std::stop_token stop);
+/// with those that have one; 0: of all. Adds to `counts` what was written, also where it ends by an
+/// Error: stopped, beyond the budget, an endpoint that is gone.
+void explain_features(const Explainer& explainer, const std::string& sae, std::size_t n_first,
+                      Atlas& atlas, Reporter& reporter, std::stop_token stop,
+                      ExplainCounts& counts);
 
 /// The features that explain_features() would explain.
 std::vector<std::int64_t> features_to_explain(const Explainer& explainer, const std::string& sae,

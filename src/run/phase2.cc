@@ -88,8 +88,8 @@ StageRecord exemplar_stage(Phase2& run) {
 
 StageRecord explain_stage(Phase2& run) {
   Atlas atlas(run.atlas(), Atlas::Mode::write);
-  const ExplainCounts counts =
-      explain_features(lexical_explainer(), "", 0, atlas, run.reporter, run.stop);
+  ExplainCounts counts;
+  explain_features(lexical_explainer(), "", 0, atlas, run.reporter, run.stop, counts);
   run.reporter.note(fmt::format("explain: {} features", counts.n_ok));
   return {.config = run.explain(), .inputs = {"atlas.sqlite"}, .outputs = {"atlas.sqlite"}};
 }
@@ -97,9 +97,10 @@ StageRecord explain_stage(Phase2& run) {
 StageRecord score_stage(Phase2& run) {
   Atlas atlas(run.atlas(), Atlas::Mode::write);
   LexicalSimulator simulator;
+  std::vector<ScorerOutcome> outcomes;
+  score_explanations(simulator, run.config.score, atlas, run.reporter, run.stop, outcomes);
   std::size_t n_scored = 0, n_without = 0;
-  for (const ScorerOutcome& outcome :
-       score_explanations(simulator, run.config.score, atlas, run.reporter, run.stop)) {
+  for (const ScorerOutcome& outcome : outcomes) {
     n_scored += outcome.n_scored;
     n_without += outcome.n_without;
   }

@@ -160,7 +160,8 @@ void count(const ScoreResult& result, ScorerOutcome& outcome, double& sum, std::
   ++(result.status == ScoreStatus::ok ? outcome.n_scored : outcome.n_without);
   const std::size_t n_ok = result.n_answers[static_cast<std::size_t>(AnswerStatus::ok)];
   outcome.n_unanswered += result.n_asked > 0 && n_ok == 0;
-  if (n_ok < result.n_asked) outcome.reason = result.reason;
+  if (n_ok < result.n_asked || result.status == ScoreStatus::insufficient)
+    outcome.reason = result.reason;
   if (const std::optional<double> counted = result.counted()) {
     sum += *counted;
     outcome.mean = sum / static_cast<double>(++n_counted);
@@ -200,12 +201,11 @@ CostEstimate estimate_scoring(LlmSimulator& simulator, const ScoreConfig& config
   return estimate;
 }
 
-std::vector<ScorerOutcome> score_explanations(Simulator& simulator, const ScoreConfig& config,
-                                              Atlas& atlas, Reporter& reporter,
-                                              std::stop_token stop) {
+void score_explanations(Simulator& simulator, const ScoreConfig& config, Atlas& atlas,
+                        Reporter& reporter, std::stop_token stop,
+                        std::vector<ScorerOutcome>& outcomes) {
   Floors floors(atlas, config.n_floors);
   LexicalSimulator lexical;
-  std::vector<ScorerOutcome> outcomes;
   for (const Scorer scorer : config.scorers) {
     ScorerOutcome& outcome = outcomes.emplace_back(ScorerOutcome{.scorer = scorer, .reason = {}});
     double sum = 0;
@@ -223,7 +223,6 @@ std::vector<ScorerOutcome> score_explanations(Simulator& simulator, const ScoreC
                     reporter.progress(stage, n_done, n_all, "explanations", "");
                   });
   }
-  return outcomes;
 }
 
 }  // namespace safesail

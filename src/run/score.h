@@ -35,13 +35,14 @@ struct ScorerOutcome {
   double mean = kUnknown;                   ///< of what the scores count in means
   // Scores with such an interval, and of them those that it tells apart.
   std::size_t n_with_floor = 0, n_above_floor = 0, n_with_baseline = 0, n_above_baseline = 0;
-  std::string reason;  ///< of the last with questions that were not answered
+  std::string reason;  ///< of the last with too few windows, or questions that were not answered
 };
 
-/// One a scorer, of what was scored now.
-std::vector<ScorerOutcome> score_explanations(Simulator& simulator, const ScoreConfig& config,
-                                              Atlas& atlas, Reporter& reporter,
-                                              std::stop_token stop);
+/// Adds one a scorer to `outcomes`, of what was scored now, also where it ends by an Error:
+/// stopped, beyond the budget, an endpoint that is gone.
+void score_explanations(Simulator& simulator, const ScoreConfig& config, Atlas& atlas,
+                        Reporter& reporter, std::stop_token stop,
+                        std::vector<ScorerOutcome>& outcomes);
 
 /// The key of a score, questions aside.
 ScoreKey score_key(const Simulator& simulator, Scorer scorer, const ScoreConfig& config);

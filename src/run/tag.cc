@@ -71,10 +71,9 @@ CostEstimate estimate_tagging(LlmTagger& tagger, const ExplanationKey& explained
   return estimate;
 }
 
-TagCounts tag_features(LlmTagger& tagger, const ExplanationKey& explained, const std::string& sae,
-                       Atlas& atlas, Reporter& reporter, std::stop_token stop) {
+void tag_features(LlmTagger& tagger, const ExplanationKey& explained, const std::string& sae,
+                  Atlas& atlas, Reporter& reporter, std::stop_token stop, TagCounts& counts) {
   const std::vector<std::int64_t> explanations = explanations_of(explained, sae, atlas);
-  TagCounts counts;
   for (std::size_t first = 0; first < explanations.size(); first += kFeaturesAtOnce) {
     if (stop.stop_requested())
       failed("tag", "stopped before the end", "run the same command again; what is there stays");
@@ -104,7 +103,6 @@ TagCounts tag_features(LlmTagger& tagger, const ExplanationKey& explained, const
     transaction.commit();
     reporter.progress("tag", last, explanations.size(), "features", "");
   }
-  return counts;
 }
 
 }  // namespace safesail

@@ -20,8 +20,9 @@ struct TagCounts {
 };
 
 /// Every feature that has an explanation with this key. `source` of the tags: the model's name.
-TagCounts tag_features(LlmTagger& tagger, const ExplanationKey& explained, const std::string& sae,
-                       Atlas& atlas, Reporter& reporter, std::stop_token stop);
+/// Adds to `counts` what was written, also where it ends by an Error.
+void tag_features(LlmTagger& tagger, const ExplanationKey& explained, const std::string& sae,
+                  Atlas& atlas, Reporter& reporter, std::stop_token stop, TagCounts& counts);
 
 /// What tag_features() would probably cost once `lacking` features more are explained, whose texts
 /// are not written yet.
