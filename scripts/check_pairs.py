@@ -25,7 +25,8 @@ LANGUAGES = ("en", "zh", "hi")
 SCRIPTS = {"en": re.compile(r"[ -~]+"), "zh": re.compile(r"[\u4e00-\u9fff\u3000-\u303f\uff00-\uffef“”·]+"),
            "hi": re.compile(r"[\u0900-\u097f ,.?!\"-]+")}
 QUESTION_MARKS = "?？"
-MIN_PAIRS = 12            # a subclass and language
+MIN_PAIRS = 40            # a subclass and language
+MIN_CONCEPTS = 10         # finest ones, of a subclass: half of them are held out of selection
 WORDS = (8, 30)           # of a text; in Chinese, which has no spaces, three characters count as two words
 MAX_SPAN = 0.75           # share of the longer text that the differing span may take
 MAX_LENGTH_GAP = 0.05     # between the sides' mean lengths, over a language
@@ -127,11 +128,16 @@ def check_set(rows, report):
                 report(row["where"], f"pair {pair} is missing in {other}")
             elif twin["concept"] != row["concept"]:
                 report(row["where"], f"concept '{row['concept']}', but '{twin['concept']}' in {other}")
-    counts = collections.Counter((row["language"], row["subclass"]) for row in rows)
+    counts, concepts = collections.Counter(), collections.defaultdict(set)
+    for row in rows:
+        counts[row["language"], row["subclass"]] += 1
+        concepts[row["language"], row["subclass"]].add(row["concept"])
     for language in LANGUAGES:
         for subclass in (s for domain in SUBCLASSES.values() for s in domain):
             if counts[language, subclass] < MIN_PAIRS:
                 report(language, f"{counts[language, subclass]} pairs of {subclass}, at least {MIN_PAIRS}")
+            if (n := len(concepts[language, subclass])) < MIN_CONCEPTS:
+                report(language, f"{n} concepts in {subclass}, at least {MIN_CONCEPTS}")
 
 
 def character_class(c):
