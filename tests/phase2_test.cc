@@ -64,6 +64,7 @@ class Phase2Test : public PlantedSaeTest {
     config_.load.dtype = ComputeType::f32;
     config_.out = run();
     config_.pairs = {(dir_ / "pairs.jsonl").string()};
+    config_.select.held_out_share = 0.2;  // of ten pairs a subclass
     config_.collect.corpus = {.paths = {(dir_ / "corpus.jsonl").string()}};
     config_.collect.batch = {.max_sequence = 128, .batch_tokens = 512};
     config_.score.scorers = {Scorer::segment, Scorer::token, Scorer::detection, Scorer::fuzzing};
@@ -77,7 +78,7 @@ class Phase2Test : public PlantedSaeTest {
         lines += Json{{"pair", fmt::format("{}-{}", w, f)},
                       {"domain", "terror"},
                       {"subclass", kConcept[w].substr(1)},
-                      {"concept", "weapons"},
+                      {"concept", kConcept[w].substr(1)},
                       {"language", "en"},
                       {"text", fmt::format(fmt::runtime(kFrames[f]), kConcept[w])},
                       {"counterpart", fmt::format(fmt::runtime(kFrames[f]), kNeutral[w])}}
@@ -304,7 +305,8 @@ TEST_F(Phase2Test, AStopInsideLeavesTheOldAtlas) {
 TEST_F(Phase2Test, RunTakesUpWhatSubcommandsDid) {
   const std::string model = " --dtype f32 --model " + packaged_model().string(),
                     folder = " --run " + run().string();
-  const Outcome selected = run_safesail("select" + model + folder + " --pairs " + config_.pairs[0]);
+  const Outcome selected =
+      run_safesail("select" + model + folder + " --held-out 0.2 --pairs " + config_.pairs[0]);
   ASSERT_EQ(selected.exit_code, 0) << selected.output;
   const Outcome collected = run_safesail("exemplars" + model + folder +
                                          " --max-sequence 128 --batch-tokens 512 --corpus " +

@@ -17,7 +17,17 @@
 namespace safesail {
 namespace {
 
-class SelectTest : public PlantedSaeTest {};
+class SelectTest : public PlantedSaeTest {
+ protected:
+  /// By all pairs: none is held out.
+  FeatureSelection select(const std::vector<EvaluationCell>& cells,
+                          const std::vector<ContrastPair>& pairs) const {
+    SilentReporter silent;
+    std::vector<PairFiring> firing;
+    return select_features(model_->model, model_->tokenizer, cells, pairs, {.held_out_share = 0},
+                           firing, silent, {});
+  }
+};
 
 const std::vector<std::string> kFrames = {
     "The report about the{} came out today.", "She never spoke of the{} again.",
@@ -49,9 +59,7 @@ TEST_F(SelectTest, FindsTheFeaturesThatWerePlanted) {
                        .source = "test"});
   std::vector<EvaluationCell> cells;
   cells.push_back(make_cell(kSite, kSite, planted(ids, 400)));
-  SilentReporter silent;
-  const FeatureSelection selection =
-      select_features(model_->model, model_->tokenizer, cells, pairs, {}, silent, {});
+  const FeatureSelection selection = select(cells, pairs);
 
   ASSERT_EQ(selection.concepts.size(), concept_words.size() + 1);
   for (std::size_t c = 0; c < concept_words.size(); ++c) {
@@ -71,8 +79,7 @@ TEST_F(SelectTest, FindsTheFeaturesThatWerePlanted) {
 
   // The same with the labels exchanged in every other pair: nothing is left to find.
   for (std::size_t p = 0; p < pairs.size(); p += 2) std::swap(pairs[p].text, pairs[p].counterpart);
-  const FeatureSelection shuffled =
-      select_features(model_->model, model_->tokenizer, cells, pairs, {}, silent, {});
+  const FeatureSelection shuffled = select(cells, pairs);
   for (const ConceptSelection& concept_ : shuffled.saes[0].concepts)
     EXPECT_TRUE(concept_.candidates.empty());
 }
@@ -192,8 +199,7 @@ TEST_F(SelectTest, HateCheckIsSignificantAgainstLabelSwaps) {
   const std::vector<EvaluationCell> cells =
       load_cells(config.out, static_cast<int>(model_->model.spec().n_layers), nullptr);
   const auto n_found = [&] {
-    const FeatureSelection selection =
-        select_features(model_->model, model_->tokenizer, cells, pairs, {}, silent, {});
+    const FeatureSelection selection = select(cells, pairs);
     return selection.saes[0].concepts.back().candidates.size();  // of the whole domain
   };
   const std::size_t n_true = n_found();

@@ -220,7 +220,9 @@ Json json_of(const FeatureEntry& entry, const std::vector<Neighbour>& neighbours
                        {"p", json_number(one.p)},
                        {"q", json_number(one.q)},
                        {"effect", json_number(one.effect)},
-                       {"n", one.n}});
+                       {"n", one.n},
+                       {"accepted", one.accepted},
+                       {"held_out", one.held_out.empty() ? Json() : json_text(one.held_out)}});
   for (const Neighbour& one : neighbours) {
     near.push_back(json_of(one.line));
     near.back()["cosine"] = one.cosine;

@@ -265,13 +265,14 @@ FeatureEntry Atlas::entry(std::int64_t feature) {
     entry.tags.push_back({std::string(tags.text(0)), std::string(tags.text(1)),
                           std::string(tags.text(2)), std::string(tags.text(3))});
   Query pairs = database_.query(
-      "SELECT concept, language, f, reverse, p, q, effect, n FROM pair_metrics "
+      "SELECT concept, language, f, reverse, p, q, effect, n, accepted, held_out FROM pair_metrics "
       "WHERE feature_id = ? ORDER BY id",
       feature);
   while (pairs.next())
     entry.pair_metrics.push_back({std::string(pairs.text(0)), std::string(pairs.text(1)),
                                   pairs.real(2), pairs.real(3), pairs.real(4), pairs.real(5),
-                                  pairs.real(6), pairs.integer(7)});
+                                  pairs.real(6), pairs.integer(7), pairs.integer(8) != 0,
+                                  std::string(pairs.text(9))});
   entry.spending = sums_of(database_.query(
       "SELECT purpose, model, sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
       "sum(reasoning_tokens), sum(requests), sum(money), currency FROM ledger "

@@ -162,12 +162,14 @@ void Atlas::delete_tags(std::int64_t feature, std::string_view source) {
 void Atlas::put_pair_metrics(std::int64_t feature, const PairMetrics& metrics) {
   Transaction transaction(database_);
   database_.run(
-      "INSERT INTO pair_metrics (feature_id, concept, language, f, reverse, p, q, effect, n) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "INSERT INTO pair_metrics (feature_id, concept, language, f, reverse, p, q, effect, n, "
+      "accepted, held_out) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
       "ON CONFLICT DO UPDATE SET f = excluded.f, reverse = excluded.reverse, p = excluded.p, "
-      "q = excluded.q, effect = excluded.effect, n = excluded.n",
+      "q = excluded.q, effect = excluded.effect, n = excluded.n, accepted = excluded.accepted, "
+      "held_out = excluded.held_out",
       feature, metrics.concept_name, metrics.language, metrics.f, metrics.reverse, metrics.p,
-      metrics.q, metrics.effect, metrics.n);
+      metrics.q, metrics.effect, metrics.n, static_cast<std::int64_t>(metrics.accepted),
+      metrics.held_out);
   database_.run(
       "UPDATE features SET effect = (SELECT max(effect) FROM pair_metrics WHERE feature_id = "
       "features.id) WHERE id = ?",

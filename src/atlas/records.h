@@ -130,7 +130,11 @@ struct PairMetrics {
   double f = 0, reverse = 0;  ///< shares of the pairs; see select/
   double p = kUnknown, q = kUnknown;
   double effect = kUnknown;
-  std::int64_t n = 0;  ///< pairs
+  std::int64_t n = 0;     ///< pairs
+  bool accepted = false;  ///< under false discovery control
+  /// JSON: what it does on the pairs held out, as in candidates.jsonl (docs/selection.md); empty:
+  /// it was not tried there.
+  std::string held_out;
 };
 
 struct LedgerLine {

@@ -299,6 +299,12 @@ DROP TABLE scores;
 ALTER TABLE new_scores RENAME TO scores;
 ALTER TABLE new_simulations RENAME TO simulations;
 )sql",
+    // What a feature does on pairs that had no part in choosing it: JSON, empty where none were
+    // kept.
+    R"sql(
+ALTER TABLE pair_metrics ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pair_metrics ADD COLUMN held_out TEXT NOT NULL DEFAULT '';
+)sql",
 };
 /// The version from which on texts are indexed as search_text() writes them today.
 constexpr std::int64_t kSearchTextVersion = 4;

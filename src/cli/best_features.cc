@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/utf8.h"
+#include "formats/json.h"
 
 namespace safesail {
 namespace {
@@ -48,6 +49,17 @@ const PairMetrics* surest(const FeatureEntry& entry, const std::string& domain) 
   return best;
 }
 
+/// "0.91 0.78": AUROC against twins and against other concepts, on pairs that did not choose it.
+std::string held_out(const PairMetrics& metrics) {
+  const Json json = Json::parse(metrics.held_out, nullptr, false);
+  const auto at = [&](const char* key) {
+    const Json value =
+        json.is_object() ? json.value(key, Json::object()).value("value", Json()) : Json();
+    return value.is_number() ? number(value.get<double>()) : std::string("-");
+  };
+  return at("auroc_twins") + " " + at("auroc_others");
+}
+
 struct Ranked {
   const FeatureLine* line = nullptr;
   const FeatureEntry* entry = nullptr;
@@ -62,12 +74,13 @@ std::string row(const Ranked& ranked, const std::string& domain, const ScoreMeas
                                    : fmt::format("{:.2f} to {:.2f}", score->low, score->high);
   const auto n = static_cast<double>(ranked.metrics->n);
   const std::string& name = ranked.metrics->concept_name;
-  const bool accepted = std::ranges::find(line.domains, domain) != line.domains.end();
-  return fmt::format("{} {:<16} {:<27} {:>5} {:>13} {:>5}  {}\n", accepted ? ' ' : '~',
+  const bool tagged = std::ranges::find(line.domains, domain) != line.domains.end();
+  return fmt::format("{} {:<16} {:<27} {:>9} {:>5} {:>13} {:>5}  {}\n", tagged ? ' ' : '~',
                      feature_name(line.site, line.feature),
                      fmt::format("{} {:.0f}:{:.0f}", name.substr(name.find('/') + 1),
                                  ranked.metrics->f * n, ranked.metrics->reverse * n),
-                     number(line.score), interval, score == nullptr ? "-" : number(score->floor),
+                     held_out(*ranked.metrics), number(line.score), interval,
+                     score == nullptr ? "-" : number(score->floor),
                      shortened(line.status == "ok" ? line.text : line.status));
 }
 
@@ -99,8 +112,9 @@ std::string best_features(Atlas& atlas, std::size_t n) {
       if (const PairMetrics* metrics = surest(entries[i], domain))
         ranked.push_back({&lines[i], &entries[i], metrics});
     std::ranges::stable_sort(ranked, {}, [](const Ranked& one) { return one.metrics->p; });
-    text += fmt::format("\n{}\n  {:<16} {:<27} {:>5} {:>13} {:>5}  {}\n", domain, "feature",
-                        "fires with : without", "score", "interval", "floor", "fires on");
+    text +=
+        fmt::format("\n{}\n  {:<16} {:<27} {:>9} {:>5} {:>13} {:>5}  {}\n", domain, "feature",
+                    "fires with : without", "held out", "score", "interval", "floor", "fires on");
     for (std::size_t i = 0; i < std::min(n, ranked.size()); ++i)
       text += row(ranked[i], domain, atlas.measure());
   }

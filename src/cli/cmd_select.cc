@@ -31,7 +31,7 @@ struct SelectOptions {
   SelectConfig select;
   std::string run, out;
   std::vector<std::string> columns, values;
-  double held_out_share = 0;
+  bool probe = false;
   std::vector<std::string> saes, pairs = {"data/pairs/en.jsonl"};
 };
 
@@ -67,17 +67,12 @@ std::string cell_of(const Estimate& estimate) {
 /// AUROC on held-out pairs of each whole domain, for the recommended SAEs.
 std::string probe_table(const SelectOptions& options, const TextModel& model,
                         const std::vector<EvaluationCell>& cells,
+                        const std::vector<PairFiring>& firing,
                         const std::vector<ContrastPair>& pairs, const FeatureSelection& selection,
                         Session& session) {
-  std::vector<SaeAtSite> saes;
+  const std::vector<std::size_t>& chosen = selection.recommendation.recommended().saes;
   std::vector<Site> sites;
-  for (const std::size_t i : selection.recommendation.recommended().saes) {
-    saes.push_back({cells[i].input, &cells[i].sae});
-    sites.push_back(cells[i].input);
-  }
-  const std::vector<PairFiring> firing =
-      read_pair_firing(model.model, model.tokenizer, saes, pairs, options.select.firing,
-                       *session.reporter, session.stop);
+  for (const std::size_t i : chosen) sites.push_back(cells[i].input);
   std::vector<std::string> texts;
   for (const ContrastPair& pair : pairs) {
     texts.push_back(pair.text);
@@ -89,11 +84,13 @@ std::string probe_table(const SelectOptions& options, const TextModel& model,
   std::string table =
       fmt::format("{:<14} {:<11} {:>5} {:>19} {:>19} {:>19} {:>19} {:>19}\n", "concept", "site",
                   "pairs", "best feature", "best 5", "best 20", "mean difference", "dense probe");
-  for (const Concept& concept_ : selection.concepts)
-    for (std::size_t i = 0; i < saes.size() && concept_.subclass.empty(); ++i) {
+  for (std::size_t c = 0; c < selection.concepts.size(); ++c)
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      const Concept& concept_ = selection.concepts[c];
+      if (!concept_.subclass.empty()) continue;
       const ProbeResult result =
-          probe(firing[i], raw[i], model.model.spec().d_model, pairs, concept_,
-                {.held_out_share = options.held_out_share, .seed = options.select.seed});
+          probe(firing[chosen[i]], raw[i], model.model.spec().d_model, pairs, concept_,
+                selection.held_out[c], {.seed = options.select.seed});
       table +=
           fmt::format("{:<14} {:<11} {:>5} {:>19} {:>19} {:>19} {:>19} {:>19}\n",
                       concept_.name + " " + concept_.language, to_string(sites[i]), result.n_test,
@@ -114,11 +111,11 @@ void run_select(const SelectOptions& options, Session& session) {
       cells_of(options, static_cast<int>(read_spec(options.model.path).n_layers));
   const TextModel text_model =
       load_text_model(options.model.path, options.model.load_options(), *session.reporter);
-  const LanguageModel& model = text_model.model;
-  const Tokenizer& tokenizer = text_model.tokenizer;
   const Clock::time_point start = Clock::now();
-  FeatureSelection selection = select_features(model, tokenizer, cells, pairs, options.select,
-                                               *session.reporter, session.stop);
+  std::vector<PairFiring> firing;
+  FeatureSelection selection =
+      select_features(text_model.model, text_model.tokenizer, cells, pairs, options.select, firing,
+                      *session.reporter, session.stop);
   if (!options.run.empty())
     add_reconstruction(fs::path(options.run) / "evaluation.jsonl", selection);
   const fs::path folder =
@@ -140,11 +137,12 @@ void run_select(const SelectOptions& options, Session& session) {
     record.seconds = seconds_since(start);
     RunManifest(options.run).record("select", record);
   }
-  print("\n{}\n{}\n\nin {}/: report.html, candidates.jsonl, metrics.jsonl, lists.json\n",
-        selection_table(selection), selection.recommendation.reason, folder.string());
-  if (options.held_out_share > 0)
+  print("\n{}\n{}\n{}\n\nin {}/: report.html, candidates.jsonl, metrics.jsonl, lists.json\n",
+        selection_table(selection), selection.recommendation.reason, precision_sentence(selection),
+        folder.string());
+  if (options.probe)
     print("\nAUROC on held-out pairs, features chosen on the others\n{}",
-          probe_table(options, text_model, cells, pairs, selection, session));
+          probe_table(options, text_model, cells, firing, pairs, selection, session));
 }
 
 }  // namespace
@@ -168,9 +166,14 @@ void add_select_command(CLI::App& app, Session& session) {
                       "The same for every row, as in domain=violence language=en");
   command
       ->add_option(
-          "--held-out", options->held_out_share,
-          "Hold out this share of the finest concepts and print how well the rest tells them apart")
-      ->check(CLI::Range(0.0, 0.9));
+          "--held-out", options->select.held_out_share,
+          "Share of each subclass's finest concepts that has no part in choosing; the accepted "
+          "features are tried on it. 0: none")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  command->add_flag("--probe", options->probe,
+                    "Also print how well single features, several, and probes without any SAE tell "
+                    "the held-out pairs apart");
   command->add_option("-o,--out", options->out,
                       "Folder for the results; default: select/ in the run");
   command
@@ -199,7 +202,7 @@ void add_select_command(CLI::App& app, Session& session) {
       "  safesail select --model model.gguf --run runs/first\n"
       "  safesail select --model model.gguf --run runs/first --pairs data/pairs/zh.jsonl "
       "--out runs/first/select-zh\n"
-      "  safesail select --model model.gguf --run runs/first --pairs hatecheck.csv --held-out 0.3 "
+      "  safesail select --model model.gguf --run runs/first --pairs hatecheck.csv --probe "
       "--out hate");
   command->callback(
       [=, &session] { session.action = [=, &session] { run_select(*options, session); }; });

@@ -81,15 +81,19 @@ void put_selection(std::int64_t id, const std::string& sae, std::int32_t feature
     const auto share = [&](std::int64_t n) {
       return static_cast<double>(n) / static_cast<double>(candidate.n_pairs);
     };
-    atlas.put_pair_metrics(id, {.concept_name = candidate.concept_,
-                                .language = candidate.language,
-                                .f = share(contrast.n_forward),
-                                .reverse = share(contrast.n_reverse),
-                                .p = contrast.p,
-                                .q = contrast.q,
-                                .effect = contrast.effect,
-                                .n = candidate.n_pairs});
-    if (candidate.accepted)
+    atlas.put_pair_metrics(
+        id,
+        {.concept_name = candidate.concept_,
+         .language = candidate.language,
+         .f = share(contrast.n_forward),
+         .reverse = share(contrast.n_reverse),
+         .p = contrast.p,
+         .q = contrast.q,
+         .effect = contrast.effect,
+         .n = candidate.n_pairs,
+         .accepted = candidate.accepted,
+         .held_out = contrast.held_out.n_pairs == 0 ? "" : dump_json(to_json(contrast.held_out))});
+    if (candidate.is_tagged())
       atlas.put_tag(id, {.domain = candidate.domain,
                          .subclass = candidate.subclass,
                          .source = "pairs",
@@ -101,7 +105,8 @@ void put_selection(std::int64_t id, const std::string& sae, std::int32_t feature
                                                     {"rival", candidate.rival},
                                                     {"rival_forward", contrast.rival_forward},
                                                     {"rival_firing", contrast.rival_firing},
-                                                    {"q", contrast.q}})});
+                                                    {"q", contrast.q},
+                                                    {"held_out", to_json(contrast.held_out)}})});
   }
 }
 

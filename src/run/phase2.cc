@@ -53,8 +53,9 @@ StageRecord select_stage(Phase2& run) {
   const Phase2Config& config = run.config;
   const std::vector<ContrastPair> pairs = read_pairs({config.pairs.begin(), config.pairs.end()});
   const TextModel& model = run.model();
+  std::vector<PairFiring> firing;
   FeatureSelection selection = select_features(model.model, model.tokenizer, run.cells(), pairs,
-                                               config.select, run.reporter, run.stop);
+                                               config.select, firing, run.reporter, run.stop);
   add_reconstruction(config.out / "evaluation.jsonl", selection);
   write_selection(
       config.out / "select", selection,
@@ -62,6 +63,7 @@ StageRecord select_stage(Phase2& run) {
        {"pairs", fmt::format("{} from {}", pairs.size(), fmt::join(config.pairs, ", "))},
        {"false discovery rate", fmt::format("{}", config.select.tests.false_discovery_rate)},
        {"version", std::string("safesail ") + kVersion}});
+  run.reporter.note(precision_sentence(selection));
   run.result.selection = std::move(selection);
   return select_record(run.select(), config.pairs, config.select);
 }

@@ -14,6 +14,7 @@ json select_settings(const fs::path& model, const std::vector<std::string>& pair
           {"resamples", config.n_resamples},
           {"false_discovery_rate", config.tests.false_discovery_rate},
           {"min_discordant", config.tests.min_discordant},
+          {"held_out", config.held_out_share},
           {"seed", config.seed}};
 }
 

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/rng.h"
 #include "interpret/statistics.h"
 #include "run/logistic.h"
 #include "select/feature_tests.h"
@@ -107,24 +106,14 @@ Inputs rows_of(std::span<const float> raw, std::size_t d, std::span<const std::s
 }  // namespace
 
 ProbeResult probe(const PairFiring& firing, std::span<const float> raw, std::int64_t d,
-                  const std::vector<ContrastPair>& pairs, const Concept& concept_,
+                  const std::vector<ContrastPair>& pairs, const Concept& train, const Concept& test,
                   const ProbeConfig& config) {
-  Concept train = concept_;
-  train.pairs.clear();
-  std::vector<std::size_t> test;
   std::vector<std::uint64_t> drawn_with;
-  for (const std::size_t pair : concept_.pairs) {
-    // By the finest concept: a template or word seen in training must not be met again.
-    const bool held_out =
-        Rng(config.seed + hash64(pairs[pair].concept_), "held-out concept").uniform() <
-        config.held_out_share;
-    (held_out ? test : train.pairs).push_back(pair);
-    if (held_out) drawn_with.push_back(hash64(pairs[pair].concept_));
-  }
-  ProbeResult result{.n_train = train.pairs.size(), .n_test = test.size()};
-  if (train.pairs.size() < 2 || test.size() < 2)
+  for (const std::size_t pair : test.pairs) drawn_with.push_back(hash64(pairs[pair].concept_));
+  ProbeResult result{.n_train = train.pairs.size(), .n_test = test.pairs.size()};
+  if (train.pairs.size() < 2 || test.pairs.size() < 2)
     bad_input("probe", "expected pairs of several finest concepts, so that some can be held out",
-              "bring more pairs");
+              "bring more pairs, or hold out more or fewer (--held-out)");
   const std::vector<Concept> alone = {train};
   std::vector<FeatureContrast> tested =
       test_features(firing, alone, 0, count_firing(firing, alone), {.min_discordant = 1});
@@ -138,14 +127,15 @@ ProbeResult probe(const PairFiring& firing, std::span<const float> raw, std::int
   };
   const Judge judge{drawn_with, config};
   if (!result.best.empty()) {
-    result.one = judge(maxima(firing, test, first(1)).x);
+    result.one = judge(maxima(firing, test.pairs, first(1)).x);
     result.five = judge_logistic(maxima(firing, train.pairs, first(5)),
-                                 maxima(firing, test, first(5)), judge);
+                                 maxima(firing, test.pairs, first(5)), judge);
     result.twenty = judge_logistic(maxima(firing, train.pairs, first(20)),
-                                   maxima(firing, test, first(20)), judge);
+                                   maxima(firing, test.pairs, first(20)), judge);
   }
   const auto width = static_cast<std::size_t>(d);
-  const Inputs raw_train = rows_of(raw, width, train.pairs), raw_test = rows_of(raw, width, test);
+  const Inputs raw_train = rows_of(raw, width, train.pairs),
+               raw_test = rows_of(raw, width, test.pairs);
   result.mean_difference = judge_mean_difference(raw_train, raw_test, judge);
   result.dense = judge_logistic(raw_train, raw_test, judge);
   return result;

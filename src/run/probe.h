@@ -15,8 +15,7 @@
 namespace safesail {
 
 struct ProbeConfig {
-  double held_out_share = 0.3;  ///< of the finest concepts (templates): none stands on both sides
-  double l2 = 1e-2;             ///< of the logistic regressions, on standardised inputs
+  double l2 = 1e-2;  ///< of the logistic regressions, on standardised inputs
   std::size_t n_resamples = 500;
   std::uint64_t seed = 0;
 };
@@ -30,9 +29,10 @@ struct ProbeResult {
   Estimate mean_difference, dense;      ///< on the raw activations
 };
 
-/// `raw` [2 n_pairs, d]: text 2 p is pair p's with the concept. Pairs of `concept_` only.
+/// `raw` [2 n_pairs, d]: text 2 p is pair p's with the concept. `train` and `test`: pairs of one
+/// concept, of which no finest concept (template, word) is in both.
 ProbeResult probe(const PairFiring& firing, std::span<const float> raw, std::int64_t d,
-                  const std::vector<ContrastPair>& pairs, const Concept& concept_,
+                  const std::vector<ContrastPair>& pairs, const Concept& train, const Concept& test,
                   const ProbeConfig& config);
 
 }  // namespace safesail

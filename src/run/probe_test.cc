@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/rng.h"
+#include "select/pair_units.h"
 
 namespace safesail {
 namespace {
@@ -39,10 +40,20 @@ struct Planted {
   }
 };
 
+/// Three of ten templates held out.
+ProbeResult probe_held_out(const PairFiring& firing, std::span<const float> raw,
+                           const std::vector<ContrastPair>& pairs, const Concept& one) {
+  const PairSplit split = split_pairs(PairUnits(pairs), 0.3, 0);
+  Concept train = one, test = one;
+  train.pairs = split.choosing;
+  test.pairs = split.held_out;
+  return probe(firing, raw, Planted::kColumns, pairs, train, test, {});
+}
+
 TEST(Probe, FindsWhatWasPlanted) {
   const Planted planted(true);
   const ProbeResult result =
-      probe(planted.firing, planted.raw, Planted::kColumns, planted.pairs, planted.one, {});
+      probe_held_out(planted.firing, planted.raw, planted.pairs, planted.one);
   EXPECT_EQ(result.best.front(), 3);
   EXPECT_EQ(result.n_train + result.n_test, Planted::kPairs);
   // Fires in 90 % against 10 %: AUROC .9; 60 test pairs make a standard error near .03.
@@ -72,8 +83,8 @@ TEST(Probe, CopiesOfAPairMakeNoIntervalNarrower) {
     pairs.push_back(once.pairs[of]);
     one.pairs.push_back(p);
   }
-  const ProbeResult few = probe(once.firing, once.raw, Planted::kColumns, once.pairs, once.one, {});
-  const ProbeResult many = probe(firing, raw, Planted::kColumns, pairs, one, {});
+  const ProbeResult few = probe_held_out(once.firing, once.raw, once.pairs, once.one);
+  const ProbeResult many = probe_held_out(firing, raw, pairs, one);
   EXPECT_EQ(many.n_test, kCopies * few.n_test);
   EXPECT_NEAR(many.one.value, few.one.value, 1e-9);
   EXPECT_NEAR(many.one.high - many.one.low, few.one.high - few.one.low, 1e-9);
@@ -84,8 +95,7 @@ TEST(Probe, CopiesOfAPairMakeNoIntervalNarrower) {
 
 TEST(Probe, FindsNothingInNoise) {
   const Planted noise(false);
-  const ProbeResult result =
-      probe(noise.firing, noise.raw, Planted::kColumns, noise.pairs, noise.one, {});
+  const ProbeResult result = probe_held_out(noise.firing, noise.raw, noise.pairs, noise.one);
   // A standard error of the AUROC of 60 and 60 texts is .053.
   for (const Estimate& estimate :
        {result.one, result.five, result.twenty, result.mean_difference, result.dense}) {

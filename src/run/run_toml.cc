@@ -127,6 +127,8 @@ std::vector<Key> keys_of(RunFile& file) {
        &select.firing.chat},
       {"select.false_discovery_rate", "False ones allowed among the features accepted, as a share.",
        &select.tests.false_discovery_rate},
+      {"select.held_out", "Share of the finest concepts that the accepted features are tried on.",
+       &select.held_out_share},
       {"select.resamples", "Label swaps for the null, and draws of pairs for the intervals.",
        &select.n_resamples},
 

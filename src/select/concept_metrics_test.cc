@@ -21,7 +21,8 @@ Concept all_pairs(std::size_t n) {
 ConceptMetrics metrics_of(const PairFiring& firing, const std::vector<ContrastPair>& pairs,
                           const Concept& concept_, std::size_t n_resamples = 200) {
   FairCoins coins;
-  return concept_metrics(firing, concept_, PairResamples(pairs, n_resamples, 0), coins);
+  return concept_metrics(firing, concept_, PairResamples(pairs, all_of(pairs), n_resamples, 0),
+                         coins);
 }
 
 // Two pairs, four features: 0 fires with the concept in both pairs, 1 with it in one, 2 on both
@@ -137,14 +138,18 @@ TEST(PairFiring, MergesPiecesOfAText) {
   PairFiring firing(1, 10);
   SparseCodes codes{
       .offsets = {0, 2, 3, 5}, .indices = {4, 1, 4, 7, 1}, .values = {2, 1, 3, .5, 4}};
-  firing.merge(0, codes, 0, 2, 0.6F);
-  firing.merge(0, codes, 2, 1, 0.6F);
+  firing.merge(0, codes, 0, std::vector<std::uint32_t>{0, 1}, 0.6F);
+  firing.merge(0, codes, 2, std::vector<std::uint32_t>{2}, 0.6F);
+  firing.set_words(std::make_shared<const std::vector<std::string>>(
+      std::vector<std::string>{"a", "bomb", "war"}));
   const auto fires = firing.with_concept(0);
   ASSERT_EQ(fires.size(), 2U);
   EXPECT_EQ(fires[0].feature, 1);
   EXPECT_EQ(fires[0].max, 4);
   EXPECT_EQ(fires[1].feature, 4);
   EXPECT_EQ(fires[1].max, 3);
+  EXPECT_EQ(firing.word(fires[0].word), "war");
+  EXPECT_EQ(firing.word(fires[1].word), "bomb");
   EXPECT_TRUE(firing.counterpart(0).empty());
 }
 

@@ -49,16 +49,6 @@ void add_effects(const PairFiring& firing, const Concept& concept_,
   }
 }
 
-std::vector<std::size_t> rivals_of(const std::vector<Concept>& concepts, std::size_t i) {
-  const Concept& concept_ = concepts[i];
-  std::vector<std::size_t> rivals;
-  for (std::size_t c = 0; c < concepts.size(); ++c)
-    if (c != i && concepts[c].language == concept_.language &&
-        concepts[c].subclass.empty() == concept_.subclass.empty())
-      rivals.push_back(c);
-  return rivals;
-}
-
 }  // namespace
 
 std::vector<FiringCounts> count_firing(const PairFiring& firing,

@@ -12,6 +12,7 @@
 
 #include "select/pair_firing.h"
 #include "select/pairs.h"
+#include "select/replication.h"
 
 namespace safesail {
 
@@ -42,6 +43,7 @@ struct FeatureContrast {
   /// Mean over pairs of (max with the concept - max in the counterpart), in units of the feature's
   /// largest value in the pairs.
   double effect = 0;
+  Replication held_out;  ///< of an accepted one
 };
 
 /// What each feature does on one concept's pairs, by feature: how many of its texts it fires in,
@@ -52,8 +54,7 @@ struct FiringCounts {
 std::vector<FiringCounts> count_firing(const PairFiring& firing,
                                        const std::vector<Concept>& concepts);
 
-/// The features of concepts[i] with enough discordant pairs, by index, q not yet known. Rivals of a
-/// subclass are all other subclasses of its language, those of a domain the other domains.
+/// The features of concepts[i] with enough discordant pairs, by index, q not yet known.
 std::vector<FeatureContrast> test_features(const PairFiring& firing,
                                            const std::vector<Concept>& concepts, std::size_t i,
                                            const std::vector<FiringCounts>& counts,

@@ -15,7 +15,7 @@ TEST(FeatureTests, MustBeatTheOtherConceptsOfTheirLanguage) {
   const std::vector<ContrastPair> pairs =
       PairGrid{.n_subclasses = 2, .languages = {"en", "zh"}}.pairs();
   std::vector<std::string> left_out;
-  const std::vector<Concept> concepts = concepts_of(pairs, 8, left_out);
+  const std::vector<Concept> concepts = concepts_of(pairs, all_of(pairs), 8, left_out);
   ASSERT_EQ(concepts.size(), 6U);  // four subclasses, a domain in each language
   PairFiring firing(pairs.size(), 4);
   for (const std::size_t i : {0U, 1U}) {

@@ -2,26 +2,55 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "text/chat.h"
 
 namespace safesail {
+namespace {
+
+/// Numbers for the texts of tokens, as PairFiring::word() gives them back.
+class Words {
+ public:
+  std::uint32_t number_of(std::string_view token) {
+    const auto begin = token.find_first_not_of(" \t\r\n");
+    std::string word(begin == token.npos ? token : token.substr(begin));
+    std::ranges::transform(word, word.begin(), [](char c) {
+      return 'A' <= c && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+    });
+    const auto [found, is_new] =
+        numbers_.emplace(word, static_cast<std::uint32_t>(numbers_.size()));
+    if (is_new) words_.push_back(std::move(word));
+    return found->second;
+  }
+  std::vector<std::string> take() { return std::move(words_); }
+
+ private:
+  std::unordered_map<std::string, std::uint32_t> numbers_;
+  std::vector<std::string> words_;
+};
+
+}  // namespace
 
 void PairFiring::merge(std::size_t text, const SparseCodes& codes, std::size_t first_row,
-                       std::size_t n_rows, float threshold) {
-  std::map<std::int32_t, float> highest;
-  for (const Firing& firing : texts_[text]) highest[firing.feature] = firing.max;
-  const auto first = static_cast<std::size_t>(codes.offsets[first_row]);
-  const auto last = static_cast<std::size_t>(codes.offsets[first_row + n_rows]);
-  for (std::size_t i = first; i < last; ++i)
-    if (codes.values[i] > threshold) {
-      float& max = highest[codes.indices[i]];
-      max = std::max(max, codes.values[i]);
+                       std::span<const std::uint32_t> words, float threshold) {
+  std::map<std::int32_t, Firing> highest;
+  for (const Firing& firing : texts_[text]) highest[firing.feature] = firing;
+  for (std::size_t row = 0; row < words.size(); ++row) {
+    const auto first = static_cast<std::size_t>(codes.offsets[first_row + row]);
+    const auto last = static_cast<std::size_t>(codes.offsets[first_row + row + 1]);
+    for (std::size_t i = first; i < last; ++i) {
+      const float value = codes.values[i];
+      if (value <= threshold) continue;
+      Firing& firing = highest[codes.indices[i]];
+      if (value > firing.max) firing = {codes.indices[i], value, words[row]};
     }
+  }
   texts_[text].clear();
-  for (const auto& [feature, max] : highest) texts_[text].push_back({feature, max});
+  for (const auto& [feature, firing] : highest) texts_[text].push_back(firing);
 }
 
 std::vector<PairFiring> read_pair_firing(const LanguageModel& model, const Tokenizer& tokenizer,
@@ -44,17 +73,25 @@ std::vector<PairFiring> read_pair_firing(const LanguageModel& model, const Token
   state_memory("model, SAEs and program", {{stream.memory_bytes(), "the passes over the pairs"}},
                "the pairs", "select in fewer SAEs", reporter);
   std::uint64_t n_read = 0;
+  Words words;
   while (const std::optional<CodedBatch> batch = stream.next()) {
     if (stop.stop_requested())
       failed("select", "stopped before all pairs were read", "run the same command again");
     for (const CodedPiece& piece : batch->pieces) {
+      std::vector<std::uint32_t> numbers;
+      for (std::size_t row = piece.first_row; row < piece.first_row + piece.n_rows; ++row) {
+        const auto [begin, end] = batch->bytes[row];
+        numbers.push_back(words.number_of(std::string_view(piece.text).substr(begin, end - begin)));
+      }
       for (std::size_t s = 0; s < saes.size() && piece.n_rows > 0; ++s)
         firing[s].merge(static_cast<std::size_t>(piece.document), batch->codes[s], piece.first_row,
-                        piece.n_rows, config.threshold);
+                        numbers, config.threshold);
       n_read = std::max<std::uint64_t>(n_read, piece.document + 1);
     }
     reporter.progress("read pairs", n_read, 2 * pairs.size(), "texts", "");
   }
+  const auto known = std::make_shared<const std::vector<std::string>>(words.take());
+  for (PairFiring& one : firing) one.set_words(known);
   return firing;
 }
 

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <stop_token>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/report.h"
@@ -19,7 +22,8 @@ class PairFiring {
  public:
   struct Firing {
     std::int32_t feature = 0;
-    float max = 0;  ///< over the text's content tokens, > 0
+    float max = 0;           ///< over the text's content tokens, > 0
+    std::uint32_t word = 0;  ///< the token that has it: a number for word()
   };
 
   PairFiring(std::size_t n_pairs, std::int64_t n_features)
@@ -31,14 +35,24 @@ class PairFiring {
   std::span<const Firing> with_concept(std::size_t pair) const { return texts_[2 * pair]; }
   std::span<const Firing> counterpart(std::size_t pair) const { return texts_[2 * pair + 1]; }
 
+  /// A token's text without blanks, in lower case; empty where words are not known.
+  std::string_view word(std::uint32_t number) const {
+    return words_ && number < words_->size() ? std::string_view((*words_)[number]) : "";
+  }
+
   void set(std::size_t text, std::vector<Firing> firing) { texts_[text] = std::move(firing); }
-  /// Adds the codes of a piece of a text: a feature's maximum rises to that in the piece.
-  void merge(std::size_t text, const SparseCodes& codes, std::size_t first_row, std::size_t n_rows,
-             float threshold);
+  void set_words(std::shared_ptr<const std::vector<std::string>> words) {
+    words_ = std::move(words);
+  }
+  /// Adds the codes of a piece of a text: a feature's maximum rises to that in the piece. `words`
+  /// [n_rows]: the numbers of its tokens.
+  void merge(std::size_t text, const SparseCodes& codes, std::size_t first_row,
+             std::span<const std::uint32_t> words, float threshold);
 
  private:
   std::int64_t n_features_;
   std::vector<std::vector<Firing>> texts_;
+  std::shared_ptr<const std::vector<std::string>> words_;
 };
 
 struct FiringConfig {

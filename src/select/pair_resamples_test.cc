@@ -11,10 +11,14 @@
 namespace safesail {
 namespace {
 
+PairResamples of_all(const std::vector<ContrastPair>& pairs, std::size_t n, std::uint64_t seed) {
+  return {pairs, all_of(pairs), n, seed};
+}
+
 TEST(PairResamples, DrawFinestConceptsWithAllTheirPairsAndTranslations) {
   const std::vector<ContrastPair> pairs =
       PairGrid{.n_domains = 2, .n_subclasses = 2, .languages = {"en", "zh"}}.pairs();
-  const PairResamples resamples(pairs, 50, 1);
+  const PairResamples resamples = of_all(pairs, 50, 1);
   ASSERT_EQ(resamples.n(), 50U);
   bool some_differ = false;
   for (std::size_t r = 0; r < resamples.n(); ++r) {
@@ -41,12 +45,8 @@ TEST(PairResamples, DrawFinestConceptsWithAllTheirPairsAndTranslations) {
 TEST(PairResamples, WhatCrossesSubclassesIsDrawnFromTheDomain) {
   std::vector<ContrastPair> pairs = PairGrid{.n_subclasses = 3}.pairs();
   for (ContrastPair& pair : pairs) pair.concept_ = "template " + pair.concept_.substr(12);
-  const PairResamples resamples(pairs, 20, 1);
-  const std::vector<std::size_t> all = [&] {
-    std::vector<std::size_t> places(pairs.size());
-    for (std::size_t p = 0; p < places.size(); ++p) places[p] = p;
-    return places;
-  }();
+  const PairResamples resamples = of_all(pairs, 20, 1);
+  const std::vector<std::size_t> all = all_of(pairs);
   EXPECT_EQ(resamples.drawn_from(all).n_units, 5U);
   EXPECT_EQ(resamples.drawn_from(all).n_strata, 1U);
   for (std::size_t r = 0; r < resamples.n(); ++r)
@@ -56,7 +56,7 @@ TEST(PairResamples, WhatCrossesSubclassesIsDrawnFromTheDomain) {
 TEST(PairResamples, PairsAreDrawnWhereASubclassIsOneConcept) {
   const std::vector<ContrastPair> pairs =
       PairGrid{.n_concepts = 1, .n_each = 12, .languages = {"en", "hi"}}.pairs();
-  const PairResamples resamples(pairs, 30, 2);
+  const PairResamples resamples = of_all(pairs, 30, 2);
   EXPECT_EQ(resamples.drawn_from(std::vector<std::size_t>{0, 1, 12, 13}).n_units, 2U);
   for (std::size_t r = 0; r < resamples.n(); ++r)
     for (std::size_t p = 0; p < 12; ++p) EXPECT_EQ(resamples.draw(r)[p], resamples.draw(r)[p + 12]);
@@ -66,7 +66,7 @@ TEST(PairResamples, PairsAreDrawnWhereASubclassIsOneConcept) {
 // expectation is 2.776 / sqrt 5 times the mean sample deviation; 2,000 draws are within 5 %.
 TEST(DrawnInterval, IsTheTIntervalOfAMean) {
   const std::vector<ContrastPair> pairs = PairGrid{.n_each = 1}.pairs();
-  const PairResamples resamples(pairs, 2000, 3);
+  const PairResamples resamples = of_all(pairs, 2000, 3);
   Rng rng(7, "means");
   std::vector<double> values;
   double mean = 0, square = 0;

@@ -69,10 +69,11 @@ std::vector<ContrastPair> read_pairs(const std::vector<fs::path>& files) {
   return pairs;
 }
 
-std::vector<Concept> concepts_of(const std::vector<ContrastPair>& pairs, std::size_t min_pairs,
+std::vector<Concept> concepts_of(const std::vector<ContrastPair>& pairs,
+                                 std::span<const std::size_t> among, std::size_t min_pairs,
                                  std::vector<std::string>& left_out) {
   std::vector<Concept> subclasses, domains;
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
+  for (const std::size_t i : among) {
     add(subclasses, pairs[i].subclass, pairs[i], i);
     add(domains, "", pairs[i], i);
   }
@@ -85,6 +86,16 @@ std::vector<Concept> concepts_of(const std::vector<ContrastPair>& pairs, std::si
         left_out.push_back(fmt::format("{} ({}): {} pairs", concept_.name, concept_.language,
                                        concept_.pairs.size()));
   return concepts;
+}
+
+std::vector<std::size_t> rivals_of(const std::vector<Concept>& concepts, std::size_t i) {
+  const Concept& concept_ = concepts[i];
+  std::vector<std::size_t> rivals;
+  for (std::size_t c = 0; c < concepts.size(); ++c)
+    if (c != i && concepts[c].language == concept_.language &&
+        concepts[c].subclass.empty() == concept_.subclass.empty())
+      rivals.push_back(c);
+  return rivals;
 }
 
 }  // namespace safesail

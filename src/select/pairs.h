@@ -3,6 +3,7 @@
 // docs/pairs.md. Files are hostile input; errors name file and line.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,9 +35,15 @@ struct Concept {
   std::vector<std::size_t> pairs;
 };
 
-/// Every subclass and every domain of every language, in order of appearance, domains last; those
-/// with fewer than `min_pairs` pairs are left out and named in `left_out`.
-std::vector<Concept> concepts_of(const std::vector<ContrastPair>& pairs, std::size_t min_pairs,
+/// Every subclass and every domain of every language, in order of appearance, domains last, of
+/// those of `pairs` whose numbers are `among`; what has fewer than `min_pairs` of them is left out
+/// and named in `left_out`.
+std::vector<Concept> concepts_of(const std::vector<ContrastPair>& pairs,
+                                 std::span<const std::size_t> among, std::size_t min_pairs,
                                  std::vector<std::string>& left_out);
+
+/// The others that concepts[i] is told from: of a subclass all other subclasses of its language, of
+/// a domain the other domains.
+std::vector<std::size_t> rivals_of(const std::vector<Concept>& concepts, std::size_t i);
 
 }  // namespace safesail

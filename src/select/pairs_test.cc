@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "select/pairs_testing.h"
 
 namespace safesail {
 namespace {
@@ -52,7 +53,7 @@ TEST(Pairs, OurOwnAreWholeInEveryLanguage) {
       ids[language].insert(pair.id);
     }
     std::vector<std::string> left_out;
-    const std::vector<Concept> concepts = concepts_of(pairs, 12, left_out);
+    const std::vector<Concept> concepts = concepts_of(pairs, all_of(pairs), 12, left_out);
     EXPECT_TRUE(left_out.empty());
     EXPECT_EQ(concepts.size(), 17U + 4U);
     EXPECT_EQ(std::ranges::count(concepts, "", &Concept::subclass), 4);
@@ -64,7 +65,7 @@ TEST(Pairs, OurOwnAreWholeInEveryLanguage) {
 TEST(Pairs, ConceptsWithTooFewPairsAreNamed) {
   const std::vector<ContrastPair> pairs = read_pairs({source("tests/data/pairs/good.jsonl")});
   std::vector<std::string> left_out;
-  EXPECT_TRUE(concepts_of(pairs, 5, left_out).empty());
+  EXPECT_TRUE(concepts_of(pairs, all_of(pairs), 5, left_out).empty());
   EXPECT_FALSE(left_out.empty());
 }
 

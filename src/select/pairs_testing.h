@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,12 @@ struct PairGrid {
     return all;
   }
 };
+
+/// The numbers of all of them: nothing is held out.
+inline std::vector<std::size_t> all_of(const std::vector<ContrastPair>& pairs) {
+  std::vector<std::size_t> numbers(pairs.size());
+  std::iota(numbers.begin(), numbers.end(), std::size_t{0});
+  return numbers;
+}
 
 }  // namespace safesail

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -9,6 +11,7 @@
 #include "formats/byte_stream.h"
 #include "formats/json.h"
 #include "formats/line_reader.h"
+#include "select/random_floor.h"
 
 namespace safesail {
 namespace {
@@ -90,17 +93,87 @@ void control(const TestConfig& config, std::vector<SaeTests> tests,
     for (ConceptSelection& concept_ : sae.concepts) concept_.q = q[next++];
 }
 
-void require_concepts(const std::vector<ContrastPair>& pairs, const SelectConfig& config) {
-  std::vector<std::string> left_out;
-  const std::vector<Concept> concepts = concepts_of(pairs, config.min_pairs, left_out);
-  if (concepts.empty() || concepts.front().subclass.empty())
+/// The concepts as they are on the pairs held out, in the same order.
+std::vector<Concept> held_out(const std::vector<Concept>& concepts,
+                              const std::vector<ContrastPair>& pairs, const PairSplit& split) {
+  std::vector<Concept> result = concepts;
+  for (Concept& concept_ : result) {
+    concept_.pairs.clear();
+    for (const std::size_t p : split.held_out)
+      if (pairs[p].language == concept_.language && pairs[p].domain == concept_.domain &&
+          (concept_.subclass.empty() || pairs[p].subclass == concept_.subclass))
+        concept_.pairs.push_back(p);
+  }
+  return result;
+}
+
+/// What the candidates do on the pairs that did not choose them.
+void try_on_held_out(const std::vector<PairFiring>& firing, const std::vector<ContrastPair>& pairs,
+                     const SelectConfig& config, FeatureSelection& selection) {
+  const std::vector<Concept>& concepts = selection.held_out;
+  const bool any = !selection.split.held_out.empty();
+  const PairResamples resamples(pairs, selection.split.held_out, config.n_resamples, config.seed);
+  for (std::size_t s = 0; s < selection.saes.size(); ++s)
+    for (std::size_t c = 0; c < concepts.size(); ++c)
+      for (FeatureContrast& contrast : selection.saes[s].concepts[c].candidates) {
+        if (any) contrast.held_out = replicate(firing[s], contrast.feature, concepts, c, resamples);
+        Precision& precision = selection.saes[s].precision;
+        ++precision.n_accepted;
+        precision.n_replicated += contrast.held_out.replicates();
+        precision.n_specific += contrast.held_out.is_specific();
+      }
+}
+
+/// A selection that knows which pairs choose, and of which concepts they are.
+FeatureSelection split_for_selection(const std::vector<ContrastPair>& pairs,
+                                     const SelectConfig& config) {
+  FeatureSelection selection;
+  selection.split = split_pairs(PairUnits(pairs), config.held_out_share, config.seed);
+  selection.concepts =
+      concepts_of(pairs, selection.split.choosing, config.min_pairs, selection.left_out);
+  if (selection.concepts.empty() || selection.concepts.front().subclass.empty())
     bad_input("pairs",
-              fmt::format("expected a subclass with at least {} pairs, got {} pairs in all",
-                          config.min_pairs, pairs.size()),
-              "bring more pairs of a subclass, or lower --min-pairs");
+              fmt::format("expected a subclass with at least {} pairs, got {} pairs in all, {} of "
+                          "them held out",
+                          config.min_pairs, pairs.size(), selection.split.held_out.size()),
+              "bring more pairs of a subclass, hold out fewer (--held-out), or lower --min-pairs");
+  selection.held_out = held_out(selection.concepts, pairs, selection.split);
+  return selection;
 }
 
 }  // namespace
+
+Precision FeatureSelection::precision() const {
+  Precision sum;
+  for (const std::size_t i : recommendation.recommended().saes) sum += saes[i].precision;
+  return sum;
+}
+
+std::string precision_sentence(const FeatureSelection& selection) {
+  const Precision precision = selection.precision();
+  if (selection.split.held_out.empty())
+    return "No pairs were held out: whether the accepted features stand for their concepts "
+           "elsewhere is not known.";
+  const std::string tried =
+      fmt::format("{} of {} pairs held out, by finest concepts", selection.split.held_out.size(),
+                  selection.split.held_out.size() + selection.split.choosing.size());
+  if (precision.n_accepted == 0)
+    return fmt::format("No feature of the recommended SAEs was accepted ({}).", tried);
+  const auto share = [](const Estimate& estimate) {
+    return fmt::format("{:.2f}, {:.2f} to {:.2f}", estimate.value, estimate.low, estimate.high);
+  };
+  return fmt::format(
+      "Precision: of {} accepted, a feature and concept each, {} replicate ({}) and {} are "
+      "specific "
+      "({}) on what had no part in choosing them ({}).{}",
+      precision.n_accepted, precision.n_replicated, share(precision.replicated()),
+      precision.n_specific, share(precision.specific()), tried,
+      selection.floor ? fmt::format(" In SAEs of random directions, as wide and as sparse: {} "
+                                    "accepted, {} replicate, {} are specific.",
+                                    selection.floor->n_accepted, selection.floor->n_replicated,
+                                    selection.floor->n_specific)
+                      : "");
+}
 
 std::string sae_name(const SaeIdentity& id) {
   const fs::path folder = fs::path(id.path).parent_path();
@@ -110,17 +183,37 @@ std::string sae_name(const SaeIdentity& id) {
 FeatureSelection select_features(const LanguageModel& model, const Tokenizer& tokenizer,
                                  const std::vector<EvaluationCell>& cells,
                                  const std::vector<ContrastPair>& pairs, const SelectConfig& config,
-                                 Reporter& reporter, std::stop_token stop) {
-  require_concepts(pairs, config);
+                                 std::vector<PairFiring>& firing, Reporter& reporter,
+                                 std::stop_token stop) {
+  split_for_selection(pairs, config);  // refuses before the model reads anything
+  const RandomFloor random(cells, config.seed);
   std::vector<SaeAtSite> saes;
-  std::vector<SaeIdentity> ids;
+  std::vector<SaeIdentity> ids, random_ids;
   for (const EvaluationCell& cell : cells) {
     saes.push_back({cell.input, &cell.sae});
     ids.push_back(cell.id);
   }
-  return select_from_firing(
-      ids, read_pair_firing(model, tokenizer, saes, pairs, config.firing, reporter, stop), pairs,
-      config, reporter, stop);
+  for (const EvaluationCell& cell : random.cells) {
+    saes.push_back({cell.input, &cell.sae});
+    random_ids.push_back(cell.id);
+  }
+  firing = read_pair_firing(model, tokenizer, saes, pairs, config.firing, reporter, stop);
+  const auto first_random = firing.begin() + static_cast<std::ptrdiff_t>(cells.size());
+  const std::vector<PairFiring> random_firing(std::make_move_iterator(first_random),
+                                              std::make_move_iterator(firing.end()));
+  firing.erase(first_random, firing.end());
+
+  FeatureSelection selection = select_from_firing(ids, firing, pairs, config, reporter, stop);
+  if (random.cells.empty()) return selection;
+  const FeatureSelection by_chance =
+      select_from_firing(random_ids, random_firing, pairs, config, reporter, stop);
+  std::set<std::int64_t> like_chosen;
+  for (const std::size_t i : selection.recommendation.recommended().saes)
+    if (random.of[i] >= 0) like_chosen.insert(random.of[i]);
+  selection.floor.emplace();
+  for (const std::int64_t i : like_chosen)
+    *selection.floor += by_chance.saes[static_cast<std::size_t>(i)].precision;
+  return selection;
 }
 
 FeatureSelection select_from_firing(const std::vector<SaeIdentity>& saes,
@@ -129,10 +222,9 @@ FeatureSelection select_from_firing(const std::vector<SaeIdentity>& saes,
                                     const SelectConfig& config, Reporter& reporter,
                                     const std::stop_token& stop) {
   SAFESAIL_CHECK(!saes.empty() && saes.size() == firing.size());
-  FeatureSelection selection;
-  selection.concepts = concepts_of(pairs, config.min_pairs, selection.left_out);
+  FeatureSelection selection = split_for_selection(pairs, config);
   const std::vector<Concept>& concepts = selection.concepts;
-  const PairResamples resamples(pairs, config.n_resamples, config.seed);
+  const PairResamples resamples(pairs, selection.split.choosing, config.n_resamples, config.seed);
   FairCoins coins;
   std::vector<SaeTests> tests;
   const auto n_called = [&](const std::string& name) {
@@ -156,6 +248,7 @@ FeatureSelection select_from_firing(const std::vector<SaeIdentity>& saes,
       failed("select", "stopped before the end", "run the same command again");
   }
   control(config.tests, std::move(tests), selection.saes);
+  try_on_held_out(firing, pairs, config, selection);
   selection.recommendation = recommend(selection.saes);
   return selection;
 }

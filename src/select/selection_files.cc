@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "formats/byte_stream.h"
-#include "formats/json.h"
 #include "formats/line_reader.h"
 #include "model/site.h"
 
@@ -25,6 +24,18 @@ json to_json(const NullComparison& value) {
   return {{"value", value.observed.value}, {"interval", interval_of(value.observed)},
           {"null", value.null_mean},       {"null_interval", {value.null_low, value.null_high}},
           {"excess", value.excess.value},  {"excess_interval", interval_of(value.excess)}};
+}
+
+json estimate_of(const Estimate& estimate) {
+  return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
+}
+
+json to_json(const Precision& precision) {
+  return {{"accepted", precision.n_accepted},
+          {"replicated", precision.n_replicated},
+          {"share_replicated", estimate_of(precision.replicated())},
+          {"specific", precision.n_specific},
+          {"share_specific", estimate_of(precision.specific())}};
 }
 
 std::string metrics_line(const SaeSelection& sae, const Concept& concept_,
@@ -103,7 +114,8 @@ std::string candidate_line(const SaeSelection& sae, const std::vector<Concept>& 
             {"p", contrast.p},
             {"q", contrast.q},
             {"effect", contrast.effect},
-            {"accepted", accepted}};
+            {"accepted", accepted},
+            {"held_out", to_json(contrast.held_out)}};
   if (contrast.rival >= 0) {
     const Concept& rival = concepts[static_cast<std::size_t>(contrast.rival)];
     line["rival"] = rival.name;
@@ -136,9 +148,15 @@ json to_json(const Ranked& ranked, const std::vector<SaeSelection>& saes) {
   return result;
 }
 
-json to_json(const Recommendation& recommendation, const std::vector<SaeSelection>& saes) {
+json to_json(const FeatureSelection& selection) {
+  const Recommendation& recommendation = selection.recommendation;
+  const std::vector<SaeSelection>& saes = selection.saes;
   json result{{"chosen", to_json(recommendation.recommended(), saes)},
               {"reason", recommendation.reason},
+              {"n_pairs", selection.split.choosing.size()},
+              {"n_held_out", selection.split.held_out.size()},
+              {"precision", to_json(selection.precision())},
+              {"floor", selection.floor ? to_json(*selection.floor) : json()},
               {"ranking", json::array()},
               {"incomplete", recommendation.incomplete}};
   for (const Ranked& ranked : recommendation.ranking)
@@ -149,6 +167,23 @@ json to_json(const Recommendation& recommendation, const std::vector<SaeSelectio
 /// "15" of "mlp_out.15".
 std::string layer_of(const std::string& site) {
   return site.substr(site.find('.') + 1);
+}
+
+Estimate parse_estimate(const JsonObject& object, std::string_view key) {
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();  // null
+  const JsonObject estimate = object.object(key);
+  return {.value = estimate.get_or("value", kUnknown),
+          .low = estimate.get_or("low", kUnknown),
+          .high = estimate.get_or("high", kUnknown)};
+}
+
+Replication parse_replication(const JsonObject& object) {
+  return {.n_pairs = static_cast<std::size_t>(object.get_positive("n_pairs")),
+          .twins = parse_estimate(object, "auroc_twins"),
+          .others = parse_estimate(object, "auroc_others"),
+          .top_token = object.get<std::string>("top_token"),
+          .n_without = static_cast<std::size_t>(object.get<std::int64_t>("n_without")),
+          .without = parse_estimate(object, "auroc_without")};
 }
 
 Candidate parse_candidate(const JsonObject& line) {
@@ -176,10 +211,25 @@ Candidate parse_candidate(const JsonObject& line) {
                         .q = line.get<double>("q"),
                         .effect = line.get<double>("effect")};
   candidate.accepted = line.get<bool>("accepted");
+  if (const auto held_out = line.find_object("held_out"))
+    candidate.contrast.held_out = parse_replication(*held_out);
   return candidate;
 }
 
 }  // namespace
+
+Json to_json(const Replication& replication) {
+  if (replication.n_pairs == 0) return nullptr;
+  return {{"n_pairs", replication.n_pairs},
+          {"auroc_twins", estimate_of(replication.twins)},
+          {"auroc_others", estimate_of(replication.others)},
+          {"top_token", replication.top_token},
+          {"n_without", replication.n_without},
+          {"auroc_without", estimate_of(replication.without)},
+          {"one_word", replication.is_one_word()},
+          {"replicates", replication.replicates()},
+          {"specific", replication.is_specific()}};
+}
 
 void write_selection(const fs::path& folder, const FeatureSelection& selection,
                      const std::vector<std::pair<std::string, std::string>>& facts) {
@@ -203,8 +253,7 @@ void write_selection(const fs::path& folder, const FeatureSelection& selection,
   write_file(folder / "candidates.jsonl", candidates);
   write_file(folder / "lists.json", dump_json(lists, {.indent = 1}) + "\n");
   write_file(folder / "report.html", selection_html(selection, facts));
-  write_file(folder / "recommendation.json",
-             dump_json(to_json(selection.recommendation, selection.saes), {.indent = 1}) + "\n");
+  write_file(folder / "recommendation.json", dump_json(to_json(selection), {.indent = 1}) + "\n");
 }
 
 SelectionResult read_selection(const fs::path& folder) {

@@ -12,9 +12,13 @@
 #include <utility>
 #include <vector>
 
+#include "formats/json.h"
 #include "select/selection.h"
 
 namespace safesail {
+
+/// What stands in candidates.jsonl of the pairs held out; null: it was not tried there.
+Json to_json(const Replication& replication);
 
 /// Each file atomically; the folder is made. `facts` say in the report what was selected from what.
 void write_selection(const fs::path& folder, const FeatureSelection& selection,
@@ -31,6 +35,12 @@ struct Candidate {
   std::string rival;         ///< the concept that it was tested against; empty: there is no other
   std::int64_t n_pairs = 0;
   bool accepted = false;  ///< under false discovery control
+
+  /// Of an accepted one: whether it stands for the concept as far as is known, on the pairs held
+  /// out where some were.
+  bool is_tagged() const {
+    return accepted && (contrast.held_out.n_pairs == 0 || contrast.held_out.replicates());
+  }
 };
 
 struct SelectionResult {

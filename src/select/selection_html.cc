@@ -98,6 +98,13 @@ std::string site_section(const std::vector<SaeSelection>& saes, const std::strin
   return body + html::table(rows);
 }
 
+/// "; .91, .78" of the pairs held out: against twins and against other concepts.
+std::string held_out_text(const Replication& held_out) {
+  return held_out.n_pairs == 0
+             ? ""
+             : fmt::format("; {:.2f}, {:.2f}", held_out.twins.value, held_out.others.value);
+}
+
 std::string concept_table(const FeatureSelection& selection) {
   std::vector<std::vector<std::string>> rows = {{"concept", "pairs", "SAE", "candidates",
                                                  "L(0, .2)", "by chance", "p", "q",
@@ -108,8 +115,9 @@ std::string concept_table(const FeatureSelection& selection) {
       const ConceptSelection& own = sae.concepts[c];
       std::string best;
       for (std::size_t f = 0; f < std::min<std::size_t>(5, own.candidates.size()); ++f)
-        best += fmt::format("{}{} ({}/{})", f == 0 ? "" : ", ", own.candidates[f].feature,
-                            own.candidates[f].n_forward, own.candidates[f].n_reverse);
+        best += fmt::format("{}{} ({}/{}{})", f == 0 ? "" : ", ", own.candidates[f].feature,
+                            own.candidates[f].n_forward, own.candidates[f].n_reverse,
+                            held_out_text(own.candidates[f].held_out));
       rows.push_back({selection.concepts[c].name + " " + selection.concepts[c].language,
                       fmt::format("{}", own.metrics.n_pairs), sae.id.site,
                       fmt::format("{}", own.candidates.size()),
@@ -135,8 +143,9 @@ std::string selection_html(const FeatureSelection& selection,
   body += html::facts(facts);
   body += "<h2>Recommendation</h2>\n<p>" + html::escape(selection.recommendation.reason) +
           "</p>\n<p>The sparsest configuration that is not clearly behind the best one, by the "
-          "mean over sites and seeds of L(0, .2) beyond chance. All numbers are of the pairs that "
-          "it was chosen by.</p>\n";
+          "mean over sites and seeds of L(0, .2) beyond chance. All numbers of this page but the "
+          "precision are of the pairs that it was chosen by.</p>\n<p>" +
+          html::escape(precision_sentence(selection)) + "</p>\n";
   std::vector<std::vector<std::string>> ranking = {
       {"configuration", "L(0, .2) beyond chance", "behind the best", "sites", "L0", "FVU"}};
   for (const Ranked& ranked : selection.recommendation.ranking)

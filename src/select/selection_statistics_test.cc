@@ -15,7 +15,8 @@ namespace {
 using Firing = PairFiring::Firing;
 
 FeatureSelection select(const std::vector<PairFiring>& firing,
-                        const std::vector<ContrastPair>& pairs, const SelectConfig& config) {
+                        const std::vector<ContrastPair>& pairs, SelectConfig config) {
+  config.held_out_share = 0;  // what is promised of the pairs that choose
   std::vector<SaeIdentity> ids;
   for (std::size_t s = 0; s < firing.size(); ++s)
     ids.push_back({.site = "mlp_out.1",

@@ -86,7 +86,18 @@ class ApiTest : public AtlasTest {
       atlas.put_score(id, score);
       atlas.put_tag(ids.back(), {i % 2 == 0 ? "terror" : "violence", "weapons", "pairs"});
       atlas.put_pair_metrics(
-          ids.back(), {.concept_name = "terror", .language = "en", .f = 0.5, .p = 0.01, .n = 20});
+          ids.back(),
+          {.concept_name = "terror",
+           .language = "en",
+           .f = 0.5,
+           .p = 0.01,
+           .n = 20,
+           .accepted = true,
+           .held_out = R"({"n_pairs":20,"auroc_twins":{"value":0.91,"low":0.8,"high":1},)"
+                       R"("auroc_others":{"value":0.78,"low":0.4,"high":1},)"
+                       R"("top_token":"bomb","n_without":4,)"
+                       R"("auroc_without":{"value":0.5,"low":null,"high":null},)"
+                       R"("one_word":true,"replicates":true,"specific":false})"});
     }
     std::vector<float> x(ids.size(), 0.5F), y(ids.size(), 0.25F);
     atlas.put_coordinates(ids, x, y);

@@ -209,6 +209,21 @@ export interface PairMetric {
   q: number | null;
   effect: number | null;
   n: number;
+  /** under false discovery control */
+  accepted: boolean;
+  /** on pairs that had no part in choosing it; null: not tried */
+  held_out: {
+    n_pairs: number;
+    auroc_twins: Interval;
+    auroc_others: Interval;
+    top_token: string;
+    /** without the pairs in which it reaches its maximum at its top token */
+    auroc_without: Interval;
+    n_without: number;
+    one_word: boolean;
+    replicates: boolean;
+    specific: boolean;
+  } | null;
 }
 
 export interface FeatureEntry extends FeatureIdentity {

@@ -86,8 +86,13 @@ export const feature = {
   'feature.pairs.q': 'q',
   'feature.pairs.effect': 'effect',
   'feature.pairs.n': 'pairs',
+  'feature.pairs.twins': 'held out, twins',
+  'feature.pairs.others': 'held out, others',
   'feature.pairs.hint':
-    'f: share of pairs in which it fires with the concept and not without it; reverse: the other way round; q: false discovery rate',
+    'f: share of pairs in which it fires with the concept and not without it; reverse: the other way round; q: false discovery rate. Held out: AUROC on pairs of other words, which had no part in choosing it, against their twins and against other concepts; bold where the 95 % interval lies above .5',
+  'feature.pairs.one_word': 'One word: “{word}”. Without it, it would not replicate.',
+  'feature.pairs.lost':
+    'It was accepted for a concept and does not replicate on pairs of other words: no tag.',
   'feature.tags': 'Tags',
   'feature.tags.none': 'No tag.',
   'evidence.language': 'language',
