@@ -212,10 +212,13 @@ TEST_F(OpenAiTest, ACompletionEndsWhenItIsNotWantedAnyMore) {
 }
 
 TEST_F(OpenAiTest, SaysWhatIsWrong) {
-  EXPECT_THAT(ask({{"messages", 3}}, 400).at("error").at("message"), HasSubstr("messages"));
+  const Json listless = ask({{"messages", 3}}, 400).at("error");
+  EXPECT_THAT(listless.at("message"), HasSubstr("messages"));
+  EXPECT_EQ(listless.at("param"), "messages");
   Json other = question(1);
   other["model"] = "gpt";
   EXPECT_EQ(ask(other, 404).at("error").at("code"), "model_not_found");
+  EXPECT_EQ(ask(other, 404).at("error").at("param"), "model");
   Json long_one = question(1);
   std::string words;
   for (int i = 0; i < 9000; ++i) words += " word";
@@ -226,9 +229,19 @@ TEST_F(OpenAiTest, SaysWhatIsWrong) {
   const Json refused = ask(long_one, 400);
   EXPECT_THAT(refused.at("error").at("message"), HasSubstr("tokens"));
   EXPECT_EQ(refused.at("error").at("type"), "invalid_request_error");
+  EXPECT_EQ(refused.at("error").at("param"), "messages");
   Json biased = question(1);
   biased["logit_bias"] = {{"33", -100}};
   EXPECT_THAT(ask(biased, 400).at("error").at("message"), HasSubstr("logit_bias"));
+  EXPECT_EQ(ask(biased, 400).at("error").at("param"), "logit_bias");
+  for (const char* broken : {"{\"messages\": [", "{\"messages\": \"\xff\"}", "[]"}) {
+    const auto answer = http().Post("/v1/chat/completions", broken, "application/json");
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 400);
+    const Json error = Json::parse(answer->body).at("error");
+    EXPECT_THAT(error.at("message"), Not(HasSubstr("file"))) << "nothing was fetched";
+    EXPECT_TRUE(error.at("param").is_null()) << error;
+  }
 
   const auto nowhere = http().Get("/v1/nowhere");
   ASSERT_TRUE(nowhere);

@@ -9,11 +9,14 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "formats/field_error.h"
 
 namespace safesail {
 namespace {
 
-constexpr std::string_view kRemedy = "correct the JSON, or fetch the file again";
+constexpr std::string_view kRemedy = "correct the JSON";
+/// A file may be the rest of one that was cut on its way.
+constexpr std::string_view kFileRemedy = "correct the JSON, or fetch the file again";
 
 /// Printable ASCII, long texts cut.
 std::string escaped(std::string_view text) {
@@ -33,7 +36,8 @@ class Builder final : public nlohmann::json_sax<AnyJson> {
   using typename Sax::binary_t, typename Sax::number_float_t, typename Sax::number_integer_t,
       typename Sax::number_unsigned_t, typename Sax::string_t;
 
-  Builder(std::string_view where, const JsonLimits& limits) : where_(where), limits_(limits) {}
+  Builder(std::string_view where, const JsonLimits& limits, std::string_view remedy)
+      : where_(where), limits_(limits), remedy_(remedy) {}
 
   AnyJson take() { return std::move(root_); }
 
@@ -51,13 +55,13 @@ class Builder final : public nlohmann::json_sax<AnyJson> {
     if constexpr (std::is_same_v<AnyJson, OrderedJson>)
       if (object.size() >= kMaxOrderedKeys)
         bad_input(where_, fmt::format("expected at most {} keys in an object", kMaxOrderedKeys),
-                  kRemedy);
+                  remedy_);
     const auto [entry, is_new] = object.emplace(std::move(name), nullptr);
     if (!is_new && limits_.unique_keys)
       bad_input(where_,
                 fmt::format("expected every key once, got {} twice in one object",
                             printable(entry->first)),
-                kRemedy);
+                remedy_);
     slot_ = &entry->second;
     return true;
   }
@@ -73,7 +77,7 @@ class Builder final : public nlohmann::json_sax<AnyJson> {
     if (const auto colon = reason.find(": "); colon != reason.npos) reason.remove_prefix(colon + 2);
     reason = reason.substr(0, reason.find("; last read"));
     bad_input(where_, fmt::format("expected JSON, at byte {}: {}", position, escaped(reason)),
-              kRemedy);
+              remedy_);
   }
 
  private:
@@ -102,7 +106,7 @@ class Builder final : public nlohmann::json_sax<AnyJson> {
     if (open_.size() >= static_cast<std::size_t>(limits_.max_depth))
       bad_input(where_,
                 fmt::format("expected at most {} nested levels, got more", limits_.max_depth),
-                kRemedy);
+                remedy_);
     open_.push_back(place(std::move(container)));
     return true;
   }
@@ -114,6 +118,7 @@ class Builder final : public nlohmann::json_sax<AnyJson> {
 
   std::string_view where_;
   const JsonLimits& limits_;
+  std::string_view remedy_;
   AnyJson root_;
   std::vector<AnyJson*> open_;
   AnyJson* slot_ = nullptr;  // the value of the key read last
@@ -174,6 +179,18 @@ std::string shown(const Json& value) {
   return dump_json(value);
 }
 
+/// "rope_scaling.type" of "config.json: rope_scaling" and "type".
+std::string path_of(std::string_view where, std::string_view key = {}) {
+  constexpr std::string_view kBetween = ": ";
+  std::string path;
+  for (auto at = where.find(kBetween); at != where.npos; at = where.find(kBetween)) {
+    where.remove_prefix(at + kBetween.size());
+    path.append(path.empty() ? "" : ".").append(where.substr(0, where.find(kBetween)));
+  }
+  if (!key.empty()) path.append(path.empty() ? "" : ".").append(escaped(key));
+  return path;
+}
+
 /// NaN, Infinity and -Infinity outside of strings as null.
 std::string without_non_finite(std::string_view text) {
   constexpr std::array<std::string_view, 3> kNames = {"NaN", "-Infinity", "Infinity"};
@@ -196,13 +213,14 @@ std::string without_non_finite(std::string_view text) {
 }
 
 template <class AnyJson>
-AnyJson parse(std::string_view text, std::string_view where, const JsonLimits& limits) {
+AnyJson parse(std::string_view text, std::string_view where, const JsonLimits& limits,
+              std::string_view remedy = kRemedy) {
   if (text.size() > limits.max_bytes)
     bad_input(where,
               fmt::format("expected at most {} of JSON, got {}", human_bytes(limits.max_bytes),
                           human_bytes(text.size())),
               "check that this is the right file");
-  Builder<AnyJson> builder(where, limits);
+  Builder<AnyJson> builder(where, limits, remedy);
   if (limits.non_finite && (text.find("NaN") != text.npos || text.find("Infinity") != text.npos))
     AnyJson::sax_parse(without_non_finite(text), &builder);
   else
@@ -235,7 +253,7 @@ std::string dump_json(const OrderedJson& value, JsonStyle style) {
 }
 
 Json read_json(const fs::path& path, const JsonLimits& limits) {
-  return parse_json(read_file(path, limits.max_bytes), path.string(), limits);
+  return parse<Json>(read_file(path, limits.max_bytes), path.string(), limits, kFileRemedy);
 }
 
 std::string printable(std::string_view text) {
@@ -245,7 +263,8 @@ std::string printable(std::string_view text) {
 JsonObject::JsonObject(const Json& value, std::string where)
     : value_(&value), where_(std::move(where)) {
   if (!value.is_object())
-    bad_input(where_, fmt::format("expected a JSON object, got {}", shown(value)), kRemedy);
+    throw FieldError(where_, path_of(where_),
+                     fmt::format("expected a JSON object, got {}", shown(value)), kRemedy);
 }
 
 const Json* JsonObject::lookup(std::string_view key) const {
@@ -254,14 +273,16 @@ const Json* JsonObject::lookup(std::string_view key) const {
 }
 
 void JsonObject::missing(std::string_view key) const {
-  bad_input(where_, fmt::format("expected a key '{}', got none", escaped(key)),
-            fmt::format("add '{}', or fetch the file again", escaped(key)));
+  throw FieldError(where_, path_of(where_, key),
+                   fmt::format("expected a key '{}', got none", escaped(key)),
+                   fmt::format("add '{}'", escaped(key)));
 }
 
 void JsonObject::wrong(std::string_view key, std::string_view expected, const Json& got) const {
-  bad_input(where_,
-            fmt::format("expected '{}' to be {}, got {}", escaped(key), expected, shown(got)),
-            fmt::format("correct '{}'", escaped(key)));
+  throw FieldError(
+      where_, path_of(where_, key),
+      fmt::format("expected '{}' to be {}, got {}", escaped(key), expected, shown(got)),
+      fmt::format("correct '{}'", escaped(key)));
 }
 
 template <class T>

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "formats/field_error.h"
 #include "formats/test_files.h"
 
 namespace safesail {
@@ -80,7 +81,9 @@ TEST(ReadJson, NamesTheFile) {
   write_file(folder / "a.json", "[1, 2]");
   EXPECT_EQ(read_json(folder / "a.json"), Json::parse("[1, 2]"));
   write_file(folder / "b.json", "[1, 2");
-  EXPECT_THAT(error_of([&] { read_json(folder / "b.json"); }), HasSubstr("b.json"));
+  EXPECT_THAT(error_of([&] { read_json(folder / "b.json"); }),
+              AllOf(HasSubstr("b.json"), HasSubstr("fetch the file again")));
+  EXPECT_THAT(error_of([] { parse_json("[1, 2", "request"); }), Not(HasSubstr("file")));
   EXPECT_THROW(read_json(folder / "none.json"), Error);
 }
 
@@ -174,6 +177,33 @@ TEST_F(JsonObjectTest, ObjectsInsideNameTheirPath) {
               HasSubstr("config.json: rope_scaling: expected 'type' to be a string, got 3"));
   EXPECT_THAT(error_of([&] { config_.object("name"); }),
               HasSubstr("config.json: name: expected a JSON object, got \"llama\""));
+}
+
+TEST_F(JsonObjectTest, ErrorsKnowTheirField) {
+  const auto field_of = [](auto&& action) {
+    try {
+      action();
+    } catch (const FieldError& error) {
+      EXPECT_EQ(error.fault(), Fault::input);
+      return error.field();
+    }
+    return std::string("nothing was thrown");
+  };
+  EXPECT_EQ(field_of([&] { config_.get<std::string>("absent"); }), "absent");
+  EXPECT_EQ(field_of([&] { config_.get_positive("zero"); }), "zero");
+  EXPECT_EQ(field_of([&] { config_.object("rope_scaling").get<std::string>("type"); }),
+            "rope_scaling.type");
+  EXPECT_EQ(field_of([&] { config_.object("name"); }), "name");
+  const Json list = Json::array();
+  EXPECT_EQ(field_of([&] { JsonObject(list, "config.json"); }), "") << "all of it";
+  EXPECT_EQ(field_of([] { at_field("top_p", [] { bad_input("a", "b", "c"); }); }), "top_p");
+  EXPECT_EQ(field_of([&] { at_field("all", [&] { return config_.get<bool>("name"); }); }), "name");
+  try {
+    at_field("a", [] { failed("a", "b", "c"); });
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(dynamic_cast<const FieldError*>(&error), nullptr) << "the machine's fault";
+  }
 }
 
 }  // namespace

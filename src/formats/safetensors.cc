@@ -121,14 +121,21 @@ void require_tiling(std::vector<Range> ranges, std::uint64_t n_bytes, std::strin
     bad_input(where, fmt::format("expected {} bytes of data, got {}", covered, n_bytes), kRemedy);
 }
 
+/// Nobody corrects it by hand.
+Json parse_header(std::string_view header, const std::string& where) try {
+  // Three levels: the header, a tensor's entry, its shape.
+  return parse_json(header, where,
+                    {.max_bytes = kMaxHeaderBytes, .max_depth = 3, .unique_keys = true});
+} catch (const Error& error) {
+  bad_input(where, error.problem(), kRemedy);
+}
+
 }  // namespace
 
 SafetensorsContents parse_safetensors(std::span<const std::byte> bytes, std::string_view where) {
   const std::string_view header = header_of(bytes, where);
   const std::span<const std::byte> data = bytes.subspan(kLengthBytes + header.size());
-  // Three levels: the header, a tensor's entry, its shape.
-  const Json json = parse_json(header, fmt::format("{}: header", where),
-                               {.max_bytes = kMaxHeaderBytes, .max_depth = 3, .unique_keys = true});
+  const Json json = parse_header(header, fmt::format("{}: header", where));
 
   SafetensorsContents contents;
   std::vector<Range> ranges;

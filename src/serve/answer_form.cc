@@ -6,9 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/error.h"
 #include "serve/prompt_seams.h"
-#include "text/chat.h"
+#include "serve/request_fields.h"
 
 namespace safesail {
 namespace {
@@ -58,8 +57,7 @@ FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
                      const CompletionRequest& request) {
   const Tokenizer& tokenizer = model.tokenizer;
   const AnswerForm& form = *request.form;
-  const std::string prompt =
-      render_chat(tokenizer, request.messages, true, request.template_arguments);
+  const std::string prompt = prompt_text(tokenizer, request);
   std::vector<std::int32_t> ids, choices;
   std::vector<std::size_t> places, seams;
   std::size_t n_prompt = 0;
@@ -68,12 +66,11 @@ FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
     const Encoding encoding = tokenizer.encode(written.text, false);
     const std::vector<std::size_t> here = places_of(encoding, written, choice.size());
     if (here.empty() || here.front() == 0 || (!places.empty() && here != places))
-      bad_input(
-          "request",
-          fmt::format("'answer_form': expected slots that are tokens of their own, got others "
-                      "for choice {}",
-                      choices.size()),
-          "use other choices, or put them between other marks");
+      refuse_field("answer_form",
+                   fmt::format("expected slots that are tokens of their own, got others "
+                               "for choice {}",
+                               choices.size()),
+                   "use other choices, or put them between other marks");
     choices.push_back(encoding.ids[here.front()]);
     if (!places.empty()) continue;
     places = here;

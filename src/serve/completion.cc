@@ -6,7 +6,7 @@
 #include <numeric>
 #include <span>
 
-#include "base/error.h"
+#include "formats/field_error.h"
 #include "serve/prompt_seams.h"
 #include "text/chat.h"
 #include "text/stream_decoder.h"
@@ -137,13 +137,20 @@ class Probabilities {
 }  // namespace
 
 Refusal too_long(std::string_view problem) {
-  return {400, kTooLong, fmt::format("'messages': {}", problem), "shorten the messages"};
+  Refusal refusal(400, kTooLong, fmt::format("'messages': {}", problem), "shorten the messages");
+  refusal.field = "messages";
+  return refusal;
+}
+
+std::string prompt_text(const Tokenizer& tokenizer, const CompletionRequest& request) {
+  return at_field("messages", [&] {
+    return render_chat(tokenizer, request.messages, true, request.template_arguments);
+  });
 }
 
 CompletionPrompt completion_prompt(const TextModel& model, const CompletionRequest& request) {
   const Tokenizer& tokenizer = model.tokenizer;
-  const std::string text =
-      render_chat(tokenizer, request.messages, true, request.template_arguments);
+  const std::string text = prompt_text(tokenizer, request);
   Encoding encoding = tokenizer.encode(text, false);
   const std::int64_t longest = model.model.spec().longest_text();
   if (std::ssize(encoding.ids) >= longest)

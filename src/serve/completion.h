@@ -48,6 +48,10 @@ struct CompletionPrompt {
 constexpr const char* kTooLong = "context_length_exceeded";
 Refusal too_long(std::string_view problem);
 
+/// The request's messages as the model's template writes them, up to where it answers. An input
+/// error when the template refuses them.
+std::string prompt_text(const Tokenizer& tokenizer, const CompletionRequest& request);
+
 /// The tokens of the request's messages. An input error when the template refuses them; too_long().
 CompletionPrompt completion_prompt(const TextModel& model, const CompletionRequest& request);
 

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "model/sampler.h"
+#include "serve/constraint_request.h"
 #include "text/chat.h"
-#include "text/constraint.h"
 
 namespace safesail {
 
@@ -29,12 +29,6 @@ struct AnswerForm {
 struct ThinkingRoom {
   std::int64_t tokens = 0;
   double seconds = 0;  ///< 0: no limit
-};
-
-/// The form that an answer is to have, in OpenAI's words or in vLLM's.
-struct ConstraintRequest {
-  ConstraintSource source;
-  std::string field;  ///< that asks for it: "response_format"
 };
 
 struct CompletionRequest {

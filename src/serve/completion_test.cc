@@ -1,7 +1,8 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "formats/field_error.h"
 #include "serve/completion_request.h"
 
 namespace safesail {
@@ -9,15 +10,28 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 std::string complaint(const std::string& body) {
   try {
     parse_completion_request(body);
   } catch (const Error& error) {
     EXPECT_EQ(error.fault(), Fault::input);
+    EXPECT_THAT(error.what(), Not(HasSubstr("file"))) << "a request is none";
     return error.what();
   }
   return "";
+}
+
+std::string field_at_fault(const std::string& body) {
+  try {
+    parse_completion_request(body);
+  } catch (const FieldError& error) {
+    return error.field();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
 }
 
 TEST(CompletionRequest, ReadsAll) {
@@ -109,7 +123,7 @@ TEST(CompletionRequest, ReadsTheFormOfTheAnswer) {
        "response_format"},
       {R"("response_format": {"type": "json_schema", "json_schema": {"name": "a", "description": "b",
           "strict": true, "schema": {"z": 1, "a": {"c": 2, "b": 3}}}})",
-       Kind::json_schema, R"({"z":1,"a":{"c":2,"b":3}})", "response_format"},
+       Kind::json_schema, R"({"z":1,"a":{"c":2,"b":3}})", "response_format.json_schema.schema"},
       {R"("structured_outputs": {"json": {"z": 1, "a": 2}})", Kind::json_schema, R"({"z":1,"a":2})",
        "structured_outputs.json"},
       {R"("structured_outputs": {"json": "{\"z\": 1}"})", Kind::json_schema, R"({"z": 1})",
@@ -185,12 +199,47 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
   for (const auto& [field, name] : cases)
     EXPECT_THAT(complaint(with(field)), HasSubstr(name)) << field;
   for (const char* body :
-       {"", "[]", "{}", R"({"messages": []})", R"({"messages": ["hi"]})",
-        R"({"messages": [{"role": "user"}]})",
+       {"", "[]", "{}", "{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}",
+        R"({"messages": []})", R"({"messages": ["hi"]})", R"({"messages": [{"role": "user"}]})",
         R"({"messages": [{"role": "user", "content": "hi", "name": "Ann"}]})",
         R"({"messages": [{"role": "assistant", "content": "", "tool_calls": []}]})",
         R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})"})
     EXPECT_NE(complaint(body), "") << body;
+}
+
+TEST(CompletionRequest, KnowsTheFieldAtFault) {
+  const std::string hello = R"({"messages": [{"role": "user", "content": "hi"}], )";
+  std::string many;
+  for (std::size_t i = 0; i <= kMaxOrderedKeys; ++i)
+    many += fmt::format(R"({}"k{}": {{}})", i == 0 ? "" : ", ", i);
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"{}", "messages"},
+      {R"({"messages": ["hi"]})", "messages[0]"},
+      {R"({"messages": [{"role": "user", "content": "a"}, {"role": "user"}]})",
+       "messages[1].content"},
+      {R"({"messages": [{"content": "a"}]})", "messages[0].role"},
+      {R"({"messages": [{"role": "user", "content": "a", "name": "Ann"}]})", "messages[0].name"},
+      {R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})",
+       "messages[0].content[0]"},
+      {R"({"messages": [{"role": "user", "content": [{"type": "text"}]}]})",
+       "messages[0].content[0].text"},
+      {hello + R"("temperature": "hot"})", "temperature"},
+      {hello + R"("temperature": -1})", "temperature"},
+      {hello + R"("top_p": 0})", "top_p"},
+      {hello + R"("tools": []})", "tools"},
+      {hello + R"("stop": [""]})", "stop"},
+      {hello + R"("max_tokens": 0})", "max_tokens"},
+      {hello + R"("chat_template_kwargs": []})", "chat_template_kwargs"},
+      {hello + R"("stream_options": {"include_usage": 3}})", "stream_options.include_usage"},
+      {hello + R"("thinking": {}})", "thinking.tokens"},
+      {hello + R"("answer_form": {"text": "_", "choices": ["0", "1"]}})", "answer_form.slot"},
+      {hello + R"("structured_outputs": {"choice": 3}})", "structured_outputs.choice"},
+      {hello + R"("response_format": {"type": "json_schema"}})", "response_format.json_schema"},
+      {hello + R"("guided_json": 3})", "guided_json"},
+      {hello + R"("guided_json": {"properties": {)" + many + "}}}", "guided_json"}};
+  for (const auto& [body, field] : cases) EXPECT_EQ(field_at_fault(body), field) << body;
+  EXPECT_THAT(complaint(hello + R"("guided_json": {"properties": {)" + many + "}}}"),
+              HasSubstr("guided_json#/properties: expected at most 1024 keys"));
 }
 
 }  // namespace

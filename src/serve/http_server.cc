@@ -343,19 +343,15 @@ void HttpServer::refuse(HttpConnection& connection, const Refusal& refusal) cons
 }
 
 void HttpServer::answer_fault(httplib::Response& response, std::exception_ptr fault) const {
+  std::optional<Refusal> refusal;
   try {
     std::rethrow_exception(std::move(fault));
-  } catch (const Refusal& refusal) {
-    refuse(response, refusal);
-  } catch (const Error& error) {
-    if (error.fault() == Fault::input)
-      refuse(response, bad_request(error.where() + ": " + error.problem(), error.remedy()));
-    else
-      refuse(response, {500, "internal", error.problem(), error.remedy()});
-  } catch (...) {
-    reporter_.warn("a request met a fault inside");
-    refuse(response, {500, "internal", "internal fault", "see whether it happens again"});
+  } catch (const std::exception& known) {
+    refusal = refusal_for(known);
+  } catch (...) {  // what is no exception is a bug, too
   }
+  if (!refusal) reporter_.warn("a request met a fault inside");
+  refuse(response, refusal ? *refusal : internal_fault());
 }
 
 Refusal HttpServer::not_routed(const std::string& path) const {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "formats/field_error.h"
 #include "formats/json.h"
 #include "serve/answer_form.h"
 #include "serve/completion.h"
@@ -33,7 +34,7 @@ std::string error_body(const Refusal& refusal) {
                           {"type", no_key                  ? "authentication_error"
                                    : refusal.status >= 500 ? "server_error"
                                                            : "invalid_request_error"},
-                          {"param", nullptr},
+                          {"param", refusal.field.empty() ? Json() : Json(refusal.field)},
                           {"code", code}}}});
 }
 
@@ -84,10 +85,8 @@ Refusal ending_refusal() {
 
 /// A fault where the status is sent already: it goes where the next piece would.
 std::string fault_body(const std::exception& fault) {
-  if (const auto* refusal = dynamic_cast<const Refusal*>(&fault)) return error_body(*refusal);
-  const auto* ours = dynamic_cast<const Error*>(&fault);
-  return error_body({500, "internal", ours != nullptr ? ours->problem() : "internal fault",
-                     ours != nullptr ? ours->remedy() : "see whether it happens again"});
+  const std::optional<Refusal> refusal = refusal_for(fault);
+  return error_body(refusal ? *refusal : internal_fault());
 }
 
 }  // namespace
@@ -142,20 +141,23 @@ Json OpenAiServer::Impl::head(const char* object) {
 }
 
 void OpenAiServer::Impl::require_name(const std::string& name) const {
-  if (name != model_name)
-    throw Refusal(404, kModelNotFound, fmt::format("the model here is {}", printable(model_name)),
+  if (name == model_name) return;
+  Refusal refusal(404, kModelNotFound, fmt::format("the model here is {}", printable(model_name)),
                   "ask for it, or name none");
+  refusal.field = "model";
+  throw refusal;
 }
 
-/// What is wrong with the request is known then.
+/// What is wrong with the request is known when it is made.
 CompletionStart OpenAiServer::Impl::start_of(const CompletionRequest& request) {
   CompletionStart start{completion_prompt(model, request)};
   if (!request.constraint) return start;
   std::call_once(first_constraint,
                  [&] { vocabulary.emplace(model.tokenizer, model.model.spec().eos); });
-  const auto& [source, field] = *request.constraint;
-  start.constraint =
-      std::make_shared<Constraint>(*vocabulary, source, fmt::format("request: '{}'", field));
+  const ConstraintRequest& asked = *request.constraint;
+  start.constraint = at_field(asked.field, [&] {
+    return std::make_shared<Constraint>(*vocabulary, asked.source, "request: " + asked.field);
+  });
   return start;
 }
 

@@ -2,9 +2,27 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "formats/field_error.h"
 #include "formats/json.h"
 
 namespace safesail {
+
+std::optional<Refusal> refusal_for(const std::exception& fault) {
+  if (const auto* refusal = dynamic_cast<const Refusal*>(&fault)) return *refusal;
+  const auto* error = dynamic_cast<const Error*>(&fault);
+  if (error == nullptr) return std::nullopt;
+  if (error->fault() != Fault::input)
+    return Refusal(500, "internal", error->problem(), error->remedy());
+  Refusal refusal(400, "bad_request", error->where() + ": " + error->problem(), error->remedy());
+  if (const auto* of_field = dynamic_cast<const FieldError*>(error))
+    refusal.field = of_field->field();
+  return refusal;
+}
+
+Refusal internal_fault() {
+  return {500, "internal", "internal fault", "see whether it happens again"};
+}
 
 std::string code_of_status(int status) {
   switch (status) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <string>
 
 namespace safesail {
@@ -20,7 +21,15 @@ struct Refusal : std::exception {
   std::string message;  ///< a sentence
   std::string remedy;   ///< what to do
   std::string allow;    ///< methods, of a 405
+  std::string field;    ///< of the body, that is at fault; empty where none is known
 };
+
+/// What a client reads of `fault`: a Refusal itself, an input Error as 400, another one as 500;
+/// nothing for what is a bug of ours.
+std::optional<Refusal> refusal_for(const std::exception& fault);
+
+/// What a client reads of such a bug.
+Refusal internal_fault();
 
 /// The code that goes with a status.
 std::string code_of_status(int status);
