@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <limits>
 #include <random>
 
@@ -43,6 +44,10 @@ constexpr auto kRead = std::to_array<std::string_view>({"model",
 constexpr auto kReadOfMessages = std::to_array<std::string_view>({"role", "content"});
 constexpr auto kReadOfThinking = std::to_array<std::string_view>({"tokens", "seconds"});
 constexpr auto kReadOfStreamOptions = std::to_array<std::string_view>({"include_usage"});
+/// Tools are not spoken here, so none has the word.
+constexpr auto kRoles =
+    std::to_array<std::string_view>({"system", "developer", "user", "assistant"});
+
 std::vector<std::string> read_stops(const Json& body) {
   const auto stop = body.find("stop");
   std::vector<std::string> stops;
@@ -110,6 +115,17 @@ std::string content_of(const JsonObject& message, const std::string& field) {
   return text;
 }
 
+/// Templates know the word of the developer as the system's.
+std::string role_of(const JsonObject& message, const std::string& field) {
+  std::string role = message.get<std::string>("role");
+  if (std::ranges::find(kRoles, role) == kRoles.end())
+    refuse_field(
+        field + ".role",
+        fmt::format("expected one of {}, got {}", fmt::join(kRoles, ", "), printable(role)),
+        "give the message to one of them");
+  return role == "developer" ? "system" : role;
+}
+
 std::vector<ChatMessage> read_messages(const Json& body) {
   const auto list = body.find("messages");
   if (list == body.end() || !list->is_array() || list->empty())
@@ -120,7 +136,7 @@ std::vector<ChatMessage> read_messages(const Json& body) {
     const JsonObject message(item, "request: " + field);
     check_fields(item, kReadOfMessages, field + ".");
     ChatMessage& read = messages.emplace_back();
-    read.role = message.get<std::string>("role");
+    read.role = role_of(message, field);
     read.content = content_of(message, field);
   }
   return messages;

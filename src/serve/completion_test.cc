@@ -242,5 +242,26 @@ TEST(CompletionRequest, KnowsTheFieldAtFault) {
               HasSubstr("guided_json#/properties: expected at most 1024 keys"));
 }
 
+TEST(CompletionRequest, KnowsTheRolesOfMessages) {
+  const auto with = [](const std::string& role) {
+    return R"({"messages": [{"role": "user", "content": "a"}, {"content": "b", "role": ")" + role +
+           "\"}]}";
+  };
+  for (const char* role : {"wizard", "User", "", "tool"}) {
+    EXPECT_THAT(complaint(with(role)), HasSubstr("system, developer, user, assistant")) << role;
+    EXPECT_EQ(field_at_fault(with(role)), "messages[1].role") << role;
+  }
+  for (const char* role : {"system", "user", "assistant"})
+    EXPECT_EQ(parse_completion_request(with(role)).messages[1].role, role);
+  EXPECT_EQ(parse_completion_request(with("developer")).messages[1].role, "system");
+}
+
+TEST(CompletionRequest, AKeyIsThereOnce) {
+  EXPECT_THAT(complaint(R"({"messages": [{"role": "user", "content": "a"}], "messages": []})"),
+              HasSubstr("\"messages\" twice"));
+  EXPECT_THAT(complaint(R"({"messages": [{"role": "user", "role": "system", "content": "a"}]})"),
+              HasSubstr("\"role\" twice"));
+}
+
 }  // namespace
 }  // namespace safesail

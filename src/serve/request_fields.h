@@ -12,7 +12,8 @@
 
 namespace safesail {
 
-inline constexpr JsonLimits kRequestLimits{.max_bytes = std::uint64_t{16} << 20, .max_depth = 64};
+inline constexpr JsonLimits kRequestLimits{
+    .max_bytes = std::uint64_t{16} << 20, .max_depth = 64, .unique_keys = true};
 
 /// "request: 'FIELD': PROBLEM"
 [[noreturn]] void refuse_field(std::string_view field, std::string_view problem,
