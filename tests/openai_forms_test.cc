@@ -115,6 +115,17 @@ TEST_F(OpenAiFormsTest, NamesTheFormThatItCannotHold) {
   body = question(5);
   body["structured_outputs"] = {{"regex", "(?=a)b"}};
   EXPECT_THAT(ask(body, 400).at("error").at("message"), HasSubstr("structured_outputs.regex"));
+  body.erase("structured_outputs");
+  const std::string field = "response_format.json_schema.schema";
+  const auto schema = [&](const char* text) {
+    body["response_format"] = {{"type", "json_schema"},
+                               {"json_schema", {{"name", "a"}, {"schema", Json::parse(text)}}}};
+    const Json error = ask(body, 400).at("error");
+    EXPECT_EQ(error.at("param"), field);
+    return error.at("message").get<std::string>();
+  };
+  EXPECT_THAT(schema(R"({"properties": {"age": {"minimum": 1e30}}})"),
+              HasSubstr(field + "#/properties/age/minimum: expected"));
   EXPECT_EQ(ask(question(2)).at("usage").at("completion_tokens"), 2) << "and others are answered";
 }
 

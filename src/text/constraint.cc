@@ -1,5 +1,7 @@
 #include "text/constraint.h"
 
+#include <fmt/format.h>
+
 #include "text/rust.h"
 #include "text/token_bytes.h"
 
@@ -28,6 +30,15 @@ std::vector<std::string> bytes_of(const Tokenizer& tokenizer) {
   return tokens;
 }
 
+/// `lines`: place, problem and remedy, of which the first and the last may be empty.
+[[noreturn]] void refuse(const std::string& where, std::string_view lines) {
+  const std::size_t first = lines.find('\n'), last = lines.rfind('\n');
+  if (first == last) bad_input(where, lines, kRemedy);  // not of the form but of the call
+  const std::string_view remedy = lines.substr(last + 1);
+  bad_input(fmt::format("{}{}", where, lines.substr(0, first)),
+            lines.substr(first + 1, last - first - 1), remedy.empty() ? kRemedy : remedy);
+}
+
 }  // namespace
 
 ConstraintVocabulary::ConstraintVocabulary(const Tokenizer& tokenizer,
@@ -52,10 +63,12 @@ ConstraintVocabulary::ConstraintVocabulary(std::span<const std::string> tokens,
 Constraint::Constraint(const ConstraintVocabulary& vocabulary, const ConstraintSource& source,
                        std::string where)
     : where_(std::move(where)), constraint_(nullptr, text_rs_constraint_free) {
-  constraint_.reset(rust<TextRsConstraint*>(where_, kRemedy, [&](auto* out, auto* error) {
-    return text_rs_constraint_new(vocabulary.vocabulary_.get(), slice_of(name_of(source.kind)),
-                                  slice_of(source.text), out, error);
-  }));
+  TextRsConstraint* made = nullptr;
+  TextRsString error{};
+  if (!text_rs_constraint_new(vocabulary.vocabulary_.get(), slice_of(name_of(source.kind)),
+                              slice_of(source.text), &made, &error))
+    refuse(where_, safesail::take(error));
+  constraint_.reset(made);
 }
 
 std::span<const std::uint32_t> Constraint::allowed() {

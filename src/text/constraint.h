@@ -43,7 +43,8 @@ struct ConstraintSource {
 /// A form and how far one answer has come in it. One thread at a time.
 class Constraint {
  public:
-  /// An input error at `where` for a form that cannot be held.
+  /// An input error for a form that cannot be held, at `where` or, where its place in the source is
+  /// known, at `where` and a JSON pointer: "schema#/properties/age".
   Constraint(const ConstraintVocabulary& vocabulary, const ConstraintSource& source,
              std::string where);
 

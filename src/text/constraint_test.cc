@@ -86,8 +86,8 @@ class SmallVocabulary : public ::testing::Test {
       of(kind, text);
     } catch (const Error& error) {
       EXPECT_EQ(error.fault(), Fault::input);
-      EXPECT_EQ(error.where(), "a test");
-      return error.problem();
+      EXPECT_THAT(error.where(), ::testing::StartsWith("a test"));
+      return fmt::format("{}: {}", error.where().substr(6), error.problem());
     }
     return "";
   }
@@ -217,6 +217,28 @@ TEST_F(SmallVocabulary, WhatCannotBeHeldIsNamed) {
   for (const char* text : {"", "[]", "[\"\"]", "[1]", "{}", "[\"a\", \"\"]"})
     EXPECT_NE(complaint(Kind::choice, text), "") << text;
   EXPECT_EQ(schema(R"({"type": "string"})"), "");
+}
+
+TEST_F(SmallVocabulary, ARefusalSaysWhere) {
+  using ::testing::HasSubstr;
+  using ::testing::StartsWith;
+  const auto schema = [&](const std::string& text) { return complaint(Kind::json_schema, text); };
+  EXPECT_EQ(schema(R"({"properties": {"age": {"minimum": 1e30}}})"),
+            "#/properties/age/minimum: expected a number within 2^53, got 1e+30");
+  EXPECT_THAT(schema(R"({"properties": {"a/b~": {"enum": [1, 2, -9007199254740992]}}})"),
+              StartsWith("#/properties/a~1b~0/enum/2: "));
+  EXPECT_EQ(schema(R"({"items": {"minProperties": 3, "required": ["a", "b"]}})"),
+            "#/items/minProperties: expected at most 2, as 2 keys are in 'required', got 3");
+  EXPECT_THAT(schema(R"({"x-guidance": {}})"), StartsWith("#/x-guidance: "));
+  EXPECT_THAT(schema("3"), StartsWith("#: expected an object"));
+  EXPECT_THAT(complaint(Kind::choice, R"(["a", ""])"), StartsWith("#/1: "));
+  EXPECT_THAT(complaint(Kind::regex, "a\\"), StartsWith(": ")) << "of all of it";
+  // Neither long nor on several lines, whatever the keys are.
+  const std::string key = "\\n" + std::string(10'000, 'x');
+  const std::string long_one = schema("{\"" + key + "\": {\"maximum\": 1e30}}");
+  EXPECT_THAT(long_one, HasSubstr("/maximum: expected a number"));
+  EXPECT_LT(long_one.size(), 1000U);
+  EXPECT_EQ(long_one.find('\n'), long_one.npos);
 }
 
 std::string repeated(std::string_view text, std::size_t n) {

@@ -77,7 +77,9 @@ void text_rs_vocabulary_free(TextRsVocabulary* vocabulary);
 
 struct TextRsConstraint;
 /// `kind`: "json_schema", "regex", or "choice" (a JSON list of texts). Bounded in memory. Free with
-/// text_rs_constraint_free, before the vocabulary or after it. Used by one thread at a time.
+/// text_rs_constraint_free, before the vocabulary or after it. Used by one thread at a time. The
+/// error is three lines: the place in `source` as "#/a/b", the problem, the remedy; the first and
+/// the last may be empty.
 bool text_rs_constraint_new(const TextRsVocabulary* vocabulary, TextRsSlice kind,
                             TextRsSlice source, TextRsConstraint** out, TextRsString* error);
 void text_rs_constraint_free(TextRsConstraint* constraint);

@@ -2,6 +2,7 @@
 //! regular expression, or one of a few choices.
 
 use crate::border::{array, guard, text_of, OwnedString, Slice};
+use crate::schema::{check, pointer, Refusal, Step};
 use llguidance::api::{ParserLimits, StopReason, TopLevelGrammar};
 use llguidance::earley::SlicedBiasComputer;
 use llguidance::toktrie::{
@@ -75,36 +76,11 @@ fn new_vocabulary(bytes: &[u8], ends: &[usize], end_tokens: &[i32]) -> Result<Vo
     Ok(Vocabulary(factory))
 }
 
-/// From it on neighbouring integers are the same number: one that is asked for exactly would be written as another.
-const MAX_INTEGER: f64 = 9_007_199_254_740_992.0; // 2^53
-
-/// What would be held otherwise than it says.
-fn refuse_inexact(schema: &Value) -> Result<(), String> {
-    match schema {
-        Value::Number(number) if number.as_f64().map_or(true, |n| n.abs() >= MAX_INTEGER) => {
-            Err(format!("the number {number} is not below 2^53, where integers are not exact"))
-        }
-        Value::Array(items) => items.iter().try_for_each(refuse_inexact),
-        Value::Object(fields) => {
-            // A key that is not named may be written twice, and counts once when it is read.
-            let named = fields.get("required").and_then(Value::as_array).map_or(0, Vec::len);
-            let least = fields.get("minProperties").and_then(Value::as_u64).unwrap_or(0);
-            if least > 1 && least > named as u64 {
-                return Err(format!("minProperties {least} is above the {named} keys in required"));
-            }
-            fields.values().try_for_each(refuse_inexact)
-        }
-        _ => Ok(()),
-    }
-}
-
-fn schema_grammar(schema: &str) -> Result<TopLevelGrammar, String> {
-    let mut schema: Value = serde_json::from_str(schema).map_err(text_of)?;
-    let object = schema.as_object().ok_or("expected an object")?;
-    if object.contains_key("x-guidance") {
-        return Err("x-guidance is not supported".into());
-    }
-    refuse_inexact(&schema)?;
+fn schema_grammar(schema: &str) -> Result<TopLevelGrammar, Refusal> {
+    let mut schema: Value = serde_json::from_str(schema).map_err(|e| {
+        Refusal::at("", format!("expected JSON, got none: {e}"), "correct the JSON")
+    })?;
+    check(&schema)?;
     let options = JsonCompileOptions {
         whitespace_pattern: Some(WHITESPACE.into()),
         ..JsonCompileOptions::default()
@@ -114,20 +90,29 @@ fn schema_grammar(schema: &str) -> Result<TopLevelGrammar, String> {
 }
 
 /// `\` before the end would be lost on the way.
-fn regex_grammar(regex: &str) -> Result<TopLevelGrammar, String> {
+fn regex_grammar(regex: &str) -> Result<TopLevelGrammar, Refusal> {
     if regex.is_empty() {
-        return Err("expected an expression, got nothing".into());
+        let remedy = "give one, or leave the form out";
+        return Err(Refusal::at("", "expected an expression, got nothing", remedy));
     }
     if (regex.len() - regex.trim_end_matches('\\').len()) % 2 == 1 {
-        return Err("incomplete escape at its end".into());
+        let problem = "expected a character after the last '\\', got the end";
+        return Err(Refusal::at("", problem, "write '\\\\' for the character itself"));
     }
     Ok(TopLevelGrammar::from_regex(regex))
 }
 
-fn choice_grammar(choices: &str) -> Result<TopLevelGrammar, String> {
-    let choices: Vec<String> = serde_json::from_str(choices).map_err(text_of)?;
-    if choices.is_empty() || choices.iter().any(String::is_empty) {
-        return Err("expected at least one choice, none of them empty".into());
+fn choice_grammar(choices: &str) -> Result<TopLevelGrammar, Refusal> {
+    let choices: Vec<String> = serde_json::from_str(choices).map_err(|e| {
+        Refusal::at("", format!("expected a list of texts: {e}"), "give texts to choose from")
+    })?;
+    if choices.is_empty() {
+        let remedy = "give texts to choose from";
+        return Err(Refusal::at("", "expected at least one choice, got none", remedy));
+    }
+    if let Some(at) = choices.iter().position(String::is_empty) {
+        let problem = "expected a text of at least a character, got an empty one";
+        return Err(Refusal::at(pointer([Step::Index(at)]), problem, "leave it out"));
     }
     let literals: Vec<String> = choices.iter().map(|choice| escaped(choice)).collect();
     regex_grammar(&literals.join("|"))
@@ -162,15 +147,16 @@ fn new_constraint(
     vocabulary: &ParserFactory,
     kind: &str,
     source: &str,
-) -> Result<Constraint, String> {
+) -> Result<Constraint, Refusal> {
     if source.len() > MAX_SOURCE_BYTES {
-        return Err(format!("expected at most {MAX_SOURCE_BYTES} bytes, got {}", source.len()));
+        let problem = format!("expected at most {MAX_SOURCE_BYTES} bytes, got {}", source.len());
+        return Err(Refusal::at("", problem, "ask for a shorter one"));
     }
     let grammar = match kind {
         "json_schema" => schema_grammar(source)?,
         "regex" => regex_grammar(source)?,
         "choice" => choice_grammar(source)?,
-        _ => return Err(format!("there is no constraint {kind}")),
+        _ => return Err(format!("there is no constraint {kind}").into()),
     };
     let parser = vocabulary.create_parser(grammar);
     let parser = parser.map_err(|error| words_of(&format!("{error:#}")))?;
@@ -182,8 +168,8 @@ fn new_constraint(
 
 /// Runs `body` on a thread with room for deep recursion; its panic goes on here.
 fn on_a_deep_stack<T: Send>(
-    body: impl FnOnce() -> Result<T, String> + Send,
-) -> Result<T, String> {
+    body: impl FnOnce() -> Result<T, Refusal> + Send,
+) -> Result<T, Refusal> {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
         let thread = builder.spawn_scoped(scope, body).map_err(text_of)?;
@@ -215,6 +201,7 @@ pub unsafe extern "C" fn text_rs_vocabulary_free(vocabulary: *mut Vocabulary) {
     }
 }
 
+/// An error is three lines, of which the first and the last may be empty: place, problem, remedy.
 #[no_mangle]
 pub unsafe extern "C" fn text_rs_constraint_new(
     vocabulary: *const Vocabulary,
@@ -225,7 +212,8 @@ pub unsafe extern "C" fn text_rs_constraint_new(
 ) -> bool {
     guard(out, error, || {
         let (vocabulary, kind, source) = (&(*vocabulary).0, kind.text()?, source.text()?);
-        let constraint = on_a_deep_stack(|| new_constraint(vocabulary, kind, source))?;
+        let constraint = on_a_deep_stack(|| new_constraint(vocabulary, kind, source));
+        let constraint = constraint.map_err(Refusal::lines)?;
         Ok(Box::into_raw(Box::new(constraint)))
     })
 }

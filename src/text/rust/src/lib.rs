@@ -9,5 +9,6 @@ mod landscape;
 mod parquet_rows;
 mod python;
 mod python_json;
+mod schema;
 mod template;
 mod tokenizer;
