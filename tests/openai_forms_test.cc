@@ -126,6 +126,9 @@ TEST_F(OpenAiFormsTest, NamesTheFormThatItCannotHold) {
   };
   EXPECT_THAT(schema(R"({"properties": {"age": {"minimum": 1e30}}})"),
               HasSubstr(field + "#/properties/age/minimum: expected"));
+  EXPECT_THAT(
+      schema(R"({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}})"),
+      HasSubstr(field + "#/properties/a: expected a value that can end"));
   EXPECT_EQ(ask(question(2)).at("usage").at("completion_tokens"), 2) << "and others are answered";
 }
 

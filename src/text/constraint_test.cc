@@ -241,6 +241,73 @@ TEST_F(SmallVocabulary, ARefusalSaysWhere) {
   EXPECT_EQ(long_one.find('\n'), long_one.npos);
 }
 
+TEST_F(SmallVocabulary, WhatCouldNotEndIsRefused) {
+  using ::testing::StartsWith;
+  struct Case {
+    const char* schema;
+    const char* place;  // empty where it can end
+  };
+  const std::vector<Case> cases = {
+      {R"({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}})",
+       "#/properties/a"},
+      {R"({"type": "object", "properties": {"a": {"$ref": "#"}}})", ""},
+      {R"({"required": ["a"], "properties": {"a": {"$ref": "#"}}})", ""},  // or no object
+      // Through definitions, of which one leads back.
+      {R"({"$ref": "#/$defs/a", "$defs": {
+           "a": {"type": "object", "required": ["b"], "properties": {"b": {"$ref": "#/$defs/b"}}},
+           "b": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/a"}}}})",
+       "#/$defs/a/properties/b"},
+      {R"({"$ref": "#/$defs/a", "$defs": {
+           "a": {"type": "object", "required": ["b"], "properties": {"b": {"$ref": "#/$defs/b"}}},
+           "b": {"type": "array", "items": {"$ref": "#/$defs/a"}}}})",
+       ""},
+      // A list and a tree as they are usually written.
+      {R"({"$ref": "#/$defs/node", "$defs": {"node": {"type": "object",
+           "required": ["value", "next"], "additionalProperties": false, "properties": {
+             "value": {"type": "integer"},
+             "next": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/node"}]}}}}})",
+       ""},
+      {R"({"type": "object", "required": ["children"], "properties": {
+           "children": {"type": "array", "items": {"$ref": "#"}}}})",
+       ""},
+      // The only way out is none.
+      {R"({"type": "object", "required": ["a"], "properties": {
+           "a": {"anyOf": [{"$ref": "#"}, {"type": "array", "minItems": 2, "items": {"$ref": "#"}}]}}})",
+       "#/properties/a"},
+      {R"({"type": "object", "required": ["a"], "properties": {"a": {"oneOf": [{"$ref": "#"}, false]}}})",
+       "#/properties/a"},
+      {R"({"type": "object", "required": ["a"], "additionalProperties": {"$ref": "#"}})",
+       "#/additionalProperties"},
+      {R"({"type": "array", "prefixItems": [true, {"$ref": "#"}], "minItems": 2})",
+       "#/prefixItems/1"},
+      {R"({"type": "array", "prefixItems": [true, {"$ref": "#"}], "minItems": 1})", ""},
+      {R"({"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#"}})", "#"},
+      // What one of a union cannot end, an answer may still choose.
+      {R"({"anyOf": [{"type": "null"}, {"$ref": "#/$defs/a"}], "$defs": {"a": {"type": "object",
+           "required": ["a"], "properties": {"a": {"$ref": "#/$defs/a"}}}}})",
+       "#/$defs/a/properties/a"},
+      // Not used, or ruled out by the type beside it.
+      {R"({"type": "string", "$defs": {"a": {"type": "object", "required": ["a"],
+           "properties": {"a": {"$ref": "#/$defs/a"}}}}})",
+       ""},
+      {R"({"type": "string", "required": ["a"], "properties": {"a": {"$ref": "#"}}})", ""},
+      {R"({"type": "object", "allOf": [{"required": ["a"], "properties": {"a": {"$ref": "#"}}}]})",
+       "#"}};
+  for (const Case& one : cases) {
+    const std::string said = complaint(Kind::json_schema, one.schema);
+    if (*one.place == '\0')
+      EXPECT_EQ(said, "") << one.schema;
+    else
+      EXPECT_THAT(said, StartsWith(std::string(one.place) + ": expected a value that can end"))
+          << one.schema;
+  }
+  // What has no value at all is another fault, of which llguidance speaks.
+  const std::string none = complaint(
+      Kind::json_schema, R"({"type": "object", "required": ["a"], "properties": {"a": false}})");
+  EXPECT_NE(none, "");
+  EXPECT_EQ(none.find("can end"), none.npos) << none;
+}
+
 std::string repeated(std::string_view text, std::size_t n) {
   std::string all;
   for (std::size_t i = 0; i < n; ++i) all += text;

@@ -5,6 +5,7 @@
 
 mod border;
 mod constraint;
+mod endless;
 mod landscape;
 mod parquet_rows;
 mod python;

@@ -1,5 +1,7 @@
-//! What of a JSON schema is refused before llguidance sees it, and where: what would be held otherwise than it says.
+//! What of a JSON schema is refused before llguidance sees it, and where: what would be held otherwise than it says, and
+//! (endless.rs) what no finite answer fits.
 
+use crate::endless::refuse_endless;
 use serde_json::{Map, Value};
 
 /// Why the source of a constraint cannot be held.
@@ -53,7 +55,7 @@ pub fn pointer<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> String {
     shown(&text)
 }
 
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let line: Vec<char> = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     if line.len() <= 2 * SHOWN_CHARS {
         return line.into_iter().collect();
@@ -63,7 +65,7 @@ fn shown(text: &str) -> String {
     format!("{begin}...{end}")
 }
 
-/// The refusal of a schema that would be held otherwise than it says.
+/// The refusal of a schema that would be held otherwise than it says, or that no finite answer fits.
 pub fn check(schema: &Value) -> Result<(), Refusal> {
     let fields = schema.as_object().ok_or_else(|| {
         Refusal::at("#", "expected an object, got another value", "give a JSON schema")
@@ -72,7 +74,8 @@ pub fn check(schema: &Value) -> Result<(), Refusal> {
         let place = pointer([Step::Key("x-guidance")]);
         return Err(Refusal::at(place, "expected a keyword of JSON Schema", "leave it out"));
     }
-    refuse_inexact(schema, &mut Vec::new())
+    refuse_inexact(schema, &mut Vec::new())?;
+    refuse_endless(schema)
 }
 
 /// From it on neighbouring integers are the same number: one that is asked for exactly would be written as another.
