@@ -86,6 +86,14 @@ TEST_F(Cli, UnknownCommandsAndOptionsAreBadInput) {
   expect_bad_input("model", "generate");
 }
 
+TEST_F(Cli, OptionsThatWouldDoNothingAreRefused) {
+  for (const char* option : {"--max-prompt 5", "--max-new 5", "--max-waiting 5", "--no-model",
+                             "--web .", "--run .", "--atlas .", "--any-model"})
+    expect_bad_input("serve --openai " + model_ + " " + option, "with --openai, got it");
+  for (const char* option : {"--name m", "--prefix-cache 5"})
+    expect_bad_input(std::string("serve --run . ") + option, "without --openai, got it");
+}
+
 TEST_F(Cli, ModelsThatAreNotModels) {
   expect_bad_input("model info --model " + path("none.gguf"), "none.gguf");
   expect_bad_input("model info --model " + write("bad.gguf", "GGUF but not really"), "bad.gguf");

@@ -19,6 +19,9 @@ namespace {
 
 constexpr int kPagePort = 9999, kOpenAiPort = 8080;
 constexpr std::size_t kOpenAiChats = 8;
+/// Groups of options in the help: what belongs to one of the two servers alone.
+constexpr const char* kOfThePage = "Without --openai";
+constexpr const char* kOfTheModel = "With --openai";
 
 struct ServeOptions {
   SubjectOptions subject;
@@ -122,7 +125,19 @@ void serve_page(ServeOptions options, Session& session) {
   server.run(session.stop);
 }
 
-void run_serve(const ServeOptions& options, Session& session) {
+/// An option of the other server would do nothing.
+void require_its_own_options(const CLI::App& command, bool openai) {
+  for (const CLI::Option* option : command.get_options())
+    if (option->count() > 0 && option->get_group() == (openai ? kOfThePage : kOfTheModel))
+      bad_input("serve",
+                fmt::format("expected no {} {} --openai, got it", option->get_name(),
+                            openai ? "with" : "without"),
+                openai ? "leave it out; it is of the page and its API"
+                       : "leave it out, or serve the model alone with --openai");
+}
+
+void run_serve(const CLI::App& command, const ServeOptions& options, Session& session) {
+  require_its_own_options(command, options.openai);
   options.openai ? serve_openai(options, session) : serve_page(options, session);
 }
 
@@ -133,23 +148,29 @@ void add_serve_command(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand(
       "serve", "Show a run in the browser; or answer other programs with the model (--openai)");
   add_subject_options(*command, options->subject);
-  command->add_option("--web", options->page, "Folder of the built page, if not the program's own");
-  command->add_flag("--no-model", options->no_model,
-                    "Show what is known; nobody can ask the model");
+  for (const char* name : {"--run", "--any-model", "--sae", "--atlas", "--release", "--k"})
+    command->get_option(name)->group(kOfThePage);
+  command->add_option("--web", options->page, "Folder of the built page, if not the program's own")
+      ->group(kOfThePage);
+  command->add_flag("--no-model", options->no_model, "Show what is known; nobody can ask the model")
+      ->group(kOfThePage);
   command->add_flag("--openai", options->openai, "Serve /v1/chat/completions and /v1/models only");
   command->add_option("--host", options->host, "Address to listen on")->capture_default_str();
   command
       ->add_option("--port", options->port,
                    "Port to listen on; 0: any that is free [9999, with --openai 8080]")
       ->check(CLI::Range(0, 65535));
-  command->add_option("--name", options->name,
-                      "What clients call the model; else the name of its file");
+  command
+      ->add_option("--name", options->name,
+                   "What clients call the model; else the name of its file")
+      ->group(kOfTheModel);
   command->add_option("--token-env,--key-env", options->token_variable,
                       "Environment variable with the token that clients must bring");
   EngineLimits& engine = options->engine;
   command->add_option("--max-waiting", engine.max_waiting, "Requests that may wait")
       ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->group(kOfThePage);
   command
       ->add_option("--max-chats", options->max_chats,
                    fmt::format("Chats answered at once [{}, with --openai {}]", engine.max_active,
@@ -157,15 +178,18 @@ void add_serve_command(CLI::App& app, Session& session) {
       ->check(CLI::Range(1, 64));
   command
       ->add_option("--prefix-cache", options->prefix_mib,
-                   "With --openai: MiB for what prompts have in common with earlier ones; 0: keep "
-                   "nothing of a prompt once it is answered [an eighth of the free memory]")
-      ->check(CLI::Range(0, 1 << 30));
+                   "MiB for what prompts have in common with earlier ones; 0: keep nothing of a "
+                   "prompt once it is answered [an eighth of the free memory]")
+      ->check(CLI::Range(0, 1 << 30))
+      ->group(kOfTheModel);
   command->add_option("--max-prompt", engine.max_prompt_tokens, "Tokens of a prompt")
       ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->group(kOfThePage);
   command->add_option("--max-new", engine.max_new_tokens, "Tokens of an answer")
       ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->group(kOfThePage);
   command->footer(
       "Examples:\n  safesail serve --run runs/demo\n"
       "  SOURCE_MODEL=Qwen2.5-3B-Instruct safesail serve --release Safe-SAIL/data\n"
@@ -173,8 +197,9 @@ void add_serve_command(CLI::App& app, Session& session) {
       "  curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\\n"
       "    -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}], \"max_tokens\": "
       "20}'");
-  command->callback(
-      [=, &session] { session.action = [=, &session] { run_serve(*options, session); }; });
+  command->callback([=, &session] {
+    session.action = [=, &session] { run_serve(*command, *options, session); };
+  });
 }
 
 }  // namespace safesail
