@@ -170,7 +170,7 @@ TEST_F(OpenAiFormsTest, OurSchemasHoldAModelThatRambles) {
 }
 
 TEST_F(OpenAiFormsTest, FillsForms) {
-  Json body = question(1);
+  Json body = question(100);
   body["answer_form"] = {
       {"text", "{\"v\": [_,_], \"w\": [_]}"}, {"slot", "_"}, {"choices", {"0", "1"}}};
   body["logprobs"] = true;
@@ -202,6 +202,14 @@ TEST_F(OpenAiFormsTest, FillsForms) {
   const int n_known = again.at("usage").at("prompt_tokens_details").at("cached_tokens");
   EXPECT_GT(n_known, 0) << "what stands before the last message was kept";
   EXPECT_LT(n_known, again.at("usage").at("prompt_tokens"));
+
+  const int n_form = answer.at("usage").at("completion_tokens");
+  body["max_tokens"] = n_form;
+  EXPECT_EQ(ask(body).at("choices"), answer.at("choices"));
+  body["max_tokens"] = n_form - 1;
+  EXPECT_EQ(ask(body, 400).at("error").at("param"), "max_tokens");
+  body.erase("max_tokens");
+  EXPECT_EQ(ask(body).at("choices"), answer.at("choices"));
 
   body["answer_form"]["choices"] = {"0", "a word or two"};
   EXPECT_THAT(ask(body, 400).at("error").at("message"), HasSubstr("answer_form"));

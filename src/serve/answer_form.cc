@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "serve/prompt_seams.h"
 #include "serve/request_fields.h"
@@ -78,12 +79,17 @@ FilledForm fill_form(const TextModel& model, ChoiceReader& reader,
     n_prompt = n_tokens_before(encoding, prompt.size());
     seams = prompt_seams(written.text, encoding, request.messages);
   }
+  const std::size_t n_form = ids.size() - n_prompt;
+  if (!request.limited_by.empty() && std::cmp_greater(n_form, request.max_tokens))
+    refuse_field(request.limited_by,
+                 fmt::format("expected at least the {} tokens of 'answer_form', got {}", n_form,
+                             request.max_tokens),
+                 "allow as many, or leave it out");
   if (const std::int64_t longest = model.model.spec().longest_text(); std::ssize(ids) > longest)
     throw too_long(fmt::format("expected at most {} tokens, got {}", longest, ids.size()));
   const ChoiceReader::Read read = reader.read(ids, seams, places, choices);
 
-  FilledForm filled{
-      .pieces = {}, .n_prompt = n_prompt, .n_form = ids.size() - n_prompt, .n_known = read.n_known};
+  FilledForm filled{.pieces = {}, .n_prompt = n_prompt, .n_form = n_form, .n_known = read.n_known};
   std::size_t at = 0;
   for (const std::vector<float>& logprobs : read.logprobs) {
     const std::size_t slot = form.text.find(form.slot, at);

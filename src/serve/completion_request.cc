@@ -42,6 +42,7 @@ constexpr auto kRead = std::to_array<std::string_view>({"model",
                                                         "guided_choice",
                                                         "guided_regex"});
 constexpr auto kReadOfMessages = std::to_array<std::string_view>({"role", "content"});
+constexpr auto kReadOfForm = std::to_array<std::string_view>({"text", "slot", "choices"});
 constexpr auto kReadOfThinking = std::to_array<std::string_view>({"tokens", "seconds"});
 constexpr auto kReadOfStreamOptions = std::to_array<std::string_view>({"include_usage"});
 /// Tools are not spoken here, so none has the word.
@@ -67,6 +68,7 @@ std::vector<std::string> read_stops(const Json& body) {
 std::optional<AnswerForm> read_form(const JsonObject& body) {
   const auto object = body.find_object("answer_form");
   if (!object) return std::nullopt;
+  check_fields(object->json(), kReadOfForm, "answer_form.");
   AnswerForm form;
   form.text = object->get<std::string>("text");
   form.slot = object->get<std::string>("slot");
@@ -179,10 +181,11 @@ CompletionRequest parse_completion_request(std::string_view body) {
       check_template_arguments(request.template_arguments, "request: 'chat_template_kwargs'");
     });
   }
-  const auto limit = object.find_positive("max_completion_tokens");
-  request.max_tokens =
-      limit ? *limit : object.find_positive("max_tokens").value_or(request.max_tokens);
-  request.max_tokens = std::min(request.max_tokens, kMaxNewTokens);
+  for (const char* field : {"max_tokens", "max_completion_tokens"})  // the newer one wins
+    if (const auto limit = object.find_positive(field)) {
+      request.max_tokens = std::min(*limit, kMaxNewTokens);
+      request.limited_by = field;
+    }
   request.sampling.temperature = object.get_or<double>("temperature", 1);
   request.sampling.top_p = object.get_or<double>("top_p", 1);
   request.sampling.top_k = top_k_of(object);
@@ -194,6 +197,7 @@ CompletionRequest parse_completion_request(std::string_view body) {
   request.thinking = read_thinking(object);
   if (request.form && request.stream) not_supported("stream", "streaming of an 'answer_form'");
   if (request.form && !request.stop.empty()) not_supported("stop", "this beside 'answer_form'");
+  if (request.form && request.thinking) not_supported("thinking", "this beside 'answer_form'");
   request.constraint = read_constraint(object, body);
   if (request.form && request.constraint)
     not_supported(request.constraint->field, "this beside 'answer_form'");

@@ -36,6 +36,7 @@ struct CompletionRequest {
   std::vector<ChatMessage> messages;
   Json template_arguments;  ///< "chat_template_kwargs": null, or an object; see render_chat
   std::int64_t max_tokens = 512;
+  std::string limited_by;             ///< the field that says max_tokens; empty where none does
   SamplingConfig sampling;            ///< without a seed in the request: one that nobody knows
   std::vector<std::string> stop;      ///< texts at which the answer ends, themselves left out
   std::optional<int> n_alternatives;  ///< give log probabilities, and so many alternatives a token

@@ -194,6 +194,11 @@ TEST(CompletionRequest, RefusesWhatItCannotHonour) {
       {R"("answer_form": {"text": "none", "slot": "_", "choices": ["0", "1"]})", "answer_form"},
       {R"("answer_form": {"text": "_", "slot": "", "choices": ["0", "1"]})", "answer_form"},
       {R"("answer_form": {"text": "_", "slot": "_", "choices": ["0"]})", "answer_form"},
+      {R"("answer_form": {"text": "_", "slot": "_", "choices": ["0", "1"], "top": 1})",
+       "answer_form.top"},
+      {R"("thinking": {"tokens": 1},
+          "answer_form": {"text": "_", "slot": "_", "choices": ["0", "1"]})",
+       "thinking"},
       {R"("stream": true, "answer_form": {"text": "_", "slot": "_", "choices": ["0", "1"]})",
        "stream"}};
   for (const auto& [field, name] : cases)
@@ -261,6 +266,18 @@ TEST(CompletionRequest, AKeyIsThereOnce) {
               HasSubstr("\"messages\" twice"));
   EXPECT_THAT(complaint(R"({"messages": [{"role": "user", "role": "system", "content": "a"}]})"),
               HasSubstr("\"role\" twice"));
+}
+
+TEST(CompletionRequest, KnowsWhichFieldLimitsTheAnswer) {
+  const auto read = [](const std::string& rest) {
+    return parse_completion_request(R"({"messages": [{"role": "user", "content": "hi"}])" + rest +
+                                    "}");
+  };
+  EXPECT_EQ(read("").limited_by, "");
+  EXPECT_EQ(read(R"(, "max_tokens": 3, "max_completion_tokens": null)").limited_by, "max_tokens");
+  const CompletionRequest both = read(R"(, "max_tokens": 3, "max_completion_tokens": 4)");
+  EXPECT_EQ(both.limited_by, "max_completion_tokens");
+  EXPECT_EQ(both.max_tokens, 4);
 }
 
 }  // namespace
