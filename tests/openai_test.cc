@@ -460,6 +460,8 @@ TEST_F(ThinkingModelTest, AModelWithoutATemplateCannotAnswer) {
     EXPECT_EQ(error.fault(), Fault::input);
     EXPECT_THAT(error.what(), HasSubstr("chat template"));
   }
+  const TextModel model = load_text_model(dir_ / "model", {.dtype = ComputeType::f32}, reporter_);
+  EXPECT_THROW(OpenAiServer(model, {.port = 0}, reporter_), Error) << "before anybody asks it";
 }
 
 }  // namespace

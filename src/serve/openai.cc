@@ -246,6 +246,9 @@ void OpenAiServer::Impl::streamed(const CompletionRequest& request, httplib::Res
 OpenAiServer::OpenAiServer(const TextModel& model, const OpenAiServerOptions& options,
                            Reporter& reporter)
     : impl_(std::make_unique<Impl>(model, options, reporter)) {
+  if (!model.tokenizer.chat_template())
+    bad_input(options.model_name, "expected a model with a chat template, got one without",
+              "use a model that was trained to answer (\"instruct\", \"chat\", \"it\")");
   HttpServer& server = impl_->server;
   server.get("/v1/models", [this](const auto&, auto& response) {
     send_json(response, {{"object", "list"}, {"data", Json::array({impl_->entry()})}});

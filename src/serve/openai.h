@@ -34,8 +34,8 @@ struct OpenAiServerOptions {
 
 class OpenAiServer {
  public:
-  /// Takes the port: an environment error when it is not free. `model` and `reporter` outlive the
-  /// server.
+  /// Takes the port: an environment error when it is not free. An input error for a model without
+  /// a chat template. `model` and `reporter` outlive the server.
   OpenAiServer(const TextModel& model, const OpenAiServerOptions& options, Reporter& reporter);
   ~OpenAiServer();
 
