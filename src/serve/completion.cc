@@ -134,6 +134,23 @@ class Probabilities {
   float log_sum_ = 0;
 };
 
+/// Nothing for a model that has no tokens for it. Where the template opens it, the form of an
+/// answer has to wait until it is over, however long that is.
+std::optional<ThinkingConfig> thinking_of(const Tokenizer& tokenizer,
+                                          const CompletionRequest& request,
+                                          const CompletionPrompt& prompt) {
+  const auto open = tokenizer.id_of(kOpen), close = tokenizer.id_of(kClose);
+  if (!open || !close) return std::nullopt;
+  const bool must_wait = request.constraint && prompt.opens_thinking;
+  if (!request.thinking && !must_wait) return std::nullopt;
+  const ThinkingRoom room = request.thinking.value_or(ThinkingRoom{request.max_tokens});
+  return ThinkingConfig{.open = *open,
+                        .close = *close,
+                        .is_open = prompt.opens_thinking,
+                        .max_tokens = room.tokens,
+                        .max_seconds = room.seconds};
+}
+
 }  // namespace
 
 Refusal too_long(std::string_view problem) {
@@ -161,27 +178,6 @@ CompletionPrompt completion_prompt(const TextModel& model, const CompletionReque
   return {std::move(encoding.ids), std::move(seams),
           last != text.npos && std::string_view(text).substr(0, last + 1).ends_with(kOpen)};
 }
-
-namespace {
-
-/// Nothing for a model that has no tokens for it. Where the template opens it, the form of an
-/// answer has to wait until it is over, however long that is.
-std::optional<ThinkingConfig> thinking_of(const Tokenizer& tokenizer,
-                                          const CompletionRequest& request,
-                                          const CompletionPrompt& prompt) {
-  const auto open = tokenizer.id_of(kOpen), close = tokenizer.id_of(kClose);
-  if (!open || !close) return std::nullopt;
-  const bool must_wait = request.constraint && prompt.opens_thinking;
-  if (!request.thinking && !must_wait) return std::nullopt;
-  const ThinkingRoom room = request.thinking.value_or(ThinkingRoom{request.max_tokens});
-  return ThinkingConfig{.open = *open,
-                        .close = *close,
-                        .is_open = prompt.opens_thinking,
-                        .max_tokens = room.tokens,
-                        .max_seconds = room.seconds};
-}
-
-}  // namespace
 
 CompletionEnd complete(const TextModel& model, SharedGenerator& generator,
                        const CompletionRequest& request, CompletionStart start,

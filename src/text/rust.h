@@ -39,8 +39,6 @@ struct RustDelete {
 };
 using RustTokenizer = std::unique_ptr<TextRsTokenizer, RustDelete<text_rs_tokenizer_free>>;
 using RustTemplate = std::unique_ptr<TextRsTemplate, RustDelete<text_rs_template_free>>;
-using RustVocabulary = std::unique_ptr<TextRsVocabulary, RustDelete<text_rs_vocabulary_free>>;
-using RustConstraint = std::unique_ptr<TextRsConstraint, RustDelete<text_rs_constraint_free>>;
 using RustParquet = std::unique_ptr<TextRsParquet, RustDelete<text_rs_parquet_free>>;
 
 }  // namespace safesail
