@@ -90,7 +90,8 @@ export const feature: Record<keyof typeof en, string> = {
   'feature.pairs.others': '留出：其他概念',
   'feature.pairs.one_word': '只靠一个词：“{word}”。去掉它就不能重现。',
   'feature.pairs.lost': '它曾被选为某概念的特征，但在用词不同的留出句对上未能重现，因此没有标签。',
-  'feature.pairs.hint': 'f：有概念时激活、无概念时不激活的句对份额；反向：相反情形；q：错误发现率。留出：未参与挑选、用词不同的句对上的 AUROC，分别与对照句和其他概念相比；95 % 区间高于 0.5 时加粗',
+  'feature.pairs.hint':
+    'f：有概念时激活、无概念时不激活的句对份额；反向：相反情形；q：错误发现率。留出：未参与挑选、用词不同的句对上的 AUROC，分别与对照句和其他概念相比；95 % 区间高于 0.5 时加粗',
   'feature.tags': '标签',
   'feature.tags.none': '没有标签。',
   'evidence.language': '语言',
