@@ -42,8 +42,8 @@ std::vector<const EvaluationCell*> chosen_cells(const std::vector<EvaluationCell
                                                 const std::vector<std::string>& chosen);
 
 /// One pass over the corpus for all SAEs; then everything in one transaction: a stop or a kill
-/// leaves the atlas as it was. Tags come from the accepted candidates, with the pairs' metrics as
-/// evidence.
+/// leaves the atlas as it was. Tags come from the accepted candidates, on the pairs held out where
+/// some were (Candidate::is_tagged), with the pairs' metrics as evidence.
 Collected collect_features(const TextModel& model, const std::string& model_name,
                            const std::vector<const EvaluationCell*>& cells,
                            const SelectionResult& selection, const CollectConfig& config,
