@@ -140,6 +140,8 @@ Json selection_of(const fs::path& folder) {
             {"n_features", field(chosen, "n_features")},
             {"seed", field(chosen, "seed")}}},
           {"reason", object.get<std::string>("reason")},
+          {"precision", field(recommendation, "precision")},
+          {"floor", field(recommendation, "floor")},
           {"ranking", field(recommendation, "ranking")},
           {"concepts", concepts},
           {"metrics", std::move(metrics)}};

@@ -155,10 +155,14 @@ json to_json(const FeatureSelection& selection) {
               {"reason", recommendation.reason},
               {"n_pairs", selection.split.choosing.size()},
               {"n_held_out", selection.split.held_out.size()},
-              {"precision", to_json(selection.precision())},
-              {"floor", selection.floor ? to_json(*selection.floor) : json()},
+              {"precision", nullptr},
+              {"floor", nullptr},
               {"ranking", json::array()},
               {"incomplete", recommendation.incomplete}};
+  if (!selection.split.held_out.empty()) {
+    result["precision"] = to_json(selection.precision());
+    if (selection.floor) result["floor"] = to_json(*selection.floor);
+  }
   for (const Ranked& ranked : recommendation.ranking)
     result["ranking"].push_back(to_json(ranked, saes));
   return result;

@@ -121,7 +121,9 @@ class ApiTest : public AtlasTest {
     fs::create_directories(dir_ / "select");
     write_file(dir_ / "select/recommendation.json",
                R"({"chosen":{"architecture":"topk","k":32,"n_features":1000,"seed":0},)"
-               R"("reason":"it is alone","ranking":[]})");
+               R"("reason":"it is alone","precision":{"accepted":9,"replicated":8,)"
+               R"("share_replicated":{"value":0.89,"low":0.57,"high":0.98},"specific":0,)"
+               R"("share_specific":{"value":0,"low":0,"high":0.3}},"floor":null,"ranking":[]})");
     write_file(dir_ / "select/metrics.jsonl",
                R"({"sae":"mlp_out.3/topk-k32","concept":"terror/weapons","domain":"terror",)"
                R"("subclass":"weapons","language":"en","n_pairs":20,"p":0.01,"n_tested":9,)"

@@ -323,6 +323,15 @@ export interface Configuration {
   seed: number;
 }
 
+/** of accepted features, a feature and concept each, on pairs that had no part in choosing them */
+export interface Precision {
+  accepted: number;
+  replicated: number;
+  share_replicated: Interval;
+  specific: number;
+  share_specific: Interval;
+}
+
 export interface Selection {
   chosen: Configuration;
   ranking: (Configuration & {
@@ -333,6 +342,9 @@ export interface Selection {
     n_sites: number;
   })[];
   reason: string;
+  precision: Precision | null;
+  /** in SAEs of random directions */
+  floor: Precision | null;
   concepts: string[];
   metrics: SelectionMetric[];
 }

@@ -49,6 +49,8 @@ const run: Run = {
   selection: {
     chosen: { architecture: 'topk', k: 32, n_features: 64, seed: 0 },
     reason: '',
+    precision: null,
+    floor: null,
     ranking: [],
     concepts: [],
     metrics: [
