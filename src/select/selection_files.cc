@@ -31,11 +31,14 @@ json estimate_of(const Estimate& estimate) {
 }
 
 json to_json(const Precision& precision) {
+  const auto share = [&](const Estimate& of_accepted) {
+    return precision.n_accepted == 0 ? json() : estimate_of(of_accepted);
+  };
   return {{"accepted", precision.n_accepted},
           {"replicated", precision.n_replicated},
-          {"share_replicated", estimate_of(precision.replicated())},
+          {"share_replicated", share(precision.replicated())},
           {"specific", precision.n_specific},
-          {"share_specific", estimate_of(precision.specific())}};
+          {"share_specific", share(precision.specific())}};
 }
 
 std::string metrics_line(const SaeSelection& sae, const Concept& concept_,

@@ -327,9 +327,10 @@ export interface Configuration {
 export interface Precision {
   accepted: number;
   replicated: number;
-  share_replicated: Interval;
+  /** null: of none */
+  share_replicated: Interval | null;
   specific: number;
-  share_specific: Interval;
+  share_specific: Interval | null;
 }
 
 export interface Selection {
