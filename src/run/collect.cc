@@ -105,8 +105,7 @@ void put_selection(std::int64_t id, const std::string& sae, std::int32_t feature
                                                     {"rival", candidate.rival},
                                                     {"rival_forward", contrast.rival_forward},
                                                     {"rival_firing", contrast.rival_firing},
-                                                    {"q", contrast.q},
-                                                    {"held_out", to_json(contrast.held_out)}})});
+                                                    {"q", contrast.q}})});
   }
 }
 

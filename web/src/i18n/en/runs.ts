@@ -7,7 +7,7 @@ export const runs = {
   'runs.ranking':
     'Features a concept beyond chance, L(0, 0.2) − null; mean over subclasses and sites',
   'runs.precision':
-    'On pairs that had no part in choosing: of {accepted} accepted, a feature and concept each, {replicated} replicate and {specific} are specific.',
+    'On pairs that had no part in choosing: of {accepted} accepted, a feature and concept each, {replicated} replicate ({share}) and {specific} are specific.',
   'runs.floor': 'In SAEs of random directions: {accepted} accepted, {replicated} replicate.',
   'runs.unselected':
     'This run has not selected yet, so nothing is recommended: run `safesail select`.',

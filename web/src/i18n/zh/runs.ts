@@ -8,7 +8,7 @@ export const runs: Record<keyof typeof en, string> = {
   'runs.recommended': '推荐',
   'runs.ranking': '每个概念超出偶然的特征数，L(0, 0.2) − 零假设；对子类与位点取平均',
   'runs.precision':
-    '在未参与挑选的句对上：选出 {accepted} 项（每项为一个特征与一个概念），其中 {replicated} 项重现，{specific} 项为该概念所特有。',
+    '在未参与挑选的句对上：选出 {accepted} 项（每项为一个特征与一个概念），其中 {replicated} 项重现（{share}），{specific} 项为该概念所特有。',
   'runs.floor': '随机方向的 SAE：选出 {accepted} 项，重现 {replicated} 项。',
   'runs.unselected': '这次训练尚未做选择，因此没有推荐：请运行 `safesail select`。',
   'runs.frontier': '前沿',
